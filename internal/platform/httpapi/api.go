@@ -1,0 +1,174 @@
+// Package httpapi is how a room speaks HTTP: operations are described once
+// (validation and the OpenAPI document come from that), errors are rendered
+// once, and every answer has the headers that the contract promises.
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"pagefree/internal/platform/principal"
+	"pagefree/internal/platform/problem"
+)
+
+// MaxBody is the largest request body in bytes; a larger one is a 413.
+const MaxBody = 256 << 10
+
+// API collects the operations of a function. Make one with New, let each room
+// register its routes, then serve Handler.
+type API struct {
+	huma   huma.API
+	mux    *http.ServeMux
+	denied func(context.Context, *http.Request, *problem.Error)
+}
+
+// New returns an API without operations.
+func New() *API {
+	mux := http.NewServeMux()
+	config := huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI:    "3.1.0",
+			Info:       &huma.Info{Title: "PageFree", Version: "1", Description: "Runbooks for responders, status for partners."},
+			Components: &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer), SecuritySchemes: securitySchemes},
+			Servers:    []*huma.Server{{URL: "/"}},
+		},
+		Formats:       map[string]huma.Format{"application/json": jsonFormat},
+		DefaultFormat: "application/json",
+	}
+	return &API{huma: humago.New(mux, config), mux: mux}
+}
+
+var securitySchemes = map[string]*huma.SecurityScheme{
+	"bearer":  {Type: "http", Scheme: "bearer", Description: "A session (pfs_) or an API key (pfk_)."},
+	"apiKey":  {Type: "apiKey", In: "header", Name: "X-API-Key"},
+	"session": {Type: "apiKey", In: "cookie", Name: "__Host-pf_session"},
+}
+
+// OnDenied sets what is told of every 403 that this API answers.
+func (a *API) OnDenied(f func(context.Context, *http.Request, *problem.Error)) { a.denied = f }
+
+// Handle adds a route that is no API operation, such as a page for people.
+func (a *API) Handle(pattern string, h Handler) {
+	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			problem.Write(w, r, err, principal.OriginOf(r.Context()).RequestID)
+		}
+	})
+}
+
+// Handler answers a request or returns the error to be rendered.
+type Handler func(http.ResponseWriter, *http.Request) error
+
+// OpenAPI is the document of what was registered.
+func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
+
+// Op describes one operation: "GET /v1/runbooks/{id}" and a summary.
+func Op(route, summary string) huma.Operation {
+	method, path, _ := strings.Cut(route, " ")
+	return huma.Operation{
+		Method: method, Path: path, Summary: summary,
+		OperationID:  operationID(method, path),
+		Tags:         []string{tag(path)},
+		MaxBodyBytes: MaxBody,
+		Security:     []map[string][]string{{"bearer": {}}, {"apiKey": {}}, {"session": {}}},
+	}
+}
+
+// Public is Op for a route that anyone may call.
+func Public(route, summary string) huma.Operation {
+	op := Op(route, summary)
+	op.Security = []map[string][]string{}
+	return op
+}
+
+// Register adds an operation. The handler's errors are rendered here and
+// nowhere else.
+func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handler(ctx, in)
+		if err == nil {
+			return out, nil
+		}
+		return nil, problem.Render(ctx, err, principal.OriginOf(ctx).RequestID)
+	})
+}
+
+func operationID(method, path string) string {
+	id := strings.ToLower(method)
+	for _, part := range strings.FieldsFunc(path, func(r rune) bool { return strings.ContainsRune("/{}.", r) }) {
+		if part != "v1" {
+			id += "-" + part
+		}
+	}
+	return id
+}
+
+func tag(path string) string {
+	parts := strings.Split(strings.TrimPrefix(path, "/v1"), "/")
+	if len(parts) > 1 {
+		return parts[1]
+	}
+	return "meta"
+}
+
+// errNotUTF8 is a body whose bytes are no text.
+var errNotUTF8 = errors.New("the body is not UTF-8")
+
+var jsonFormat = huma.Format{
+	Marshal: func(w io.Writer, v any) error {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		return e.Encode(v)
+	},
+	Unmarshal: func(b []byte, v any) error {
+		if !utf8.Valid(b) {
+			return errNotUTF8
+		}
+		return json.Unmarshal(b, v)
+	},
+}
+
+// huma takes the making of its own errors (validation, body, media type) as
+// package variables. Ours carry a code, and never echo the value back: it may
+// be a secret.
+func init() {
+	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
+		return humaError(context.Background(), status, msg, errs)
+	}
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, msg string, errs ...error) huma.StatusError {
+		return humaError(ctx.Context(), status, msg, errs)
+	}
+}
+
+func humaError(ctx context.Context, status int, msg string, errs []error) *problem.Body {
+	p := problem.New(status, problem.Code(""), "%s", msg)
+	for _, err := range errs {
+		if d, ok := err.(huma.ErrorDetailer); ok {
+			detail := d.ErrorDetail()
+			p.Fields = append(p.Fields, problem.Field{Location: detail.Location, Message: detail.Message})
+		}
+	}
+	switch {
+	case status == http.StatusUnprocessableEntity:
+		p.Code, p.Detail = problem.ValidationFailed, "The request has values that cannot be used."
+	case status == http.StatusBadRequest:
+		p.Code, p.Detail = "body_invalid", "The body is not the JSON that this route takes."
+	case status == http.StatusRequestEntityTooLarge:
+		p.Code, p.Detail = problem.BodyTooLarge, "The body is larger than this route takes."
+	case status == http.StatusUnsupportedMediaType:
+		p.Code, p.Detail = "unsupported_media_type", "This route takes application/json."
+	case status >= http.StatusInternalServerError:
+		p.Code, p.Detail, p.Cause, p.Fields = problem.Internal, "Something went wrong on our side.", errors.Join(errs...), nil
+	default:
+		p.Code = problem.Code(strings.ReplaceAll(strings.ToLower(http.StatusText(status)), " ", "_"))
+	}
+	return problem.Render(ctx, p, principal.OriginOf(ctx).RequestID)
+}

@@ -1,0 +1,105 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/awslabs/aws-lambda-go-api-proxy/core"
+
+	"pagefree/internal/platform/principal"
+	"pagefree/internal/platform/problem"
+)
+
+// Names under which the authorizer hands its findings to the functions, as
+// strings of API Gateway's request context.
+const (
+	ContextPrincipal = "principal" // the JSON of a principal.Principal
+	ContextProblem   = "problem"   // a code of Refusals: the function answers it
+)
+
+// Refusals are the answers that the authorizer can see but not give: API
+// Gateway would render any of its refusals as one status.
+var Refusals = map[string]*problem.Error{
+	"ambiguous_credentials": problem.New(http.StatusBadRequest, "ambiguous_credentials", "The request carries two different credentials. Send one."),
+	"cross_origin":          problem.New(http.StatusForbidden, "cross_origin", "A session cookie is only taken from pages of this site."),
+}
+
+// Lambda answers API Gateway proxy events with the handler. Who calls, and
+// from where, is taken from the request context that API Gateway vouches for,
+// never from a header.
+func Lambda(h http.Handler) func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+	h = gate(h)
+	var accessor core.RequestAccessor
+	return func(ctx context.Context, event events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+		began := time.Now()
+		origin := principal.Origin{
+			IP: event.RequestContext.Identity.SourceIP, UserAgent: event.RequestContext.Identity.UserAgent,
+			RequestID: event.RequestContext.RequestID,
+		}
+		ctx = principal.WithOrigin(ctx, origin)
+		ctx, err := withAuthorizer(ctx, event.RequestContext.Authorizer)
+		if err != nil {
+			return events.APIGatewayProxyResponse{}, err
+		}
+		req, err := accessor.EventToRequestWithContext(ctx, event)
+		if err != nil {
+			return malformed(origin.RequestID), nil
+		}
+		w := core.NewProxyResponseWriter()
+		h.ServeHTTP(w, req)
+		answer, err := w.GetProxyResponse()
+		slog.InfoContext(ctx, "request", "method", event.HTTPMethod, "route", event.Resource, "status", answer.StatusCode,
+			"ms", time.Since(began).Milliseconds(), "requestId", origin.RequestID)
+		return answer, err
+	}
+}
+
+type refusalKey struct{}
+
+func withAuthorizer(ctx context.Context, given map[string]any) (context.Context, error) {
+	if code, _ := given[ContextProblem].(string); code != "" {
+		refusal, ok := Refusals[code]
+		if !ok {
+			return nil, fmt.Errorf("the authorizer gave an unknown problem %q", code)
+		}
+		return context.WithValue(ctx, refusalKey{}, refusal), nil
+	}
+	raw, _ := given[ContextPrincipal].(string)
+	if raw == "" {
+		return ctx, nil
+	}
+	var p principal.Principal
+	if err := json.Unmarshal([]byte(raw), &p); err != nil {
+		return nil, fmt.Errorf("the authorizer's principal: %w", err)
+	}
+	return principal.With(ctx, p), nil
+}
+
+// gate answers what the authorizer refused but could not render itself.
+func gate(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if refusal, ok := r.Context().Value(refusalKey{}).(*problem.Error); ok {
+			id := principal.OriginOf(r.Context()).RequestID
+			w.Header().Set("X-Request-Id", id)
+			problem.Write(w, r, refusal, id)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// malformed is the answer to a request whose path or encoding net/http cannot hold.
+func malformed(requestID string) events.APIGatewayProxyResponse {
+	body, _ := json.Marshal(problem.Render(context.Background(), // a struct of strings always marshals
+		problem.New(http.StatusBadRequest, "request_malformed", "The request's path or encoding cannot be read."), requestID))
+	return events.APIGatewayProxyResponse{
+		StatusCode:        http.StatusBadRequest,
+		MultiValueHeaders: map[string][]string{"Content-Type": {problem.ContentType}, "X-Request-Id": {requestID}},
+		Body:              string(body),
+	}
+}

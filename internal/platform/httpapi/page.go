@@ -1,0 +1,110 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"sync"
+
+	"pagefree/internal/platform/problem"
+)
+
+// PageInput are the query parameters of every list.
+type PageInput struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"how many items at most"`
+	Cursor string `query:"cursor" maxLength:"512" doc:"nextCursor of the page before"`
+}
+
+// List is the body of every list, newest first unless said otherwise.
+type List[T any] struct {
+	Items      []T     `json:"items" nullable:"false"`
+	NextCursor *string `json:"nextCursor" doc:"give it as cursor for the next page; null at the end"`
+}
+
+// ListOutput is a whole answer with a list in it.
+type ListOutput[T any] struct{ Body List[T] }
+
+// Page is what a service is asked for: at most Limit items that sort after
+// (are older than) Before, an id. An empty Before starts at the newest.
+type Page struct {
+	Limit  int
+	Before string
+}
+
+// Cursors seals the position of a list, so that a cursor that was not ours, or
+// was altered, or belongs to another list, is a 400 and never a way to look
+// into other keys. The zero value is not usable.
+type Cursors struct {
+	derive func(ctx context.Context, label string) ([]byte, error)
+	once   sync.Mutex
+	key    []byte
+}
+
+// NewCursors returns Cursors whose key comes from derive, asked once when the
+// first cursor is made or read.
+func NewCursors(derive func(ctx context.Context, label string) ([]byte, error)) *Cursors {
+	return &Cursors{derive: derive}
+}
+
+const macLength = 16
+
+func (c *Cursors) mac(ctx context.Context, list, position string) ([]byte, error) {
+	c.once.Lock()
+	defer c.once.Unlock()
+	if c.key == nil {
+		key, err := c.derive(ctx, "cursor")
+		if err != nil {
+			return nil, err
+		}
+		c.key = key
+	}
+	h := hmac.New(sha256.New, c.key)
+	h.Write([]byte(list + "\x00" + position))
+	return h.Sum(nil)[:macLength], nil
+}
+
+// Open turns a list's query into a Page. list names the list and its filters:
+// a cursor is good for the very same list alone.
+func (c *Cursors) Open(ctx context.Context, in PageInput, list ...string) (Page, error) {
+	page := Page{Limit: in.Limit}
+	if in.Cursor == "" {
+		return page, nil
+	}
+	invalid := problem.New(http.StatusBadRequest, problem.CursorInvalid, "The cursor is not one of this list. Start again without it.")
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(in.Cursor)
+	if err != nil || len(raw) <= macLength {
+		return Page{}, invalid
+	}
+	position := string(raw[macLength:])
+	want, err := c.mac(ctx, strings.Join(list, "\x00"), position)
+	if err != nil {
+		return Page{}, err
+	}
+	if !hmac.Equal(raw[:macLength], want) {
+		return Page{}, invalid
+	}
+	page.Before = position
+	return page, nil
+}
+
+// Answer makes the body of a list; next is the position that the store
+// reported, empty at the end. list is what Open was given.
+func Answer[T any](ctx context.Context, c *Cursors, items []T, next string, list ...string) (*ListOutput[T], error) {
+	if items == nil {
+		items = []T{}
+	}
+	out := &ListOutput[T]{Body: List[T]{Items: items}}
+	if next == "" {
+		return out, nil
+	}
+	mac, err := c.mac(ctx, strings.Join(list, "\x00"), next)
+	if err != nil {
+		return nil, err
+	}
+	cursor := base64.RawURLEncoding.EncodeToString(append(mac, next...))
+	out.Body.NextCursor = &cursor
+	return out, nil
+}

@@ -1,0 +1,138 @@
+package httpapi
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"pagefree/internal/platform/principal"
+	"pagefree/internal/platform/problem"
+)
+
+// Handler serves the API: routing, its 404 and 405 as problems, ETags, and the
+// headers of every answer. A panic is a 500 and a log line, never a dead function.
+func (a *API) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requestID := principal.OriginOf(r.Context()).RequestID
+		rec := &recorder{header: http.Header{}, status: http.StatusOK}
+		func() {
+			defer func() {
+				if v := recover(); v != nil {
+					slog.ErrorContext(r.Context(), "panic", "value", fmt.Sprint(v), "stack", string(debug.Stack()), "requestId", requestID)
+					*rec = recorder{header: http.Header{}}
+					problem.Write(rec, r, fmt.Errorf("panic: %v", v), requestID)
+				}
+			}()
+			a.route(rec, r, requestID)
+		}()
+		if rec.status == http.StatusForbidden && a.denied != nil {
+			a.denied(r.Context(), r, &problem.Error{Status: rec.status, Code: problem.Forbidden})
+		}
+		rec.tag(r)
+		rec.header.Set("X-Request-Id", requestID)
+		rec.header.Set("X-Content-Type-Options", "nosniff")
+		if rec.header.Get("Cache-Control") == "" {
+			rec.header.Set("Cache-Control", "private, no-store")
+		}
+		rec.flush(w, r)
+	})
+}
+
+func (a *API) route(w *recorder, r *http.Request, requestID string) {
+	if _, pattern := a.mux.Handler(r); pattern != "" {
+		a.mux.ServeHTTP(w, r)
+		return
+	}
+	// net/http knows which methods the path would have taken; its text is replaced by ours.
+	probe := &recorder{header: http.Header{}, status: http.StatusOK}
+	a.mux.ServeHTTP(probe, r)
+	if probe.status != http.StatusMethodNotAllowed {
+		problem.Write(w, r, problem.Missing(), requestID)
+		return
+	}
+	e := problem.New(http.StatusMethodNotAllowed, "method_not_allowed", "This path does not take %s.", r.Method)
+	e.Header = http.Header{"Allow": probe.header["Allow"]}
+	problem.Write(w, r, e, requestID)
+}
+
+// recorder holds an answer until its ETag is known. Lambda sends whole answers
+// anyway, so nothing is delayed by it.
+type recorder struct {
+	header http.Header
+	status int
+	wrote  bool
+	body   bytes.Buffer
+}
+
+func (w *recorder) Header() http.Header { return w.header }
+
+func (w *recorder) WriteHeader(status int) {
+	if !w.wrote {
+		w.status, w.wrote = status, true
+	}
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.body.Write(b)
+}
+
+// tag gives a successful read its ETag: the revision that the handler set, if
+// any, and a hash of what this caller sees, since rights change what is shown.
+// If-None-Match compares the whole, If-Match (see Match) the revision alone.
+func (w *recorder) tag(r *http.Request) {
+	if w.status != http.StatusOK || (r.Method != http.MethodGet && r.Method != http.MethodHead) {
+		return
+	}
+	sum := sha256.Sum256(w.body.Bytes())
+	hash := hex.EncodeToString(sum[:8])
+	etag := `"` + hash + `"`
+	if rev := strings.Trim(w.header.Get("ETag"), `"`); rev != "" {
+		etag = `"` + rev + "-" + hash + `"`
+	}
+	w.header.Set("ETag", etag)
+	for _, candidate := range strings.Split(r.Header.Get("If-None-Match"), ",") {
+		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
+		if candidate == etag || candidate == "*" {
+			w.status = http.StatusNotModified
+			w.body.Reset()
+			w.header.Del("Content-Type")
+			return
+		}
+	}
+}
+
+func (w *recorder) flush(to http.ResponseWriter, r *http.Request) {
+	for k, vs := range w.header {
+		to.Header()[k] = vs
+	}
+	to.WriteHeader(w.status)
+	if r.Method != http.MethodHead {
+		to.Write(w.body.Bytes()) // the caller left: nobody to tell
+	}
+}
+
+// Revision is the ETag of a resource at a revision, as handlers set it.
+func Revision(rev int64) string { return fmt.Sprintf(`"%d"`, rev) }
+
+// Match refuses a change that was made from another revision than rev: 412
+// precondition_failed. An empty If-Match, and "*", match everything.
+func Match(ifMatch string, rev int64) error {
+	if ifMatch == "" {
+		return nil
+	}
+	want := fmt.Sprint(rev)
+	for _, candidate := range strings.Split(ifMatch, ",") {
+		candidate = strings.Trim(strings.TrimSpace(candidate), `"`)
+		had, _, _ := strings.Cut(candidate, "-")
+		if candidate == "*" || had == want {
+			return nil
+		}
+	}
+	return problem.New(http.StatusPreconditionFailed, problem.PreconditionFailed, "It was changed since you read it. Read it again and repeat.")
+}

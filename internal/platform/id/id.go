@@ -1,0 +1,54 @@
+// Package id mints the public ids of PageFree: a ULID behind a prefix that
+// says what it names (rb_01J...). ULIDs sort by the time they were made, which
+// is what lists and cursors stand on.
+package id
+
+import (
+	"crypto/rand"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// Prefixes of the public ids, as the HTTP contract fixes them.
+const (
+	Runbook   = "rb"
+	Execution = "ex"
+	Incident  = "inc"
+	Service   = "svc"
+	Team      = "team"
+	User      = "usr"
+	APIKey    = "key"
+	Audit     = "aud"
+	Timeline  = "tl"
+)
+
+var entropy = struct {
+	sync.Mutex
+	source *ulid.MonotonicEntropy
+}{source: ulid.Monotonic(rand.Reader, 0)}
+
+// New returns a fresh id with the prefix, sorting after every id of the same
+// prefix that this process made at the same or an earlier millisecond.
+func New(prefix string, now time.Time) string {
+	entropy.Lock()
+	defer entropy.Unlock()
+	u, err := ulid.New(ulid.Timestamp(now), entropy.source)
+	if err != nil { // the monotonic part of this millisecond overflowed: start over with fresh bytes
+		u = ulid.MustNew(ulid.Timestamp(now), rand.Reader)
+	}
+	return prefix + "_" + u.String()
+}
+
+// Valid reports whether s is an id of the prefix. It is a check of form: it
+// keeps foreign text out of keys, and says nothing about existence.
+func Valid(prefix, s string) bool {
+	rest, ok := strings.CutPrefix(s, prefix+"_")
+	if !ok {
+		return false
+	}
+	_, err := ulid.ParseStrict(rest)
+	return err == nil
+}
