@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"pagefree/infra/local/template"
 )
 
 func start(t *testing.T, o Options) (*Engine, *dynamodb.Client) {
@@ -31,15 +33,22 @@ func start(t *testing.T, o Options) (*Engine, *dynamodb.Client) {
 
 func s(v string) types.AttributeValue { return &types.AttributeValueMemberS{Value: v} }
 
-var example = Table{
-	Name: "Example", Hash: "pk", Range: "sk", TTL: "ttl", Stream: true,
-	Indexes: []Index{{Name: "byTeam", Hash: "byTeam", Range: "id"}, {Name: "byKind", Hash: "byKind", Range: "id"}},
+func index(name, hash string) template.Index {
+	return template.Index{Name: name, Projection: "ALL", Keys: []template.KeyElement{{Name: hash, Type: "HASH"}, {Name: "id", Type: "RANGE"}}}
+}
+
+var example = template.Table{
+	Name:         "Example",
+	Attributes:   map[string]string{"pk": "S", "sk": "S", "byTeam": "S", "byKind": "S", "id": "S"},
+	Keys:         []template.KeyElement{{Name: "pk", Type: "HASH"}, {Name: "sk", Type: "RANGE"}},
+	Indexes:      []template.Index{index("byTeam", "byTeam"), index("byKind", "byKind")},
+	TTLAttribute: "ttl", StreamView: "NEW_AND_OLD_IMAGES", StreamConsumed: true,
 }
 
 func TestTables(t *testing.T) {
 	_, db := start(t, FromEnv())
 	for range 2 { // the second time they are there
-		if err := Create(t.Context(), db, example); err != nil {
+		if err := Create(t.Context(), db, &example); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -69,7 +78,7 @@ func TestTables(t *testing.T) {
 // The product leans on a transaction's token for ten minutes; it is the engine that keeps this promise.
 func TestTransactionToken(t *testing.T) {
 	_, db := start(t, FromEnv())
-	if err := Create(t.Context(), db, example); err != nil {
+	if err := Create(t.Context(), db, &example); err != nil {
 		t.Fatal(err)
 	}
 	add := func(attribute string) error {
@@ -107,7 +116,7 @@ func TestDataStays(t *testing.T) {
 	o.Dir = t.TempDir()
 	key := map[string]types.AttributeValue{"pk": s("a"), "sk": s("b")}
 	e, db := start(t, o)
-	if err := Create(t.Context(), db, example); err != nil {
+	if err := Create(t.Context(), db, &example); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &example.Name, Item: key}); err != nil {
