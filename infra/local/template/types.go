@@ -1,0 +1,192 @@
+package template
+
+import "time"
+
+// Function is an AWS::Serverless::Function.
+type Function struct {
+	LogicalID string
+	Name, ARN string
+	// Folder is where its main package lies, relative to the template and with slashes: functions/identity.
+	Folder         string
+	Handler        string
+	Runtime        string
+	Architectures  []string
+	Timeout        time.Duration
+	MemoryMB       int
+	Environment    map[string]string
+	Statements     []Statement // what its role may do; deny by default
+	QueueSources   []QueueSource
+	Schedules      []Schedule
+	StreamSources  []StreamSource
+	MaxConcurrency int // ReservedConcurrentExecutions; 0 when not set
+}
+
+// Statement is one statement of an IAM policy. Lists are never nil where the statement has the member.
+type Statement struct {
+	Sid          string
+	Effect       string // Allow or Deny
+	Actions      []string
+	NotActions   []string
+	Resources    []string
+	NotResources []string
+	Principals   []string                       // of a key policy; empty in a role's
+	Conditions   map[string]map[string][]string // operator, key, values
+}
+
+// QueueSource is an event source mapping from a queue.
+type QueueSource struct {
+	Name                    string // of the event
+	QueueARN                string
+	BatchSize               int           // 1..10,000, default 10
+	Window                  time.Duration // MaximumBatchingWindowInSeconds
+	ReportBatchItemFailures bool
+	MaxConcurrency          int // ScalingConfig; 0 when not set
+	Enabled                 bool
+}
+
+// Schedule is an EventBridge rule with a rate or cron expression.
+type Schedule struct {
+	Name       string // of the event
+	RuleARN    string
+	Expression string // rate(1 minute), cron(0 3 * * ? *)
+	Input      string // constant JSON sent in place of the event; empty for the event itself
+	Enabled    bool
+}
+
+// StreamSource is an event source mapping from a table's stream.
+type StreamSource struct {
+	Name                    string
+	StreamARN               string
+	BatchSize               int
+	StartingPosition        string
+	ReportBatchItemFailures bool
+	BisectBatchOnError      bool
+	MaximumRetryAttempts    int    // -1 for ever
+	OnFailureARN            string // queue or topic for what could not be handled
+	Window                  time.Duration
+	Enabled                 bool
+}
+
+// Table is an AWS::DynamoDB::Table.
+type Table struct {
+	LogicalID    string
+	Name, ARN    string
+	Attributes   map[string]string // name to S, N or B
+	Keys         []KeyElement
+	Indexes      []Index
+	TTLAttribute string // empty when off
+	StreamView   string // NEW_AND_OLD_IMAGES and so on; empty when off
+	StreamARN    string
+	// StreamConsumed tells whether any function of the template reads the stream.
+	StreamConsumed bool
+}
+
+// KeyElement is one part of a key: Type is HASH or RANGE.
+type KeyElement struct{ Name, Type string }
+
+// Index is a global secondary index.
+type Index struct {
+	Name             string
+	Keys             []KeyElement
+	Projection       string // ALL, KEYS_ONLY or INCLUDE
+	NonKeyAttributes []string
+}
+
+// Queue is an AWS::SQS::Queue.
+type Queue struct {
+	LogicalID       string
+	Name, ARN, URL  string
+	Visibility      time.Duration // default 30 s
+	Delay           time.Duration // default 0
+	Retention       time.Duration // default 4 days
+	ReceiveWait     time.Duration // default 0
+	MaximumSize     int           // bytes, default 1,048,576
+	DeadLetterARN   string        // empty without a redrive policy
+	MaxReceiveCount int
+	FIFO            bool
+}
+
+// Key is an AWS::KMS::Key.
+type Key struct {
+	LogicalID string
+	ID, ARN   string
+	Spec      string   // default SYMMETRIC_DEFAULT
+	Usage     string   // default ENCRYPT_DECRYPT
+	Aliases   []string // with the prefix alias/
+	Policy    []Statement
+}
+
+// Parameter is an AWS::SSM::Parameter.
+type Parameter struct {
+	LogicalID         string
+	Name, Type, Value string
+}
+
+// API is the template's one AWS::Serverless::Api.
+type API struct {
+	LogicalID        string
+	ID, Stage        string
+	Name             string
+	KeySource        string // HEADER or AUTHORIZER
+	BinaryMediaTypes []string
+	Routes           []Route
+	GatewayResponses map[string]GatewayResponse // by response type, DEFAULT_4XX among them
+	UsagePlans       []UsagePlan
+	Keys             []APIKey
+	MethodSettings   []MethodSetting
+}
+
+// Route is one method of one resource, integrated with a function by AWS_PROXY.
+type Route struct {
+	Path           string // /v1/runbooks/{proxy+}
+	Method         string // GET and so on, or ANY
+	Function       string // logical id
+	Authorizer     *Authorizer
+	APIKeyRequired bool
+}
+
+// Authorizer is a Lambda authorizer of type REQUEST.
+type Authorizer struct {
+	Name     string
+	Function string // logical id
+	TTL      time.Duration
+	Identity []string // identity sources, such as method.request.header.Authorization; a request without them is 401
+}
+
+// GatewayResponse is how API Gateway itself answers. Headers hold mapping expressions: 'a literal' in single quotes,
+// or context.requestId and the like. Templates are by content type and hold $context.* variables.
+type GatewayResponse struct {
+	StatusCode int // 0: the type's own
+	Headers    map[string]string
+	Templates  map[string]string
+}
+
+// UsagePlan limits the keys that belong to it. A zero rate or limit means none.
+type UsagePlan struct {
+	LogicalID, ID, Name string
+	Rate                float64 // requests a second
+	Burst               int
+	QuotaLimit          int
+	QuotaPeriod         string // DAY, WEEK or MONTH
+	QuotaOffset         int
+	MethodThrottle      map[string]Throttle // by "/path/METHOD"
+	KeyIDs              []string
+}
+
+// Throttle is a token bucket: so many a second, so many at once.
+type Throttle struct {
+	Rate  float64
+	Burst int
+}
+
+// APIKey is an AWS::ApiGateway::ApiKey.
+type APIKey struct {
+	LogicalID, ID, Name, Value string
+	Enabled                    bool
+}
+
+// MethodSetting throttles a method of a resource. Path is decoded (/v1/auth/{proxy+}), or * for every one; Method too.
+type MethodSetting struct {
+	Path, Method string
+	Throttle     *Throttle // nil when the setting does not throttle
+}
