@@ -56,4 +56,6 @@ func (s Store) Append(incidentID string, e Entry) dynamo.Op {
 	return s.Table.Create(entryItem{PK: incidentPK(incidentID), SK: entrySK(e.ID), Entry: e})
 }
 
-func entrySK(entryID string) string { return entryPrefix + strings.TrimPrefix(entryID, id.Timeline+"_") }
+func entrySK(entryID string) string {
+	return entryPrefix + strings.TrimPrefix(entryID, id.Timeline+"_")
+}
