@@ -44,7 +44,9 @@ func New(kind, subject string, at time.Time) Item {
 func (i Item) Key() dynamo.Key { return dynamo.Key{PK: i.PK, SK: i.SK} }
 
 // Put is the write of the item, for the transaction of its cause.
-func Put(t dynamo.Table, i Item) dynamo.Op { return t.Put(i, expression.Or(dynamo.Absent(), dynamo.Present())) }
+func Put(t dynamo.Table, i Item) dynamo.Op {
+	return t.Put(i, expression.Or(dynamo.Absent(), dynamo.Present()))
+}
 
 // Done is the removal of the item, for the transaction of its effect. It holds
 // whether or not the item is still there.
