@@ -1,0 +1,300 @@
+// Package demo fills a fresh local stack with people, services, an incident
+// and runbooks, then handles the incident before the reader's eyes: all of it
+// through the public HTTP API, checking every answer.
+package demo
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Options say where the stack is and where to tell what happens.
+type Options struct {
+	URL string // of the API, without a slash at the end
+	Out io.Writer
+}
+
+// Result is what somebody needs to go on by themselves.
+type Result struct {
+	Session    string // of the responder
+	IncidentID string
+	RunbookIDs map[string]string // by name
+}
+
+type demo struct {
+	client
+	out      io.Writer
+	began    time.Time
+	sessions map[string]string
+	team     string
+	services map[string]string
+	incident string
+	runbooks map[string]string
+}
+
+// Run makes the demo data where it is missing, and runs one runbook of each
+// language for the demo incident. It may be repeated on the same stack.
+func Run(ctx context.Context, o Options) (Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
+	d := &demo{
+		client: client{base: o.URL, http: &http.Client{Timeout: 40 * time.Second}}, out: o.Out, began: time.Now(),
+		sessions: map[string]string{}, services: map[string]string{}, runbooks: map[string]string{},
+	}
+	for _, step := range []func(context.Context) error{d.people, d.catalog, d.library, d.remedy} {
+		if err := step(ctx); err != nil {
+			return Result{}, err
+		}
+	}
+	return Result{Session: d.sessions[responder], IncidentID: d.incident, RunbookIDs: d.runbooks}, nil
+}
+
+// say prints one line with the time since the demo began.
+func (d *demo) say(format string, args ...any) {
+	fmt.Fprintf(d.out, "%6.2f s  %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// The people of the demo.
+const (
+	admin     = "admin@pagefree.test"
+	lead      = "lead@pagefree.test"
+	reviewer  = "reviewer@pagefree.test"
+	responder = "responder@pagefree.test"
+	observer  = "observer@pagefree.test"
+	outsider  = "outsider@pagefree.test"
+)
+
+// people signs the first admin in, who makes the others and their teams.
+func (d *demo) people(ctx context.Context) error {
+	token, err := d.signIn(ctx, admin)
+	if err != nil {
+		return err
+	}
+	d.sessions[admin] = token
+	d.say("%s signed in by a mailed link", admin)
+
+	users := map[string]string{}
+	existing, err := d.all(ctx, "/v1/users", token)
+	if err != nil {
+		return err
+	}
+	for _, u := range existing {
+		users[u["email"].(string)] = u["id"].(string)
+	}
+	for _, email := range []string{lead, reviewer, responder, observer, outsider} {
+		if users[email] != "" {
+			continue
+		}
+		name, _, _ := strings.Cut(email, "@")
+		a, err := d.want(ctx, http.StatusCreated, "POST", "/v1/users", token, map[string]any{"email": email, "name": strings.ToUpper(name[:1]) + name[1:]})
+		if err != nil {
+			return err
+		}
+		users[email] = a.text("id")
+	}
+	if d.team, err = d.makeTeam(ctx, "Platform", users, map[string]string{
+		lead: "TEAM_ADMIN", reviewer: "TEAM_ADMIN", responder: "RESPONDER", observer: "OBSERVER"}); err != nil {
+		return err
+	}
+	if _, err = d.makeTeam(ctx, "Elsewhere", users, map[string]string{outsider: "TEAM_ADMIN"}); err != nil {
+		return err
+	}
+	d.say("two teams: lead, reviewer, responder and observer in one, outsider in the other")
+	for _, email := range []string{lead, reviewer, responder} {
+		if d.sessions[email], err = d.signIn(ctx, email); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *demo) makeTeam(ctx context.Context, name string, users, roles map[string]string) (string, error) {
+	token := d.sessions[admin]
+	teams, err := d.all(ctx, "/v1/teams", token)
+	if err != nil {
+		return "", err
+	}
+	for _, t := range teams {
+		if t["name"] == name {
+			return t["id"].(string), nil
+		}
+	}
+	a, err := d.want(ctx, http.StatusCreated, "POST", "/v1/teams", token, map[string]any{"name": name})
+	if err != nil {
+		return "", err
+	}
+	id := a.text("id")
+	for email, role := range roles {
+		if _, err := d.want(ctx, http.StatusOK, "PUT", "/v1/teams/"+id+"/members/"+users[email], token, map[string]any{"role": role}); err != nil {
+			return "", err
+		}
+	}
+	// Whoever makes a team is in it; the admin of the demo manages and does not respond.
+	_, err = d.want(ctx, http.StatusNoContent, "DELETE", "/v1/teams/"+id+"/members/"+users[admin], token, nil)
+	return id, err
+}
+
+// catalog makes two services and an incident.
+func (d *demo) catalog(ctx context.Context) error {
+	known, err := d.all(ctx, "/v1/services?teamId="+d.team, d.sessions[lead])
+	if err != nil {
+		return err
+	}
+	for _, s := range known {
+		d.services[s["name"].(string)] = s["id"].(string)
+	}
+	for _, name := range []string{"checkout", "search"} {
+		if d.services[name] != "" {
+			continue
+		}
+		a, err := d.want(ctx, http.StatusCreated, "POST", "/v1/services", d.sessions[lead], map[string]any{"name": name, "teamId": d.team})
+		if err != nil {
+			return err
+		}
+		d.services[name] = a.text("id")
+	}
+	a, err := d.do(ctx, "POST", "/v1/incidents", d.sessions[responder], map[string]any{
+		"title": "Checkout answers slowly: disk of web-3 is full", "severity": "HIGH", "serviceId": d.services["checkout"],
+		"description": "95th percentile above 4 s for ten minutes.", "labels": map[string]string{"zone": "eu-1", "host": "web-3"}, "dedupKey": "checkout-disk",
+	})
+	if err != nil {
+		return err
+	}
+	if a.status != http.StatusCreated && a.status != http.StatusOK {
+		return fmt.Errorf("make an incident: %d %s", a.status, a.raw)
+	}
+	d.incident = a.text("id")
+	d.say("incident %s: %s", d.incident, a.text("title"))
+	return nil
+}
+
+// library writes, submits and approves the runbooks, each by two people.
+func (d *demo) library(ctx context.Context) error {
+	known, err := d.all(ctx, "/v1/runbooks?teamId="+d.team, d.sessions[lead])
+	if err != nil {
+		return err
+	}
+	for _, rb := range known {
+		d.runbooks[rb["name"].(string)] = rb["id"].(string)
+	}
+	for i, s := range samples {
+		if d.runbooks[s.name] != "" {
+			continue
+		}
+		a, err := d.want(ctx, http.StatusCreated, "POST", "/v1/runbooks", d.sessions[lead], map[string]any{
+			"name": s.name, "description": s.description, "teamId": d.team, "language": s.language, "scriptContent": s.script,
+			"parameters": s.parameters, "target": map[string]any{"type": "sandbox"}, "risk": "LOW", "timeoutSeconds": 30, "changeNote": "first version",
+		})
+		if err != nil {
+			return err
+		}
+		id := a.text("id")
+		d.runbooks[s.name] = id
+		version := "/v1/runbooks/" + id + "/versions/1"
+		if _, err := d.want(ctx, http.StatusOK, "POST", version+"/submit", d.sessions[lead], nil); err != nil {
+			return err
+		}
+		if i == 0 {
+			refused, err := d.want(ctx, http.StatusForbidden, "POST", version+"/approve", d.sessions[lead], map[string]any{})
+			if err != nil {
+				return err
+			}
+			d.say("%s may not approve what they wrote: %d %s", lead, refused.status, refused.text("code"))
+		}
+		if s.wait {
+			d.say("%q waits for review", s.name)
+			continue
+		}
+		if _, err := d.want(ctx, http.StatusOK, "POST", version+"/approve", d.sessions[reviewer], map[string]any{"note": "read and tried"}); err != nil {
+			return err
+		}
+		d.say("%q (%s) written by lead, approved and sealed by reviewer", s.name, s.language)
+	}
+	return nil
+}
+
+// remedy runs one runbook of each language for the incident.
+func (d *demo) remedy(ctx context.Context) error {
+	for _, s := range samples {
+		if s.wait {
+			continue
+		}
+		a, err := d.want(ctx, http.StatusAccepted, "POST", "/v1/executions", d.sessions[responder], map[string]any{
+			"runbookId": d.runbooks[s.name], "incidentId": d.incident})
+		if err != nil {
+			return err
+		}
+		id := a.text("id")
+		d.say("%s runs %q: %s %s", responder, s.name, id, a.text("status"))
+		if a, err = d.finished(ctx, id); err != nil {
+			return err
+		}
+		if got := a.text("status"); got != "COMPLETED" || !strings.Contains(a.text("stdout"), s.want) {
+			return fmt.Errorf("%s ended %s, want COMPLETED with %q in its output: %s", s.name, got, s.want, a.raw)
+		}
+		d.say("  %s, exit code %v", a.text("status"), a.body["exitCode"])
+		for line := range strings.Lines(a.text("stdout")) {
+			fmt.Fprintf(d.out, "          | %s\n", strings.TrimRight(line, "\n"))
+		}
+	}
+	timeline, err := d.all(ctx, "/v1/incidents/"+d.incident+"/timeline", d.sessions[responder])
+	if err != nil {
+		return err
+	}
+	trail, err := d.all(ctx, "/v1/audit?from="+url.QueryEscape(d.began.UTC().Add(-time.Second).Format(time.RFC3339)), d.sessions[lead])
+	if err != nil {
+		return err
+	}
+	d.say("on record: %d entries in the incident's timeline, %d audit events of this team since the demo began", len(timeline), len(trail))
+	if len(timeline) == 0 || len(trail) == 0 {
+		return fmt.Errorf("nothing was recorded")
+	}
+	return nil
+}
+
+// finished waits for the end of an execution.
+func (d *demo) finished(ctx context.Context, id string) (answer, error) {
+	for {
+		a, err := d.want(ctx, http.StatusOK, "GET", "/v1/executions/"+id, d.sessions[responder], nil)
+		if err != nil {
+			return a, err
+		}
+		switch a.text("status") {
+		case "PENDING", "RUNNING":
+		default:
+			return a, nil
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return a, fmt.Errorf("%s is still %s: %w", id, a.text("status"), err)
+		}
+	}
+}
+
+// all reads a list to its end.
+func (d *demo) all(ctx context.Context, path, token string) ([]map[string]any, error) {
+	var out []map[string]any
+	cursor := ""
+	for {
+		p := path
+		if cursor != "" {
+			sep := "?"
+			if strings.Contains(path, "?") {
+				sep = "&"
+			}
+			p += sep + "cursor=" + url.QueryEscape(cursor)
+		}
+		a, err := d.want(ctx, http.StatusOK, "GET", p, token, nil)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a.items()...)
+		if cursor = a.text("nextCursor"); cursor == "" {
+			return out, nil
+		}
+	}
+}
