@@ -54,10 +54,12 @@ func Done(t dynamo.Table, i Item) dynamo.Op {
 	return t.Delete(i.Key(), expression.Or(dynamo.Absent(), dynamo.Present()))
 }
 
-// Before returns up to limit items of a shard that were due before now, oldest first.
+// Before returns up to limit items of a shard that are due at now, oldest first.
 func Before(ctx context.Context, t dynamo.Table, shard int, now time.Time, limit int) ([]Item, error) {
-	q := dynamo.Query{Values: []string{fmt.Sprintf("due#%d", shard)}, Sort: dynamo.SK, Limit: limit, Oldest: true}
-	bound := timestamp.Of(now).String() + "\uffff"
-	items, _, err := dynamo.List(ctx, t, q, func(i Item) string { return i.SK }, func(i Item) bool { return i.SK < bound })
+	q := dynamo.Query{
+		Values: []string{fmt.Sprintf("due#%d", shard)}, Sort: dynamo.SK, Limit: limit, Oldest: true,
+		To: timestamp.Of(now).String() + "\uffff", // after every item of this millisecond
+	}
+	items, _, err := dynamo.List(ctx, t, q, func(i Item) string { return i.SK }, nil)
 	return items, err
 }

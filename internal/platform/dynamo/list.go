@@ -22,9 +22,33 @@ type Query struct {
 	Values []string // hash values
 	Sort   string   // the sort attribute: "id" of the indexes, "sk" of the table
 	Prefix string   // with Sort "sk": only items whose sk begins so
-	Before string   // only items that sort before this, exclusive
+	From   string   // only items that sort at this or later, whatever the direction
+	To     string   // only items that sort before this, exclusive, whatever the direction
+	Before string   // the position to go on from: only items that come after it in the list, exclusive
 	Limit  int
-	Oldest bool // oldest first; Before then means after
+	Oldest bool // oldest first
+}
+
+// last sorts after every valid UTF-8 text.
+const last = "\U0010FFFF\U0010FFFF"
+
+// bounds are the least and the greatest sort value that the query asks for,
+// both included by DynamoDB's Between; "" where there is none. What Before and
+// To exclude is dropped when read.
+func (q Query) bounds() (low, high string) {
+	low = max(q.From, q.Prefix)
+	high = q.To
+	if q.Prefix != "" && (high == "" || q.Prefix+last < high) {
+		high = q.Prefix + last
+	}
+	switch {
+	case q.Before == "":
+	case q.Oldest:
+		low = max(low, q.Before)
+	case high == "" || q.Before < high:
+		high = q.Before
+	}
+	return low, high
 }
 
 // List returns up to Limit items that keep accepts, newest first, and the
@@ -76,17 +100,16 @@ func read[T any](ctx context.Context, t Table, q Query, value string, sortKey fu
 		hash = PK
 	}
 	cond := expression.Key(hash).Equal(expression.Value(value))
+	low, high := q.bounds()
 	switch {
-	case q.Before != "" && q.Prefix != "" && q.Oldest:
-		cond = cond.And(expression.Key(q.Sort).Between(expression.Value(q.Before+"\x00"), expression.Value(q.Prefix+"\uffff")))
-	case q.Before != "" && q.Prefix != "":
-		cond = cond.And(expression.Key(q.Sort).Between(expression.Value(q.Prefix), expression.Value(q.Before)))
-	case q.Before != "" && q.Oldest:
-		cond = cond.And(expression.Key(q.Sort).GreaterThan(expression.Value(q.Before)))
-	case q.Before != "":
-		cond = cond.And(expression.Key(q.Sort).LessThan(expression.Value(q.Before)))
-	case q.Prefix != "":
-		cond = cond.And(expression.Key(q.Sort).BeginsWith(q.Prefix))
+	case low != "" && high != "" && low > high:
+		return nil, "", nil // DynamoDB takes no empty range
+	case low != "" && high != "":
+		cond = cond.And(expression.Key(q.Sort).Between(expression.Value(low), expression.Value(high)))
+	case low != "":
+		cond = cond.And(expression.Key(q.Sort).GreaterThanEqual(expression.Value(low)))
+	case high != "":
+		cond = cond.And(expression.Key(q.Sort).LessThanEqual(expression.Value(high)))
 	}
 	e, err := expression.NewBuilder().WithKeyCondition(cond).Build()
 	if err != nil {
@@ -118,7 +141,7 @@ func read[T any](ctx context.Context, t Table, q Query, value string, sortKey fu
 				return nil, "", err
 			}
 			scanned++
-			if sortKey(item) == q.Before { // Between includes its bounds
+			if at := sortKey(item); at == q.Before || at == q.To { // Between includes its bounds
 				continue
 			}
 			stopped = sortKey(item)

@@ -7,8 +7,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"go/token"
 	"io"
 	"net/http"
+	"path"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 
@@ -27,23 +30,50 @@ const MaxBody = 256 << 10
 type API struct {
 	huma   huma.API
 	mux    *http.ServeMux
+	tag    string // of the operation that is being registered
 	denied func(context.Context, *http.Request, *problem.Error)
 }
 
 // New returns an API without operations.
 func New() *API {
 	mux := http.NewServeMux()
+	a := &API{mux: mux}
 	config := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI:    "3.1.0",
 			Info:       &huma.Info{Title: "PageFree", Version: "1", Description: "Runbooks for responders, status for partners."},
-			Components: &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer), SecuritySchemes: securitySchemes},
+			Components: &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", a.schemaName), SecuritySchemes: securitySchemes},
 			Servers:    []*huma.Server{{URL: "/"}},
 		},
 		Formats:       map[string]huma.Format{"application/json": jsonFormat},
 		DefaultFormat: "application/json",
 	}
-	return &API{huma: humago.New(mux, config), mux: mux}
+	a.huma = humago.New(mux, config)
+	return a
+}
+
+// schemaName names a type in the document: exported types by their own name,
+// which must be unique in PageFree, others with their room before it.
+func (a *API) schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch own := t.Name(); {
+	case own == "":
+		return capital(a.tag) + name
+	case !token.IsExported(own):
+		return capital(path.Base(t.PkgPath())) + name
+	}
+	return name
+}
+
+func capital(s string) string {
+	s = strings.ReplaceAll(s, "-", "")
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 var securitySchemes = map[string]*huma.SecurityScheme{
@@ -59,6 +89,7 @@ func (a *API) OnDenied(f func(context.Context, *http.Request, *problem.Error)) {
 func (a *API) Handle(pattern string, h Handler) {
 	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		if err := h(w, r); err != nil {
+			remember(r.Context(), err)
 			problem.Write(w, r, err, principal.OriginOf(r.Context()).RequestID)
 		}
 	})
@@ -92,11 +123,13 @@ func Public(route, summary string) huma.Operation {
 // Register adds an operation. The handler's errors are rendered here and
 // nowhere else.
 func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
+	a.tag = tag(op.Path)
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
 		if err == nil {
 			return out, nil
 		}
+		remember(ctx, err)
 		return nil, problem.Render(ctx, err, principal.OriginOf(ctx).RequestID)
 	})
 }
@@ -138,8 +171,11 @@ var jsonFormat = huma.Format{
 
 // huma takes the making of its own errors (validation, body, media type) as
 // package variables. Ours carry a code, and never echo the value back: it may
-// be a secret.
+// be a secret. Members of a body are told apart by case, as JSON does, and
+// lists are never null.
 func init() {
+	huma.ValidateStrictCasing = true
+	huma.DefaultArrayNullable = false
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		return humaError(context.Background(), status, msg, errs)
 	}

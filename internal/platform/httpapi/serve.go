@@ -2,11 +2,14 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path"
 	"runtime/debug"
 	"strings"
 
@@ -19,6 +22,8 @@ import (
 func (a *API) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requestID := principal.OriginOf(r.Context()).RequestID
+		var refused refusal
+		r = r.WithContext(context.WithValue(r.Context(), refusedKey{}, &refused))
 		rec := &recorder{header: http.Header{}, status: http.StatusOK}
 		func() {
 			defer func() {
@@ -30,8 +35,8 @@ func (a *API) Handler() http.Handler {
 			}()
 			a.route(rec, r, requestID)
 		}()
-		if rec.status == http.StatusForbidden && a.denied != nil {
-			a.denied(r.Context(), r, &problem.Error{Status: rec.status, Code: problem.Forbidden})
+		if refused.problem != nil && a.denied != nil {
+			a.denied(r.Context(), r, refused.problem)
 		}
 		rec.tag(r)
 		rec.header.Set("X-Request-Id", requestID)
@@ -43,7 +48,23 @@ func (a *API) Handler() http.Handler {
 	})
 }
 
+// refusal is where a handler's 403 is kept until the answer is recorded.
+type refusal struct{ problem *problem.Error }
+type refusedKey struct{}
+
+// remember keeps err for OnDenied when it is a 403.
+func remember(ctx context.Context, err error) {
+	p, ok := errors.AsType[*problem.Error](err)
+	if kept, _ := ctx.Value(refusedKey{}).(*refusal); ok && kept != nil && p.Status == http.StatusForbidden {
+		kept.problem = p
+	}
+}
+
 func (a *API) route(w *recorder, r *http.Request, requestID string) {
+	if !clean(r.URL.EscapedPath()) { // net/http would redirect, without the stage that is before the path
+		problem.Write(w, r, problem.Missing(), requestID)
+		return
+	}
 	if _, pattern := a.mux.Handler(r); pattern != "" {
 		a.mux.ServeHTTP(w, r)
 		return
@@ -58,6 +79,12 @@ func (a *API) route(w *recorder, r *http.Request, requestID string) {
 	e := problem.New(http.StatusMethodNotAllowed, "method_not_allowed", "This path does not take %s.", r.Method)
 	e.Header = http.Header{"Allow": probe.header["Allow"]}
 	problem.Write(w, r, e, requestID)
+}
+
+// clean reports whether a path has no empty, "." or ".." segment.
+func clean(p string) bool {
+	c := path.Clean(p)
+	return p == c || c != "/" && p == c+"/"
 }
 
 // recorder holds an answer until its ETag is known. Lambda sends whole answers
@@ -121,14 +148,16 @@ func (w *recorder) flush(to http.ResponseWriter, r *http.Request) {
 func Revision(rev int64) string { return fmt.Sprintf(`"%d"`, rev) }
 
 // Match refuses a change that was made from another revision than rev: 412
-// precondition_failed. An empty If-Match, and "*", match everything.
+// precondition_failed. An empty If-Match, and "*", match everything. A weak
+// tag, as it comes out of a compressing edge, is as good: it is the revision
+// that counts, not the bytes.
 func Match(ifMatch string, rev int64) error {
 	if ifMatch == "" {
 		return nil
 	}
 	want := fmt.Sprint(rev)
 	for _, candidate := range strings.Split(ifMatch, ",") {
-		candidate = strings.Trim(strings.TrimSpace(candidate), `"`)
+		candidate = strings.Trim(strings.TrimPrefix(strings.TrimSpace(candidate), "W/"), `"`)
 		had, _, _ := strings.Cut(candidate, "-")
 		if candidate == "*" || had == want {
 			return nil

@@ -42,6 +42,17 @@ func New(prefix string, now time.Time) string {
 	return prefix + "_" + u.String()
 }
 
+// Floor is the least id of the prefix that could be made at t: what sorts at
+// or after it is of t or later. A time that no ULID can hold gives the nearest one.
+func Floor(prefix string, t time.Time) string {
+	ms := min(max(t.UnixMilli(), 0), int64(ulid.MaxTime()))
+	var u ulid.ULID
+	if err := u.SetTime(uint64(ms)); err != nil {
+		panic(err) // it was bounded above
+	}
+	return prefix + "_" + u.String()
+}
+
 // Valid reports whether s is an id of the prefix. It is a check of form: it
 // keeps foreign text out of keys, and says nothing about existence.
 func Valid(prefix, s string) bool {

@@ -146,9 +146,15 @@ func Require(ctx context.Context, teamID string, min Role) (Principal, error) {
 		return Principal{}, problem.Missing()
 	}
 	if !role.AtLeast(min) {
-		return Principal{}, problem.Denied("This needs %s.", needs(teamID, min))
+		return Principal{}, denied(teamID, "This needs "+needs(teamID, min)+".")
 	}
 	return p, nil
+}
+
+func denied(teamID, detail string) error {
+	e := problem.Denied("%s", detail)
+	e.TeamID = teamID
+	return e
 }
 
 // RequirePerson is Require for what an API key may never do: approving,
@@ -159,7 +165,7 @@ func RequirePerson(ctx context.Context, teamID string, min Role) (Principal, err
 		return Principal{}, err
 	}
 	if p.Kind != User {
-		return Principal{}, problem.Denied("Only a person may do this, not an API key.")
+		return Principal{}, denied(teamID, "Only a person may do this, not an API key.")
 	}
 	return p, nil
 }

@@ -42,6 +42,7 @@ type Error struct {
 	Detail string
 	Fields []Field
 	Header http.Header // extra response headers, such as Retry-After
+	TeamID string      // of a refusal: the team whose record it belongs in; never shown
 	Cause  error
 }
 

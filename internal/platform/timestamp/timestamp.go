@@ -4,6 +4,7 @@ package timestamp
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -41,10 +42,22 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	return t.parse(s)
 }
 
+// MarshalText is String; without it the embedded time.Time's would be used, in another precision.
+func (t Time) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText reads any RFC 3339 time, as of a query parameter.
+func (t *Time) UnmarshalText(b []byte) error { return t.parse(string(b)) }
+
+// errNoTime does not repeat the text: it may be long, or anything.
+var errNoTime = errors.New("this is no RFC 3339 time")
+
 func (t *Time) parse(s string) error {
 	v, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
-		return fmt.Errorf("%q is no RFC 3339 time", s)
+		return errNoTime
+	}
+	if y := v.UTC().Year(); y < 0 || y > 9999 { // an offset can lead out of the four digits that text order needs
+		return errNoTime
 	}
 	*t = Of(v)
 	return nil
@@ -67,9 +80,11 @@ func (t *Time) UnmarshalDynamoDBAttributeValue(av types.AttributeValue) error {
 	return fmt.Errorf("a time is stored as a string, not %T", av)
 }
 
-// Schema describes the wire form to the OpenAPI document.
-func (Time) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Format: "date-time"}
+// TransformSchema describes the wire form to the OpenAPI document. What huma
+// makes of a text type is kept, so that a pointer may be null.
+func (Time) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	s.Format = "date-time"
+	return s
 }
 
-var _ huma.SchemaProvider = Time{}
+var _ huma.SchemaTransformer = Time{}
