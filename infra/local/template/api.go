@@ -8,7 +8,7 @@ import (
 
 func (b *builder) api(r *resource, p properties) {
 	p.only("AccessLogSetting", "AlwaysDeploy", "ApiKeySourceType", "Auth", "BinaryMediaTypes", "Description", "DisableExecuteApiEndpoint",
-		"EndpointConfiguration", "GatewayResponses", "MethodSettings", "MinimumCompressionSize", "Name", "OpenApiVersion", "StageName",
+		"EndpointAccessMode", "EndpointConfiguration", "GatewayResponses", "MethodSettings", "MinimumCompressionSize", "Name", "OpenApiVersion", "StageName",
 		"Tags", "PropagateTags", "TracingEnabled", "Variables", "FailOnWarnings", "SecurityPolicy")
 	if b.t.API != nil {
 		p.fail("the local stack serves one API, and %s is one already", b.t.API.LogicalID)

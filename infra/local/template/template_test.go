@@ -116,6 +116,19 @@ func TestData(t *testing.T) {
 	same(t, "outputs", tpl.Outputs, map[string]string{"Url": "https://" + tpl.API.ID + ".execute-api.us-east-1.amazonaws.com/prod"})
 }
 
+// TestTheRealOne holds what is deployed against this reader.
+func TestTheRealOne(t *testing.T) {
+	tpl, err := Load("../../../template.yaml", Options{Parameters: map[string]string{
+		"FirstAdminEmail": "admin@pagefree.test", "MailFrom": "pagefree@pagefree.test",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tpl.API == nil || len(tpl.API.Routes) == 0 || len(tpl.Functions) == 0 || len(tpl.Tables) != 5 {
+		t.Errorf("got %d functions, %d tables", len(tpl.Functions), len(tpl.Tables))
+	}
+}
+
 // TestRefusals holds the promise that nothing unknown is passed over.
 func TestRefusals(t *testing.T) {
 	queue := func(property string) string {

@@ -3,6 +3,7 @@ package template
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -34,8 +35,17 @@ var longForms = func() map[string]bool {
 	return m
 }()
 
+// Plain words with a colon inside are valid YAML, but the parser takes that colon for the end of a key when they stand
+// between braces. Templates have two kinds, keys of conditions and pseudo parameters, and decode quotes them.
+var (
+	colonKey    = regexp.MustCompile(`([^$]\{ *|, *)([A-Za-z0-9]+:[A-Za-z]+):`)
+	colonPseudo = regexp.MustCompile(`!Ref (AWS::[A-Za-z]+)`)
+)
+
 // decode reads one YAML document into map[string]any, []any, string, int64, float64, bool, nil and call.
 func decode(data []byte) (map[string]any, error) {
+	data = colonKey.ReplaceAll(data, []byte(`$1"$2":`))
+	data = colonPseudo.ReplaceAll(data, []byte(`!Ref "$1"`))
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read template: %w", err)
