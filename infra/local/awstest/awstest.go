@@ -8,8 +8,11 @@ package awstest
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +23,7 @@ import (
 	front "pagefree/infra/local/aws"
 	"pagefree/infra/local/engine"
 	"pagefree/infra/local/kms"
+	"pagefree/infra/local/sqs"
 	"pagefree/infra/local/template"
 )
 
@@ -28,18 +32,48 @@ var shared = sync.OnceValues(func() (*engine.Engine, error) {
 	return engine.Start(context.Background(), engine.FromEnv())
 })
 
+// Parameters that template.yaml has no default for.
+var parameters = map[string]string{"FirstAdminEmail": "admin@pagefree.test", "MailFrom": "pagefree@pagefree.test"}
+
+// declared is template.yaml, read once.
+var declared = sync.OnceValues(func() (*template.Template, error) {
+	path, err := root("template.yaml")
+	if err != nil {
+		return nil, err
+	}
+	return template.Load(path, template.Options{Parameters: parameters})
+})
+
+// root finds a file of the repository's root above the working directory, which is the package's under `go test`.
+func root(name string) (string, error) {
+	at, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; ; at = filepath.Dir(at) {
+		if _, err := os.Stat(filepath.Join(at, name)); err == nil {
+			return filepath.Join(at, name), nil
+		}
+		if at == filepath.Dir(at) {
+			return "", fmt.Errorf("%s is not above the working directory", name)
+		}
+	}
+}
+
 // Env is one test's AWS.
 type Env struct {
 	// Config has credentials and the endpoint: dynamodb.NewFromConfig(env.Config).
 	Config aws.Config
 
 	t      testing.TB
-	prefix string
+	tables string           // prefix of this Env's tables
 	db     *dynamodb.Client // to the engine itself
+	as     *template.Template
 	keys   *kms.Service
+	queues *sqs.Service
 
 	mu   sync.Mutex
-	made map[string]bool // logical ids of the tables and keys that exist
+	made map[string]bool // logical ids of what exists
 }
 
 // New makes an empty Env. What a test asks for by its logical id is made then; all of it goes when the test ends.
@@ -49,22 +83,33 @@ func New(t testing.TB) *Env {
 	if err != nil {
 		t.Fatal(err)
 	}
+	as, err := declared()
+	if err != nil {
+		t.Fatal(err)
+	}
 	keys, err := kms.New("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := front.New(front.Options{DynamoDB: eng.Endpoint(), KMS: keys.Handler()})
+	listener := httptest.NewUnstartedServer(nil)
+	queues, err := sqs.Open(sqs.Options{Endpoint: "http://" + listener.Listener.Addr().String(), Region: as.Region, AccountID: as.AccountID})
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener := httptest.NewServer(server)
+	listener.Config.Handler, err = front.New(front.Options{DynamoDB: eng.Endpoint(), KMS: keys.Handler(), SQS: queues.Handler()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Start()
 	t.Cleanup(listener.Close)
 	return &Env{
 		Config: config(listener.URL),
 		t:      t,
-		prefix: "t" + strings.ToLower(rand.Text()[:10]) + "-",
+		tables: "t" + strings.ToLower(rand.Text()[:10]) + "-",
 		db:     dynamodb.NewFromConfig(config(eng.Endpoint())),
+		as:     as,
 		keys:   keys,
+		queues: queues,
 		made:   map[string]bool{},
 	}
 }
@@ -83,21 +128,15 @@ func config(endpoint string) aws.Config {
 // Table is the name of a table, which is made if it is not there yet: env.Table("AutomationTable").
 func (e *Env) Table(id string) string {
 	e.t.Helper()
-	declared, ok := tables[id]
-	if !ok {
-		e.t.Fatalf("template.yaml has no table %s", id)
-	}
-	own := declared
-	own.Name = e.prefix + id
-	e.once(id, func() {
-		if err := engine.Create(context.Background(), e.db, &own); err != nil {
-			e.t.Fatal(err)
-		}
+	own := *lookup(e, "table", e.as.Tables, id)
+	own.Name = e.tables + id
+	e.once(id, func() error {
 		e.t.Cleanup(func() {
 			if _, err := e.db.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &own.Name}); err != nil {
 				e.t.Errorf("delete table %s: %v", own.Name, err)
 			}
 		})
+		return engine.Create(context.Background(), e.db, &own)
 	})
 	return own.Name
 }
@@ -105,51 +144,44 @@ func (e *Env) Table(id string) string {
 // KeyID is the id of a KMS key, which is made if it is not there yet: env.KeyID("SealKey").
 func (e *Env) KeyID(id string) string {
 	e.t.Helper()
-	key, ok := keyring[id]
-	if !ok {
-		e.t.Fatalf("template.yaml has no key %s", id)
-	}
-	e.once(id, func() {
-		if err := e.keys.Ensure(&key); err != nil {
-			e.t.Fatal(err)
-		}
-	})
+	key := lookup(e, "key", e.as.Keys, id)
+	e.once(id, func() error { return e.keys.Ensure(key) })
 	return key.ID
 }
 
-func (e *Env) once(id string, do func()) {
+// QueueURL is the address of a queue, which is made if it is not there yet, and its dead-letter queue with it:
+// env.QueueURL("ExecutionsQueue").
+func (e *Env) QueueURL(id string) string {
+	e.t.Helper()
+	queue := lookup(e, "queue", e.as.Queues, id)
+	for other, q := range e.as.Queues {
+		if q.ARN == queue.DeadLetterARN {
+			e.once(other, func() error { return e.queues.Ensure(q) })
+		}
+	}
+	e.once(id, func() error { return e.queues.Ensure(queue) })
+	return e.queues.URL(queue.Name)
+}
+
+func lookup[R any](e *Env, kind string, in map[string]*R, id string) *R {
+	e.t.Helper()
+	r, ok := in[id]
+	if !ok {
+		e.t.Fatalf("template.yaml has no %s %s", kind, id)
+	}
+	return r
+}
+
+// once makes a resource the first time that it is asked for.
+func (e *Env) once(id string, create func() error) {
+	e.t.Helper()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.made[id] {
-		e.made[id] = true
-		do()
+	if e.made[id] {
+		return
 	}
-}
-
-func table(indexes ...string) template.Table {
-	t := template.Table{
-		Attributes:   map[string]string{"pk": "S", "sk": "S"},
-		Keys:         []template.KeyElement{{Name: "pk", Type: "HASH"}, {Name: "sk", Type: "RANGE"}},
-		TTLAttribute: "ttl",
+	if err := create(); err != nil {
+		e.t.Fatal(err)
 	}
-	for _, name := range indexes {
-		t.Attributes["id"], t.Attributes[name] = "S", "S"
-		t.Indexes = append(t.Indexes, template.Index{Name: name, Projection: "ALL", Keys: []template.KeyElement{{Name: name, Type: "HASH"}, {Name: "id", Type: "RANGE"}}})
-	}
-	return t
-}
-
-var tables = map[string]template.Table{
-	"AutomationTable": table("byTeam", "byKind", "byRunbook", "byIncident"),
-	"IdentityTable":   table("byTeam", "byKind"),
-	"EphemeralTable":  table(),
-	"AuditTable":      table("byKind", "byActor", "bySubject"),
-	"StatusTable":     table("byTeam", "byKind"),
-}
-
-var keyring = map[string]template.Key{
-	"SealKey":    {ID: "11111111-1111-4111-8111-111111111111", ARN: "arn:aws:kms:us-east-1:000000000000:key/11111111-1111-4111-8111-111111111111", Spec: "HMAC_256", Usage: "GENERATE_VERIFY_MAC"},
-	"DeriveKey":  {ID: "22222222-2222-4222-8222-222222222222", ARN: "arn:aws:kms:us-east-1:000000000000:key/22222222-2222-4222-8222-222222222222", Spec: "HMAC_256", Usage: "GENERATE_VERIFY_MAC"},
-	"AuditKey":   {ID: "33333333-3333-4333-8333-333333333333", ARN: "arn:aws:kms:us-east-1:000000000000:key/33333333-3333-4333-8333-333333333333", Spec: "ECC_NIST_P256", Usage: "SIGN_VERIFY"},
-	"SecretsKey": {ID: "44444444-4444-4444-8444-444444444444", ARN: "arn:aws:kms:us-east-1:000000000000:key/44444444-4444-4444-8444-444444444444"},
+	e.made[id] = true
 }

@@ -4,10 +4,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"pagefree/infra/local/awstest"
 )
@@ -37,6 +39,19 @@ func TestKeys(t *testing.T) {
 	ok, err := client.VerifyMac(t.Context(), &kms.VerifyMacInput{KeyId: &id, Message: []byte("m"), Mac: mac.Mac, MacAlgorithm: kmstypes.MacAlgorithmSpecHmacSha256})
 	if err != nil || !ok.MacValid {
 		t.Errorf("got %v, %v", ok, err)
+	}
+}
+
+func TestQueues(t *testing.T) {
+	env := awstest.New(t)
+	client := sqs.NewFromConfig(env.Config)
+	url := env.QueueURL("ExecutionsQueue")
+	if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("m")}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url})
+	if err != nil || len(got.Messages) != 1 || *got.Messages[0].Body != "m" {
+		t.Errorf("got %v, %v, want the message", got, err)
 	}
 }
 

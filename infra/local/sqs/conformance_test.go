@@ -501,8 +501,9 @@ func purge(t *testing.T, c *api.Client) {
 func receiptHandles(t *testing.T, c *api.Client) {
 	url := queue(t, c, "", map[string]string{"VisibilityTimeout": "1"})
 	send(t, c, url, "m")
-	got := receive(t, c, url, 1)
-	got = receive(t, c, url, 5)
+	wantBodies(t, "first", receive(t, c, url, 1), "m")
+	got := receive(t, c, url, 5)
+	wantBodies(t, "again", got, "m")
 	if _, err := c.DeleteMessage(t.Context(), &api.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: got[0].ReceiptHandle}); err != nil {
 		t.Fatal(err)
 	}

@@ -89,6 +89,7 @@ func (s *Service) ReceiveMessage(ctx context.Context, in *api.ReceiveMessageInpu
 	case in.VisibilityTimeout < 0 || in.VisibilityTimeout > int32(maxVisibility/time.Second):
 		return nil, invalid("Value %d for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and 43200, if provided.", in.VisibilityTimeout)
 	}
+	//lint:ignore SA1019 older clients name system attributes there
 	show := append(slices.Clone(in.MessageSystemAttributeNames), systemNames(in.AttributeNames)...)
 	start := time.Now()
 	for {
