@@ -1,0 +1,52 @@
+// Command executions is the Lambda function behind /v1/executions: it starts
+// approved runbooks and shows what came of them.
+package main
+
+import (
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"pagefree/internal/audit"
+	"pagefree/internal/execution"
+	"pagefree/internal/incident"
+	"pagefree/internal/platform/awscfg"
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/kmsmac"
+	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/queue"
+	"pagefree/internal/platform/settings"
+	"pagefree/internal/runbook"
+)
+
+func main() {
+	env := settings.From(os.Getenv)
+	log.Setup(os.Stdout, "executions")
+	cfg := awscfg.FromEnv(os.Getenv)
+	db := dynamodb.NewFromConfig(cfg)
+	automation := dynamo.Table{Name: env.Text("AUTOMATION_TABLE"), DB: db}
+	ledger := audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}
+	incidents := incident.Store{Table: automation}
+	service := &execution.Service{
+		Store: execution.Store{
+			Table: automation, Ephemeral: dynamo.Table{Name: env.Text("EPHEMERAL_TABLE"), DB: db},
+			Retention: env.Duration("RETENTION_DAYS", 24*time.Hour),
+		},
+		Runbooks: runbook.Store{Table: automation}, Incidents: incidents,
+		Queue:   queue.Queue{URL: env.Text("EXECUTIONS_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
+		Journal: execution.Journal{Audit: ledger, Incidents: incidents},
+		Now:     time.Now,
+	}
+	derive := kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}
+	env.Check()
+
+	api := httpapi.New()
+	api.OnDenied(audit.Denials(ledger, time.Now))
+	execution.Routes(api, service, httpapi.NewCursors(derive.Derive))
+	lambda.Start(httpapi.Lambda(api.Handler()))
+}

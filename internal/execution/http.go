@@ -1,0 +1,97 @@
+package execution
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"pagefree/internal/platform/httpapi"
+)
+
+type requestBody struct {
+	RunbookID  string         `json:"runbookId" minLength:"1" maxLength:"64"`
+	IncidentID *string        `json:"incidentId,omitempty" maxLength:"64"`
+	Parameters map[string]any `json:"parameters,omitempty" doc:"plain values, typed as the runbook declares"`
+}
+
+func (b requestBody) request(idempotencyKey string) Request {
+	return Request{RunbookID: b.RunbookID, IncidentID: b.IncidentID, Parameters: b.Parameters, IdempotencyKey: idempotencyKey}
+}
+
+type triggerInput struct {
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"the same key with the same body within 24 h gives the same execution"`
+	Body           requestBody
+}
+
+type triggerOutput struct {
+	Location string `header:"Location"`
+	Replayed string `header:"Idempotency-Replayed"`
+	Body     View
+}
+
+type oneInput struct {
+	ID string `path:"id" maxLength:"64"`
+}
+
+type oneOutput struct {
+	Body View
+}
+
+type listInput struct {
+	httpapi.PageInput
+	RunbookID  string `query:"runbookId" maxLength:"64"`
+	IncidentID string `query:"incidentId" maxLength:"64"`
+	Status     string `query:"status" maxLength:"32"`
+}
+
+// Routes adds the executions of the HTTP contract to an API.
+func Routes(api *httpapi.API, s *Service, cursors *httpapi.Cursors) {
+	trigger := httpapi.Op("POST /v1/executions", "Run the approved version of a runbook")
+	trigger.DefaultStatus = http.StatusAccepted
+	httpapi.Register(api, trigger, func(ctx context.Context, in *triggerInput) (*triggerOutput, error) {
+		v, replayed, err := s.Trigger(ctx, in.Body.request(in.IdempotencyKey))
+		if err != nil {
+			return nil, err
+		}
+		out := &triggerOutput{Location: "/v1/executions/" + v.ID, Body: v}
+		if replayed {
+			out.Replayed = "true"
+		}
+		return out, nil
+	})
+
+	httpapi.Register(api, httpapi.Op("POST /v1/executions/preview", "Show what would run, and run nothing"),
+		func(ctx context.Context, in *struct{ Body requestBody }) (*struct{ Body Preview }, error) {
+			p, err := s.Preview(ctx, in.Body.request(""))
+			return &struct{ Body Preview }{p}, err
+		})
+
+	httpapi.Register(api, httpapi.Op("GET /v1/executions", "List executions"),
+		func(ctx context.Context, in *listInput) (*httpapi.ListOutput[View], error) {
+			status, err := parseStatus(in.Status)
+			if err != nil {
+				return nil, err
+			}
+			name := []string{"executions", in.RunbookID, in.IncidentID, in.Status}
+			page, err := cursors.Open(ctx, in.PageInput, name...)
+			if err != nil {
+				return nil, err
+			}
+			items, next, err := s.List(ctx, Filter{RunbookID: in.RunbookID, IncidentID: in.IncidentID, Status: status}, page)
+			if err != nil {
+				return nil, err
+			}
+			return httpapi.Answer(ctx, cursors, items, next, name...)
+		})
+
+	one := func(op huma.Operation, act func(context.Context, string) (View, error)) {
+		httpapi.Register(api, op, func(ctx context.Context, in *oneInput) (*oneOutput, error) {
+			v, err := act(ctx, in.ID)
+			return &oneOutput{Body: v}, err
+		})
+	}
+	one(httpapi.Op("GET /v1/executions/{id}", "Read an execution with its output"), s.Execution)
+	one(httpapi.Op("POST /v1/executions/{id}/confirm", "Let a waiting execution run"), s.Confirm)
+	one(httpapi.Op("POST /v1/executions/{id}/cancel", "Cancel an execution that has not started"), s.Cancel)
+}

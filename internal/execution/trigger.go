@@ -1,0 +1,259 @@
+package execution
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"pagefree/internal/incident"
+	"pagefree/internal/platform/due"
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/id"
+	"pagefree/internal/platform/principal"
+	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/queue"
+	"pagefree/internal/platform/timestamp"
+	"pagefree/internal/runbook"
+)
+
+// requeueAfter is how long a pending execution may wait before the watchdog
+// takes its message for lost.
+const requeueAfter = 2 * time.Minute
+
+// Service decides who may start, confirm, cancel and see executions.
+type Service struct {
+	Store     Store
+	Runbooks  runbook.Store
+	Incidents incident.Store
+	Queue     queue.Queue
+	Journal   Journal
+	Now       func() time.Time
+}
+
+// Message is what travels through the queue: everything else is read where it counts.
+type Message struct {
+	ExecutionID string `json:"executionId"`
+}
+
+// Request is what a caller asks to run.
+type Request struct {
+	RunbookID      string
+	IncidentID     *string
+	Parameters     map[string]any
+	IdempotencyKey string
+}
+
+// plan is a request that passed every check: what would run, exactly.
+type plan struct {
+	runbook  runbook.Runbook
+	version  runbook.Version
+	incident *incident.Incident
+	teamID   string
+	values   map[string]any
+	who      principal.Principal
+}
+
+// prepare authorizes a request and resolves it. Trigger and Preview share it,
+// so that a preview shows what a trigger does.
+func (s *Service) prepare(ctx context.Context, req Request) (plan, error) {
+	who, err := principal.Authenticated(ctx)
+	if err != nil {
+		return plan{}, err
+	}
+	rb, ver, err := s.Runbooks.Runnable(ctx, req.RunbookID)
+	if err != nil {
+		return plan{}, err
+	}
+	if _, err := principal.Require(ctx, rb.Team(), principal.Responder); err != nil {
+		return plan{}, err
+	}
+	p := plan{runbook: rb, version: ver, who: who, teamID: rb.Team()}
+	if req.IncidentID != nil {
+		if p.incident, err = s.incidentFor(ctx, rb, *req.IncidentID); err != nil {
+			return plan{}, err
+		}
+		p.teamID = p.incident.TeamID
+	} else if p.teamID == "" {
+		p.teamID = onlyTeam(who)
+	}
+	if err := rb.MayRun(); err != nil {
+		return plan{}, err
+	}
+	if ver.ServiceID != nil && (p.incident == nil || p.incident.ServiceID != *ver.ServiceID) {
+		return plan{}, problem.New(http.StatusConflict, "service_mismatch", "This runbook runs only for incidents of its service.")
+	}
+	scope, err := s.scope(ctx, rb, p.incident)
+	if err != nil {
+		return plan{}, err
+	}
+	p.values, err = runbook.Values(ver.Parameters, req.Parameters, resolver(scope))
+	return p, err
+}
+
+// incidentFor reads the incident of a request, which must be of the runbook's
+// team, and one that the caller may respond to.
+func (s *Service) incidentFor(ctx context.Context, rb runbook.Runbook, incidentID string) (*incident.Incident, error) {
+	inc, found, err := s.Incidents.Incident(ctx, incidentID)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, problem.Missing()
+	}
+	if _, err := principal.Require(ctx, inc.TeamID, principal.Responder); err != nil {
+		return nil, err
+	}
+	if rb.Team() != "" && rb.Team() != inc.TeamID {
+		return nil, problem.InvalidField("body.incidentId", "the incident belongs to another team than the runbook")
+	}
+	return &inc, nil
+}
+
+// onlyTeam is the one team in which the caller may run things, or "" if there are several.
+func onlyTeam(who principal.Principal) string {
+	only := ""
+	for team, role := range who.Teams {
+		if role.AtLeast(principal.Responder) {
+			if only != "" {
+				return ""
+			}
+			only = team
+		}
+	}
+	return only
+}
+
+// Preview shows what Trigger would run, and runs nothing.
+func (s *Service) Preview(ctx context.Context, req Request) (Preview, error) {
+	p, err := s.prepare(ctx, req)
+	if err != nil {
+		return Preview{}, err
+	}
+	e := p.execution(s.Now())
+	return Preview{Parameters: e.view(nil).Parameters, Script: p.version.ScriptContent, Target: p.version.Target, Version: p.version.Version}, nil
+}
+
+// Trigger starts the approved version of a runbook. replayed tells that the
+// idempotency key was used for the very same request before, and nothing was started.
+func (s *Service) Trigger(ctx context.Context, req Request) (v View, replayed bool, err error) {
+	keyHash, bodyHash := hashKey(req.IdempotencyKey), hashBody(req)
+	if v, replayed, err = s.replay(ctx, keyHash, bodyHash); err != nil || replayed {
+		return v, replayed, err
+	}
+	p, err := s.prepare(ctx, req)
+	if err != nil {
+		return View{}, false, err
+	}
+	now := s.Now()
+	e := p.execution(now)
+	ops := append(s.Journal.tell(ctx, e, now, "execution.triggered", map[string]any{"runbookId": e.RunbookID, "version": e.VersionUsed}),
+		s.Store.create(e), due.Put(s.Store.Table, dueItem(e)))
+	if keyHash != "" {
+		ops = append(ops, s.Store.remember(p.who.ID, keyHash, bodyHash, e.ID, now))
+	}
+	if err := s.Store.commit(ctx, ops...); err != nil {
+		if _, lost := dynamo.Failed(err); lost { // the same key came twice at once: the other one is the execution
+			if v, replayed, rerr := s.replay(ctx, keyHash, bodyHash); rerr != nil || replayed {
+				return v, replayed, rerr
+			}
+			return View{}, false, problem.Lost(err)
+		}
+		return View{}, false, err
+	}
+	if e.Status == Pending {
+		s.enqueue(ctx, e.ID)
+	}
+	return e.view(&Output{}), false, nil
+}
+
+// enqueue hurries the dispatcher. A message that cannot be sent is no error:
+// the execution's due item makes the watchdog send it again.
+func (s *Service) enqueue(ctx context.Context, executionID string) {
+	if err := s.Queue.Send(ctx, Message{ExecutionID: executionID}); err != nil {
+		slog.WarnContext(ctx, "execution not queued yet", "execution", executionID, "error", err)
+	}
+}
+
+func (p plan) execution(now time.Time) Execution {
+	e := Execution{
+		ID: id.New(id.Execution, now), RunbookID: p.runbook.ID, RunbookName: p.runbook.Name, VersionUsed: p.version.Version,
+		TeamID: p.teamID, TriggeredBy: ByPerson, TriggeredByID: p.who.ID, Status: Pending, Env: map[string]string{},
+		Target: p.version.Target, Timeout: p.version.TimeoutSeconds, Attempt: 1, MaxAttempts: 1 + p.version.MaxRetries,
+		CreatedAt: timestamp.Of(now), DueAt: timestamp.Of(now.Add(requeueAfter)), Rev: 1,
+	}
+	if p.who.Kind == principal.APIKey {
+		e.TriggeredBy = ByAPI
+	}
+	if p.incident != nil {
+		e.IncidentID = &p.incident.ID
+	}
+	if p.version.RequiresConfirm {
+		reason := "This runbook asks for a confirmation before it runs."
+		e.Status, e.Reason, e.DueAt = AwaitingConfirmation, &reason, timestamp.Of(now.Add(ConfirmWithin))
+	}
+	for _, param := range p.version.Parameters {
+		if v, set := p.values[param.Name]; set {
+			e.Env["PF_"+param.Name] = runbook.EnvValue(v)
+			if param.Secret {
+				e.Secret = append(e.Secret, param.Name)
+			}
+		}
+	}
+	raw, err := json.Marshal(p.values)
+	if err != nil { // values are strings, numbers and booleans that came out of JSON
+		panic(fmt.Sprintf("parameters of %s: %v", e.ID, err))
+	}
+	e.Parameters = string(raw)
+	return e
+}
+
+// replay finds the execution that the same key of the same principal made.
+func (s *Service) replay(ctx context.Context, keyHash, bodyHash string) (View, bool, error) {
+	if keyHash == "" {
+		return View{}, false, nil
+	}
+	who, err := principal.Authenticated(ctx)
+	if err != nil {
+		return View{}, false, err
+	}
+	r, found, err := s.Store.Replay(ctx, who.ID, keyHash, s.Now())
+	if err != nil || !found {
+		return View{}, false, err
+	}
+	if r.BodyHash != bodyHash {
+		return View{}, false, problem.New(http.StatusUnprocessableEntity, "idempotency_mismatch", "This Idempotency-Key was used for another request.")
+	}
+	v, err := s.Execution(ctx, r.ExecutionID)
+	if errors.Is(err, problem.Missing()) { // the key outlived its execution, or a right was lost
+		return View{}, false, err
+	}
+	return v, true, err
+}
+
+func hashKey(idempotencyKey string) string {
+	if idempotencyKey == "" {
+		return ""
+	}
+	return hash([]byte(idempotencyKey))
+}
+
+// hashBody identifies a request: maps are encoded with sorted keys.
+func hashBody(req Request) string {
+	req.IdempotencyKey = ""
+	raw, err := json.Marshal(req)
+	if err != nil {
+		panic(fmt.Sprintf("a request that came as JSON is JSON: %v", err))
+	}
+	return hash(raw)
+}
+
+func hash(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
