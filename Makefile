@@ -1,0 +1,107 @@
+# Everything that is done to PageFree from a shell. `make help` lists it.
+#
+# Tools stand in three places, all pinned: Go's own in go.mod (`tool` lines), npm's in infra/local/package-lock.json,
+# Python's in infra/tools/requirements.txt. What is installed here lands in .local/venv and infra/local/node_modules.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.PHONY: help run test demo lint build deploy bench openapi clean sam-local signin-link test-conformance faults
+
+ENV ?= dev
+PORT ?= 8080
+SAM := SAM_CLI_TELEMETRY=0 .local/venv/bin/sam
+
+VENV := .local/venv/.installed
+NODE := infra/local/node_modules/.package-lock.json
+DYNAMODB_LOCAL := infra/local/dynamodblocal/lib/.installed
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
+
+run: $(NODE) ## the whole stack on this machine, with demo data, until Ctrl-C (PORT=8080)
+	@PORT=$(PORT) go run ./infra/local run
+
+demo: $(NODE) ## the same in a throw-away folder, checked step by step
+	@go run ./infra/local demo
+
+test: $(NODE) ## all tests, with the race detector
+	@go test -race -timeout 20m ./...
+
+faults: $(NODE) ## the tests that kill functions and lose answers, afresh
+	@go test -timeout 30m -count 1 -run '^TestFault' ./infra/local/...
+
+test-conformance: $(NODE) $(VENV) $(DYNAMODB_LOCAL) ## queues against moto, stores against DynamoDB Local
+	@go test -count 1 ./infra/local/sqs -args -moto
+	@PAGEFREE_ENGINE=dynamodb-local go test -count 1 -timeout 20m ./internal/...
+
+lint: $(VENV) ## gofmt, vet, staticcheck, govulncheck, sam validate, cfn-lint, checkov
+	@infra/lint/run
+
+build: $(VENV) ## every function, as sam deploys it
+	@$(SAM) build --config-env $(ENV)
+
+deploy: build ## to AWS, by samconfig.toml (ENV=dev or prod); the first time: .local/venv/bin/sam deploy --guided
+	@$(SAM) deploy --config-env $(ENV)
+
+signin-link: $(VENV) ## a sign-in link without mail, by IAM: EMAIL=... and ENV=dev or STACK=...
+	@test -n "$(EMAIL)" || { echo 'usage: make signin-link EMAIL=you@example.com [ENV=dev | STACK=name]' >&2; exit 2; }
+	@$(SAM) remote invoke SigninLinkFunction $(if $(STACK),--stack-name $(STACK),--config-env $(ENV)) \
+		--event '{"email":"$(EMAIL)"}'
+
+sam-local: $(NODE) $(VENV) ## sign in, create, approve, execute under sam local start-api, and every event under sam local invoke
+	@infra/sam/run
+
+bench: $(NODE) ## cold starts, memory, DynamoDB calls by operation
+	@go run ./infra/local bench
+
+openapi: ## writes the OpenAPI document from the code
+	@go run ./infra/openapi
+
+clean: ## removes the local stack's data and what was built; tools stay
+	@rm -rf .aws-sam
+	@if [ -d .local ]; then find .local -mindepth 1 -maxdepth 1 ! -name venv -exec rm -rf {} +; fi
+
+# --- Tools ---
+
+$(VENV): infra/tools/requirements.txt
+	@command -v python3 >/dev/null || { echo 'python3 is missing: install it (Debian: apt-get install python3 python3-venv)' >&2; exit 1; }
+	@echo 'Installing sam, cfn-lint, checkov and moto into .local/venv (about a minute, once) ...'
+	@mkdir -p .local && rm -rf .local/venv
+	@python3 -m venv .local/venv || { echo 'python3 cannot make a virtual environment (Debian: apt-get install python3-venv)' >&2; exit 1; }
+	@.local/venv/bin/pip install --quiet --disable-pip-version-check --requirement infra/tools/requirements.txt
+	@touch $@
+
+$(NODE): infra/local/package-lock.json
+	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js (Debian: apt-get install nodejs npm), or set DYNAMODB_ENDPOINT and use `go run ./infra/local`' >&2; exit 1; }
+	@echo 'Installing the local DynamoDB engine into infra/local/node_modules ...'
+	@cd infra/local && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(DYNAMODB_LOCAL): infra/local/dynamodblocal/pom.xml
+	@command -v mvn >/dev/null && command -v java >/dev/null || { echo 'Java 17 and Maven are missing (Debian: apt-get install openjdk-17-jre-headless maven)' >&2; exit 1; }
+	@echo 'Fetching DynamoDB Local (50 MB, once) ...'
+	@cd infra/local/dynamodblocal && mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib -DincludeScope=runtime
+	@touch $@
+
+# --- What sam build calls, by logical id (template.yaml, Metadata; GOARCH comes from infra/build) ---
+
+GOARCH ?= arm64
+function = CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH) go build -tags lambda.norpc -trimpath -ldflags '-s -w' -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(1)
+
+build-AuthorizerFunction: ; $(call function,authorizer)
+build-SigninFunction: ; $(call function,signin)
+build-SigninMailFunction: ; $(call function,signinmail)
+build-SigninLinkFunction: ; $(call function,signinlink)
+build-IdentityFunction: ; $(call function,identity)
+build-RunbooksFunction: ; $(call function,runbooks)
+build-ExecutionsFunction: ; $(call function,executions)
+build-IncidentsFunction: ; $(call function,incidents)
+build-AuditFunction: ; $(call function,audit)
+build-MetaFunction: ; $(call function,meta)
+build-DispatcherFunction: ; $(call function,dispatcher)
+build-SandboxBashFunction: ; $(call function,sandbox)
+build-SandboxPythonFunction: ; $(call function,sandbox)
+build-SandboxJavascriptFunction: ; $(call function,sandbox)
+build-WatchdogFunction: ; $(call function,watchdog)
