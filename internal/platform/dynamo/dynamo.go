@@ -64,6 +64,10 @@ func (e *ConditionError) Error() string {
 	return fmt.Sprintf("the condition of write %d does not hold", e.Index)
 }
 
+// ErrContended is a transaction that met others at each of its tries. Nothing
+// was written; it may be tried again.
+var ErrContended = errors.New("transaction conflict")
+
 // Failed reports whether err is a condition that did not hold, and of which
 // operation of the transaction (the first, if several).
 func Failed(err error) (*ConditionError, bool) { return errors.AsType[*ConditionError](err) }
@@ -146,7 +150,7 @@ func Is(name string, value any) expression.ConditionBuilder {
 
 // Commit writes all of ops or none. A condition that does not hold is a
 // *ConditionError; a TransactionConflict or a throttle is tried again with
-// jitter, six times in some two seconds, and then returned.
+// jitter, six times in some two seconds, and is then an ErrContended.
 func Commit(ctx context.Context, db *dynamodb.Client, ops ...Op) error {
 	in := &dynamodb.TransactWriteItemsInput{}
 	for _, op := range ops {
@@ -171,7 +175,7 @@ func Commit(ctx context.Context, db *dynamodb.Client, ops ...Op) error {
 			return fmt.Errorf("transaction: %w", err)
 		}
 		if try == 5 {
-			return fmt.Errorf("transaction, after %d tries: %w", try+1, err)
+			return fmt.Errorf("%w, after %d tries: %w", ErrContended, try+1, err)
 		}
 		if err := pause(ctx, try); err != nil {
 			return err

@@ -45,7 +45,7 @@ func New() *API {
 			Components: &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", a.schemaName), SecuritySchemes: securitySchemes},
 			Servers:    []*huma.Server{{URL: "/"}},
 		},
-		Formats:       map[string]huma.Format{"application/json": jsonFormat},
+		Formats:       map[string]huma.Format{"application/json": jsonFormat, problem.ContentType: jsonFormat},
 		DefaultFormat: "application/json",
 	}
 	a.huma = humago.New(mux, config)
