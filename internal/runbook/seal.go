@@ -95,7 +95,7 @@ func seal(ctx context.Context, m Maker, teamID string, ver Version) (Version, er
 
 // point seals the pointer of a head whose pointer was changed: its next number.
 func point(ctx context.Context, m Maker, r Runbook) (Runbook, error) {
-	r.Sequence++
+	r.Sequence = max(r.Sequence, r.Latest) + 1
 	r.Latest = r.Sequence
 	message, err := pointerMessage(r)
 	if err != nil {

@@ -117,3 +117,41 @@ func (s Store) head(ctx context.Context, runbookID string) (Runbook, error) {
 	}
 	return r, nil
 }
+
+// Versions lists a runbook's versions, newest first; positions are sort keys.
+func (s Store) Versions(ctx context.Context, runbookID string, limit int, before string) ([]Version, string, error) {
+	q := dynamo.Query{Values: []string{runbookPK(runbookID)}, Sort: dynamo.SK, Prefix: prefixV, Before: before, Limit: limit}
+	return dynamo.List(ctx, s.Table, q, func(v Version) string { return v.SK }, nil)
+}
+
+// scope is whose runbooks a list is drawn from: those of teams ("" is the
+// global ones), or all.
+type scope struct {
+	teams []string
+	all   bool
+}
+
+func (c scope) query(kind string, limit int, before string) dynamo.Query {
+	q := dynamo.Query{Index: "byKind", Values: []string{kind}, Sort: "id", Before: before, Limit: limit}
+	if !c.all {
+		q.Index, q.Values = "byTeam", nil
+		for _, t := range c.teams {
+			q.Values = append(q.Values, kind+"#"+t)
+		}
+	}
+	return q
+}
+
+// Kinds of the indexes.
+const (
+	kindRunbook = "rb"
+	kindReview  = "review"
+)
+
+func (s Store) runbooks(ctx context.Context, c scope, limit int, before string, keep func(Runbook) bool) ([]Runbook, string, error) {
+	return dynamo.List(ctx, s.Table, c.query(kindRunbook, limit, before), func(r Runbook) string { return r.ID }, keep)
+}
+
+func (s Store) reviews(ctx context.Context, c scope, limit int, before string, keep func(reviewItem) bool) ([]reviewItem, string, error) {
+	return dynamo.List(ctx, s.Table, c.query(kindReview, limit, before), func(r reviewItem) string { return r.ID }, keep)
+}
