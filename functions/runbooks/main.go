@@ -1,0 +1,62 @@
+// Command runbooks is the Lambda function behind /v1/runbooks and /v1/reviews:
+// the library of what may run, and its review.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	invoke "github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"pagefree/internal/audit"
+	"pagefree/internal/execution/target/sandbox"
+	"pagefree/internal/incident"
+	"pagefree/internal/platform/awscfg"
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/kmsmac"
+	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/settings"
+	"pagefree/internal/runbook"
+)
+
+// checker parses scripts in the sandbox that would run them.
+type checker struct{ sandbox.Client }
+
+func (c checker) Check(ctx context.Context, language, script string) (runbook.Check, error) {
+	found, err := c.Client.Check(ctx, sandbox.Language(language), script)
+	return runbook.Check{OK: found.OK, Line: found.Line, Message: found.Message}, err
+}
+
+func main() {
+	env := settings.From(os.Getenv)
+	log.Setup(os.Stdout, "runbooks")
+	cfg := awscfg.FromEnv(os.Getenv)
+	db, keys := dynamodb.NewFromConfig(cfg), kms.NewFromConfig(cfg)
+	automation := dynamo.Table{Name: env.Text("AUTOMATION_TABLE"), DB: db}
+	ledger := audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}
+	service := &runbook.Service{
+		Store:    runbook.Store{Table: automation},
+		Services: incident.Store{Table: automation},
+		Checker: checker{sandbox.Client{Invoke: invoke.NewFromConfig(cfg), Functions: map[sandbox.Language]string{
+			sandbox.Bash:       env.Text("SANDBOX_BASH_FUNCTION"),
+			sandbox.Python:     env.Text("SANDBOX_PYTHON_FUNCTION"),
+			sandbox.JavaScript: env.Text("SANDBOX_JAVASCRIPT_FUNCTION"),
+		}}},
+		Seal:    kmsmac.Key{ID: env.Text("SEAL_KEY_ID"), Client: keys},
+		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: keys}.Derive),
+		Audit:   ledger,
+		Now:     time.Now,
+		Targets: []string{runbook.Sandbox},
+	}
+	env.Check()
+
+	api := httpapi.New()
+	api.OnDenied(audit.Denials(ledger, time.Now))
+	runbook.Routes(api, service)
+	lambda.Start(httpapi.Lambda(api.Handler()))
+}
