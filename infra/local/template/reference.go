@@ -11,6 +11,9 @@ import (
 // resource is one entry of the template's Resources.
 type resource struct {
 	id, kind string
+
+	deletion, replacement string // DeletionPolicy and UpdateReplacePolicy
+
 	raw      map[string]any // Properties as written, Globals merged in
 	metadata map[string]any
 	props    map[string]any // Properties evaluated; nil until then

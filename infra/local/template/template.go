@@ -37,6 +37,7 @@ type Template struct {
 	SSM        map[string]*Parameter
 	API        *API // nil without an AWS::Serverless::Api
 	Outputs    map[string]string
+	Resources  map[string]Resource // every one whose condition holds
 }
 
 // Load reads and evaluates the file at path.
@@ -105,7 +106,10 @@ func (e *evaluator) collect(doc map[string]any) error {
 		if name, ok := strings.CutPrefix(kind, "AWS::Serverless::"); ok {
 			raw = merge(section(globals, name), raw).(map[string]any)
 		}
-		e.resources[id] = &resource{id: id, kind: kind, raw: raw, metadata: section(entry, "Metadata")}
+		r := &resource{id: id, kind: kind, raw: raw, metadata: section(entry, "Metadata")}
+		r.deletion, _ = entry["DeletionPolicy"].(string)
+		r.replacement, _ = entry["UpdateReplacePolicy"].(string)
+		e.resources[id] = r
 	}
 	return nil
 }
@@ -116,6 +120,7 @@ func (e *evaluator) assemble(doc map[string]any) (*Template, error) {
 		StackName: e.opts.StackName, Region: e.opts.Region, AccountID: e.opts.AccountID,
 		Parameters: map[string]string{}, Functions: map[string]*Function{}, Tables: map[string]*Table{},
 		Queues: map[string]*Queue{}, Keys: map[string]*Key{}, SSM: map[string]*Parameter{}, Outputs: map[string]string{},
+		Resources: map[string]Resource{},
 	}
 	for name, v := range e.parameters {
 		t.Parameters[name] = parameterText(v)
@@ -129,6 +134,7 @@ func (e *evaluator) assemble(doc map[string]any) (*Template, error) {
 			continue
 		}
 		r.props = v.(map[string]any)
+		t.Resources[id] = Resource{Type: r.kind, DeletionPolicy: r.deletion, UpdateReplacePolicy: r.replacement, Properties: r.props}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

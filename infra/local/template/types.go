@@ -2,6 +2,13 @@ package template
 
 import "time"
 
+// Resource is any resource of the template, whether or not the local stack gives it life.
+type Resource struct {
+	Type                                string // AWS::SQS::Queue and so on
+	DeletionPolicy, UpdateReplacePolicy string
+	Properties                          map[string]any // evaluated, Globals merged in; YAML's own types
+}
+
 // Function is an AWS::Serverless::Function.
 type Function struct {
 	LogicalID string
