@@ -27,6 +27,7 @@ const (
 var Refusals = map[string]*problem.Error{
 	"ambiguous_credentials": problem.New(http.StatusBadRequest, "ambiguous_credentials", "The request carries two different credentials. Send one."),
 	"cross_origin":          problem.New(http.StatusForbidden, "cross_origin", "A session cookie is only taken from pages of this site."),
+	"unavailable":           problem.New(http.StatusServiceUnavailable, problem.Unavailable, "Your credential could not be looked up. Try again in a moment."),
 }
 
 // Lambda answers API Gateway proxy events with the handler. Who calls, and

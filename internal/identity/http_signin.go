@@ -1,0 +1,86 @@
+package identity
+
+import (
+	"context"
+	"net/http"
+
+	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/ratelimit"
+	"pagefree/internal/platform/timestamp"
+)
+
+// MailSent is what everybody who asks for a link is told.
+const MailSent = "If somebody here has this address, a mail with a link is on its way. The link is good for 15 minutes, once."
+
+type askAnswer struct {
+	Limit     string `header:"X-RateLimit-Limit"`
+	Remaining string `header:"X-RateLimit-Remaining"`
+	Reset     string `header:"X-RateLimit-Reset"`
+	Body      struct {
+		Message string `json:"message"`
+	}
+}
+
+func askAnswerOf(left ratelimit.Result) *askAnswer {
+	h := http.Header{}
+	left.Header(h)
+	a := &askAnswer{Limit: h.Get("X-RateLimit-Limit"), Remaining: h.Get("X-RateLimit-Remaining"), Reset: h.Get("X-RateLimit-Reset")}
+	a.Body.Message = MailSent
+	return a
+}
+
+type openedSession struct {
+	Token     string         `json:"token" doc:"the secret, for Authorization: Bearer; it is not shown again"`
+	ExpiresAt timestamp.Time `json:"expiresAt" doc:"the absolute end; a session that is not used ends earlier"`
+	Kind      Kind           `json:"kind" enum:"staff,partner"`
+}
+
+type verifyAnswer struct {
+	SetCookie string `header:"Set-Cookie"`
+	Body      struct {
+		Session openedSession `json:"session"`
+	}
+}
+
+// AuthRoutes registers the routes of signing in and out. For the OpenAPI
+// document alone, the service may be nil.
+func AuthRoutes(api *httpapi.API, s *SignIn) {
+	ask := httpapi.Public("POST /v1/auth/magic-link", "Ask for a sign-in link by mail")
+	ask.DefaultStatus = http.StatusAccepted
+	httpapi.Register(api, ask, func(ctx context.Context, in *struct {
+		Body struct {
+			Email string `json:"email" minLength:"1" maxLength:"320"`
+			Next  string `json:"next,omitempty" doc:"where to go after signing in: a path of ours, anything else is dropped"`
+		}
+	}) (*askAnswer, error) {
+		left, err := s.AskLink(ctx, in.Body.Email, in.Body.Next)
+		return askAnswerOf(left), err
+	})
+
+	httpapi.Register(api, httpapi.Public("POST /v1/auth/verify", "Use up a sign-in link and open a session"),
+		func(ctx context.Context, in *struct {
+			Body struct {
+				Token string `json:"token" doc:"of the link"`
+			}
+		}) (*verifyAnswer, error) {
+			opened, err := s.Verify(ctx, in.Body.Token)
+			if err != nil {
+				return nil, err
+			}
+			answer := &verifyAnswer{SetCookie: opened.Cookie().String()}
+			answer.Body.Session = openedSession{Token: opened.Secret, ExpiresAt: opened.ExpiresAt, Kind: opened.Kind}
+			return answer, nil
+		})
+
+	httpapi.Register(api, httpapi.Op("POST /v1/auth/sign-out", "End the session"),
+		func(ctx context.Context, _ *struct{}) (*struct {
+			SetCookie string `header:"Set-Cookie"`
+		}, error) {
+			if err := s.SignOut(ctx); err != nil {
+				return nil, err
+			}
+			return &struct {
+				SetCookie string `header:"Set-Cookie"`
+			}{endedCookie().String()}, nil
+		})
+}

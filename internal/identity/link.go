@@ -1,0 +1,86 @@
+package identity
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/timestamp"
+)
+
+// LinkLife is how long a sign-in link is good for.
+const LinkLife = 15 * time.Minute
+
+// linkRemembered is how long after its end a link is still told apart from one
+// that never was.
+const linkRemembered = 24 * time.Hour
+
+// Codes of a link that does not sign in.
+const (
+	LinkUsed    problem.Code = "link_used"
+	LinkExpired problem.Code = "link_expired"
+	LinkInvalid problem.Code = "link_invalid"
+)
+
+// Link is a sign-in link, stored by the hash of its secret, good for one use.
+type Link struct {
+	Hash      string          `dynamodbav:"-"`
+	Kind      Kind            `dynamodbav:"kind"`
+	UserID    string          `dynamodbav:"userId"`
+	Email     string          `dynamodbav:"email"` // where it was sent: it is worth nothing once the user has another
+	Epoch     int64           `dynamodbav:"epoch"`
+	Next      string          `dynamodbav:"next"`
+	CreatedAt timestamp.Time  `dynamodbav:"createdAt"`
+	ExpiresAt timestamp.Time  `dynamodbav:"expiresAt"`
+	UsedAt    *timestamp.Time `dynamodbav:"usedAt,omitempty"`
+}
+
+// usable returns why the link does not sign u in at now, or nil.
+func (l Link) usable(u User, now time.Time) error {
+	switch {
+	case l.UsedAt != nil:
+		return linkProblem(LinkUsed)
+	case !now.Before(l.ExpiresAt.Time):
+		return linkProblem(LinkExpired)
+	case !u.Active || u.Epoch != l.Epoch || u.Email != l.Email:
+		return linkProblem(LinkInvalid)
+	}
+	return nil
+}
+
+var linkDetails = map[problem.Code]string{
+	LinkUsed:    "This link was used already. Each link signs in once: ask for a new one.",
+	LinkExpired: "This link is older than 15 minutes. Ask for a new one.",
+	LinkInvalid: "This is not a link that signs in. Ask for a new one.",
+}
+
+func linkProblem(code problem.Code) *problem.Error {
+	e := problem.New(http.StatusUnauthorized, code, "%s", linkDetails[code])
+	e.Header = http.Header{"WWW-Authenticate": {"Bearer"}}
+	return e
+}
+
+// maxNext is the longest path to go on to after signing in, in bytes.
+const maxNext = 512
+
+// Next returns where to go after signing in, if raw is a path of ours, and ""
+// for anything else. What it returns is escaped as a Location needs it, begins
+// with one slash, and can lead to no other host.
+func Next(raw string) string {
+	if len(raw) > maxNext || !utf8.ValidString(raw) || strings.Contains(raw, `\`) || strings.ContainsFunc(raw, unicode.IsControl) {
+		return ""
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
+		return ""
+	}
+	next := u.String()
+	if !strings.HasPrefix(raw, "/") || !strings.HasPrefix(next, "/") || strings.HasPrefix(raw, "//") || strings.HasPrefix(next, "//") {
+		return ""
+	}
+	return next
+}
