@@ -2,27 +2,63 @@ package incident
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 
 	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/timestamp"
 )
 
 // Store keeps incidents, timelines and services in the automation table.
 //
-//	inc#<incident>  inc             the incident         byTeam inc#<team>, byKind inc
-//	inc#<incident>  tl#<ulid>       a timeline entry
-//	svc#<service>   svc             the service          byTeam svc#<team>, byKind svc
-//	svc#<service>   open#<incident> an open incident of the service
-//	svcname#<team>  <name>          who holds the name
-//	dedup#<service>#<hash> dedup    which open incident holds the dedup key
+//	inc#<incident>         inc             the incident         byTeam inc#<team>, byKind inc
+//	inc#<incident>         tl#<ulid>       a timeline entry
+//	dedup#<service>#<hash> dedup           which open incident holds the dedup key
+//	svc#<service>          svc             the service          byTeam svc#<team>, byKind svc
+//	svc#<service>          open#<incident> an open incident of the service
+//	svcname#<team>         <name>          which service holds the name
 type Store struct{ Table dynamo.Table }
+
+const (
+	incidentSK     = "inc"
+	incidentKind   = "inc"
+	incidentTeam   = "inc#"
+	pointerSK      = "dedup"
+	pointerSubject = "incidentId"
+)
+
+type incidentItem struct {
+	PK     string `dynamodbav:"pk"`
+	SK     string `dynamodbav:"sk"`
+	ByTeam string `dynamodbav:"byTeam"`
+	ByKind string `dynamodbav:"byKind"`
+	Incident
+}
+
+// pointer names the open incident that holds a dedup key.
+type pointer struct {
+	PK         string `dynamodbav:"pk"`
+	SK         string `dynamodbav:"sk"`
+	IncidentID string `dynamodbav:"incidentId"`
+}
 
 func incidentPK(incidentID string) string { return "inc#" + incidentID }
 
 func incidentKey(incidentID string) dynamo.Key {
-	return dynamo.Key{PK: incidentPK(incidentID), SK: "inc"}
+	return dynamo.Key{PK: incidentPK(incidentID), SK: incidentSK}
 }
 
-func serviceKey(serviceID string) dynamo.Key { return dynamo.Key{PK: "svc#" + serviceID, SK: "svc"} }
+func pointerKey(serviceID, dedupKey string) dynamo.Key {
+	sum := sha256.Sum256([]byte(dedupKey)) // callers' text stays out of keys, and their length is bounded
+	return dynamo.Key{PK: "dedup#" + serviceID + "#" + hex.EncodeToString(sum[:]), SK: pointerSK}
+}
+
+func itemOf(i Incident) incidentItem {
+	return incidentItem{PK: incidentPK(i.ID), SK: incidentSK, ByTeam: incidentTeam + i.TeamID, ByKind: incidentKind, Incident: i}
+}
 
 // Incident reads an incident, and false where there is none.
 func (s Store) Incident(ctx context.Context, incidentID string) (Incident, bool, error) {
@@ -31,19 +67,74 @@ func (s Store) Incident(ctx context.Context, incidentID string) (Incident, bool,
 	return i, found, err
 }
 
-// Service reads a service, and false where there never was one. A deleted
-// service is still found, so that what happened to it keeps its name: DeletedAt says so.
-func (s Store) Service(ctx context.Context, serviceID string) (Service, bool, error) {
-	var v Service
-	found, err := s.Table.Get(ctx, serviceKey(serviceID), &v)
-	return v, found, err
+// Holder is the open incident that holds a dedup key of a service.
+func (s Store) holder(ctx context.Context, serviceID, dedupKey string) (incidentID string, found bool, err error) {
+	var p pointer
+	found, err = s.Table.Get(ctx, pointerKey(serviceID, dedupKey), &p)
+	return p.IncidentID, found, err
 }
 
-// TeamOf is the team of a service that exists: false for a deleted one too.
-func (s Store) TeamOf(ctx context.Context, serviceID string) (teamID string, found bool, err error) {
-	v, found, err := s.Service(ctx, serviceID)
-	if err != nil || !found || v.DeletedAt != nil {
-		return "", false, err
+// open are the writes of a new incident. The last fails when another incident holds its dedup key.
+func (s Store) open(i Incident) []dynamo.Op {
+	return append([]dynamo.Op{s.Table.Create(itemOf(i))}, s.claim(i)...)
+}
+
+// replace is the write of an incident that was read at the revision before its own.
+func (s Store) replace(i Incident) dynamo.Op {
+	return s.Table.Put(itemOf(i), dynamo.Is("rev", i.Rev-1))
+}
+
+// fold raises the alert count of an incident that is still open.
+func (s Store) fold(incidentID string, at timestamp.Time) dynamo.Op {
+	update := expression.Add(expression.Name("alertCount"), expression.Value(1)).
+		Add(expression.Name("rev"), expression.Value(1)).
+		Set(expression.Name("updatedAt"), expression.Value(at.String()))
+	return s.Table.Update(incidentKey(incidentID), update, expression.And(dynamo.Present(),
+		expression.Name("status").NotEqual(expression.Value(Resolved))))
+}
+
+// claim makes an open incident known to its service, and the holder of its dedup key.
+func (s Store) claim(i Incident) []dynamo.Op {
+	k := openKey(i.ServiceID, i.ID)
+	ops := []dynamo.Op{s.Table.Put(openItem{PK: k.PK, SK: k.SK}, either())}
+	if i.DedupKey != nil {
+		p := pointerKey(i.ServiceID, *i.DedupKey)
+		ops = append(ops, s.Table.Create(pointer{PK: p.PK, SK: p.SK, IncidentID: i.ID}))
 	}
-	return v.TeamID, true, nil
+	return ops
+}
+
+// release undoes claim.
+func (s Store) release(i Incident) []dynamo.Op {
+	ops := []dynamo.Op{s.Table.Delete(openKey(i.ServiceID, i.ID), either())}
+	if i.DedupKey != nil {
+		ops = append(ops, s.Table.Delete(pointerKey(i.ServiceID, *i.DedupKey), expression.Or(dynamo.Absent(), dynamo.Is(pointerSubject, i.ID))))
+	}
+	return ops
+}
+
+// either holds whether or not there is an item: the write is the same both ways.
+func either() expression.ConditionBuilder { return expression.Or(dynamo.Absent(), dynamo.Present()) }
+
+// incidents lists what keep accepts of the teams, or of all when teams is nil, newest first.
+func (s Store) incidents(ctx context.Context, teams []string, keep func(Incident) bool, page httpapi.Page) ([]Incident, string, error) {
+	return dynamo.List(ctx, s.Table, query(incidentKind, teams, page), func(i Incident) string { return i.ID }, keep)
+}
+
+// query reads a kind of thing by team, or all of it when teams is nil.
+func query(kind string, teams []string, page httpapi.Page) dynamo.Query {
+	q := dynamo.Query{Index: "byKind", Values: []string{kind}, Sort: "id", Before: page.Before, Limit: page.Limit}
+	if teams != nil {
+		q.Index, q.Values = "byTeam", nil
+		for _, t := range teams {
+			q.Values = append(q.Values, kind+"#"+t)
+		}
+	}
+	return q
+}
+
+// timeline lists an incident's entries, newest first.
+func (s Store) timeline(ctx context.Context, incidentID string, page httpapi.Page) ([]Entry, string, error) {
+	q := dynamo.Query{Values: []string{incidentPK(incidentID)}, Sort: dynamo.SK, Prefix: entryPrefix, Before: page.Before, Limit: page.Limit}
+	return dynamo.List(ctx, s.Table, q, func(e Entry) string { return entrySK(e.ID) }, nil)
 }

@@ -1,0 +1,412 @@
+package incident_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestAnIncidentsLife(t *testing.T) {
+	w := newWorld(t)
+	svc := w.service("Checkout")
+	made := w.must(201, "responder", "POST", "/v1/incidents", `{"title":" Orders fail ","severity":"HIGH","serviceId":"`+svc+`","labels":{"zone":"eu"}}`)
+	if got, want := made.Header.Get("Location"), "/v1/incidents/"+made.id(); got != want {
+		t.Errorf("Location: got %q, want %q", got, want)
+	}
+	want := map[string]any{
+		"id": made.id(), "title": "Orders fail", "description": "", "severity": "HIGH", "status": "TRIGGERED", "serviceId": svc, "teamId": w.team,
+		"labels": map[string]any{"zone": "eu"}, "dedupKey": nil, "source": map[string]any{"kind": "manual"}, "alertCount": 1.0,
+		"acknowledgedById": nil, "acknowledgedAt": nil, "resolvedById": nil, "resolvedAt": nil,
+		"createdById": "usr_responder", "createdAt": made.body["createdAt"], "updatedAt": made.body["createdAt"],
+	}
+	if !reflect.DeepEqual(made.body, want) {
+		t.Errorf("a new incident:\ngot  %v\nwant %v", made.body, want)
+	}
+	path := "/v1/incidents/" + made.id()
+	if got := w.must(200, "observer", "GET", path, nil).body; !reflect.DeepEqual(got, want) {
+		t.Errorf("read back:\ngot  %v\nwant %v", got, want)
+	}
+
+	acked := w.must(200, "responder's key", "POST", path+"/acknowledge", nil).body
+	if acked["status"] != "ACKNOWLEDGED" || acked["acknowledgedById"] != "usr_maker" || acked["acknowledgedAt"] == nil {
+		t.Errorf("acknowledged: got %v", acked)
+	}
+	w.must(201, "responder", "POST", path+"/notes", `{"text":"restarting it"}`)
+	w.must(200, "lead", "PATCH", path, `{"severity":"CRITICAL","labels":{}}`)
+	resolved := w.must(200, "responder", "POST", path+"/resolve", `{"note":"it was DNS"}`).body
+	if resolved["status"] != "RESOLVED" || resolved["resolvedById"] != "usr_responder" || resolved["resolvedAt"] == nil || resolved["acknowledgedById"] != "usr_maker" {
+		t.Errorf("resolved: got %v", resolved)
+	}
+	again := w.must(200, "responder", "POST", path+"/reopen", nil).body
+	if again["status"] != "TRIGGERED" || again["resolvedById"] != nil || again["acknowledgedAt"] != nil {
+		t.Errorf("reopened: got %v", again)
+	}
+
+	var kinds, types []string
+	for _, e := range w.must(200, "observer", "GET", path+"/timeline", nil).items() {
+		kinds = append(kinds, e["kind"].(string))
+		if e["id"] == "" || e["at"] == "" || e["actor"] == nil || e["detail"] == nil {
+			t.Errorf("an entry lacks something: %v", e)
+		}
+	}
+	if want := []string{"reopened", "resolved", "updated", "note", "acknowledged", "created"}; !slices.Equal(kinds, want) {
+		t.Errorf("timeline, newest first: got %v, want %v", kinds, want)
+	}
+	for _, e := range w.recorded() {
+		if e.Subject.ID == made.id() {
+			types = append(types, e.Type)
+			if e.TeamID == nil || *e.TeamID != w.team || e.IP != "192.0.2.7" || e.RequestID == "" || e.Outcome != "success" {
+				t.Errorf("an event lacks something: %+v", e)
+			}
+		}
+	}
+	if want := []string{"incident.created", "incident.acknowledged", "incident.noted", "incident.updated", "incident.resolved", "incident.reopened"}; !slices.Equal(types, want) {
+		t.Errorf("audit: got %v, want %v", types, want)
+	}
+}
+
+func TestATransitionThatTheStateDoesNotAllow(t *testing.T) {
+	w := newWorld(t)
+	svc := w.service("Checkout")
+	steps := map[string][]string{"TRIGGERED": nil, "ACKNOWLEDGED": {"acknowledge"}, "RESOLVED": {"resolve"}}
+	allowed := map[string][]string{"TRIGGERED": {"acknowledge", "resolve"}, "ACKNOWLEDGED": {"resolve"}, "RESOLVED": {"reopen"}}
+	for state, how := range steps {
+		for _, action := range []string{"acknowledge", "resolve", "reopen"} {
+			t.Run(action+" what is "+state, func(t *testing.T) {
+				path := "/v1/incidents/" + w.incident(svc, "x")
+				for _, step := range how {
+					w.must(200, "responder", "POST", path+"/"+step, nil)
+				}
+				a := w.as("responder", "POST", path+"/"+action, nil)
+				if slices.Contains(allowed[state], action) {
+					if a.StatusCode != 200 {
+						t.Errorf("got %d %s", a.StatusCode, a.text)
+					}
+					return
+				}
+				if a.StatusCode != 409 || a.code() != "invalid_transition" || !strings.Contains(a.body["detail"].(string), state) {
+					t.Errorf("got %d %s, want a 409 invalid_transition that names %s", a.StatusCode, a.text, state)
+				}
+			})
+		}
+	}
+}
+
+func TestAHundredEqualAlertsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	svc := w.service("Checkout")
+	const n = 100
+	answers := make([]answer, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			answers[i] = w.as("responder's key", "POST", "/v1/incidents", map[string]any{"title": "disk full", "severity": "LOW", "serviceId": svc, "dedupKey": "disk/web-1"})
+		})
+	}
+	wg.Wait()
+	created := 0
+	for _, a := range answers {
+		if a.StatusCode == http.StatusCreated {
+			created++
+		} else if a.StatusCode != http.StatusOK {
+			t.Fatalf("got %d %s", a.StatusCode, a.text)
+		}
+		if a.id() != answers[0].id() {
+			t.Errorf("another incident: got %s, want %s", a.id(), answers[0].id())
+		}
+	}
+	got := w.must(200, "observer", "GET", "/v1/incidents/"+answers[0].id(), nil).body
+	if created != 1 || got["alertCount"] != 100.0 || !reflect.DeepEqual(got["source"], map[string]any{"kind": "api"}) {
+		t.Errorf("got %d created and %v, want 1 and an alertCount of 100 from an API key", created, got)
+	}
+	if items := w.must(200, "observer", "GET", "/v1/incidents", nil).items(); len(items) != 1 {
+		t.Errorf("got %d incidents, want 1", len(items))
+	}
+}
+
+func TestDedupKeys(t *testing.T) {
+	w := newWorld(t)
+	svc, svc2 := w.service("Checkout"), w.service("Search")
+	alert := func(want int, service string) string {
+		t.Helper()
+		return w.must(want, "responder", "POST", "/v1/incidents", map[string]any{"title": "x", "severity": "LOW", "serviceId": service, "dedupKey": "k"}).id()
+	}
+	first := alert(201, svc)
+	if got := alert(200, svc); got != first {
+		t.Errorf("while it is open: got %s, want %s", got, first)
+	}
+	if got := alert(201, svc2); got == first {
+		t.Error("another service's key was taken for the same")
+	}
+	w.must(200, "responder", "POST", "/v1/incidents/"+first+"/acknowledge", nil)
+	if got := alert(200, svc); got != first {
+		t.Errorf("while it is acknowledged: got %s, want %s", got, first)
+	}
+	w.must(200, "responder", "POST", "/v1/incidents/"+first+"/resolve", nil)
+	second := alert(201, svc)
+	if second == first {
+		t.Error("after a resolve the same key made no new incident")
+	}
+	a := w.as("responder", "POST", "/v1/incidents/"+first+"/reopen", nil)
+	if a.StatusCode != 409 || a.code() != "dedup_key_taken" || !strings.Contains(a.text, second) {
+		t.Errorf("reopening beside it: got %d %s", a.StatusCode, a.text)
+	}
+	w.must(200, "responder", "POST", "/v1/incidents/"+second+"/resolve", nil)
+	w.must(200, "responder", "POST", "/v1/incidents/"+first+"/reopen", nil)
+	if got := alert(200, svc); got != first {
+		t.Errorf("reopened, it holds its key again: got %s, want %s", got, first)
+	}
+}
+
+func TestResolvesAndAlertsThatCross(t *testing.T) {
+	w := newWorld(t)
+	svc := w.service("Checkout")
+	body := map[string]any{"title": "x", "severity": "LOW", "serviceId": svc, "dedupKey": "k"}
+	var wg sync.WaitGroup
+	for i := range 40 {
+		wg.Go(func() {
+			a := w.as("responder", "POST", "/v1/incidents", body)
+			if a.StatusCode >= 300 {
+				t.Errorf("alert: got %d %s", a.StatusCode, a.text)
+			}
+			if i%4 == 0 {
+				if a := w.as("responder", "POST", "/v1/incidents/"+a.id()+"/resolve", nil); a.StatusCode != 200 && a.code() != "invalid_transition" {
+					t.Errorf("resolve: got %d %s", a.StatusCode, a.text)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	alerts, open := 0.0, 0
+	for _, i := range w.must(200, "observer", "GET", "/v1/incidents", nil).items() {
+		alerts += i["alertCount"].(float64)
+		if i["status"] != "RESOLVED" {
+			open++
+		}
+	}
+	if alerts != 40 || open > 1 {
+		t.Errorf("got %v alerts counted and %d open, want 40 and at most 1", alerts, open)
+	}
+}
+
+func TestLists(t *testing.T) {
+	w := newWorld(t)
+	svc, svc2 := w.service("Checkout"), w.service("Search")
+	foreign := w.must(201, "outsider", "POST", "/v1/services", map[string]any{"name": "Theirs", "teamId": w.other}).id()
+	theirs := w.must(201, "outsider", "POST", "/v1/incidents", map[string]any{"title": "Theirs", "severity": "LOW", "serviceId": foreign}).id()
+	a := w.incident(svc, "Disk FULL on web")
+	b := w.incident(svc2, "disk slow")
+	c := w.must(201, "responder", "POST", "/v1/incidents", map[string]any{"title": "Login", "severity": "LOW", "serviceId": svc}).id()
+	w.must(200, "responder", "POST", "/v1/incidents/"+c+"/acknowledge", nil)
+
+	tests := map[string]struct {
+		who, query string
+		want       []string
+	}{
+		"all of mine, newest first":     {"observer", "", []string{c, b, a}},
+		"all of theirs":                 {"outsider", "", []string{theirs}},
+		"a platform admin's":            {"admin", "", []string{c, b, a, theirs}},
+		"a platform admin's, by team":   {"admin", "?teamId=" + w.other, []string{theirs}},
+		"by service":                    {"observer", "?serviceId=" + svc, []string{c, a}},
+		"by team":                       {"observer", "?teamId=" + w.team, []string{c, b, a}},
+		"by service of another team":    {"admin", "?teamId=" + w.other + "&serviceId=" + svc, nil},
+		"by status":                     {"observer", "?status=ACKNOWLEDGED", []string{c}},
+		"by several statuses":           {"observer", "?status=ACKNOWLEDGED,TRIGGERED", []string{c, b, a}},
+		"by severity":                   {"observer", "?severity=HIGH", []string{b, a}},
+		"by part of a title, any case":  {"observer", "?q=dIsK", []string{b, a}},
+		"by everything":                 {"observer", "?q=disk&severity=HIGH&status=TRIGGERED&serviceId=" + svc2, []string{b}},
+		"what matches nothing is empty": {"observer", "?q=nothing", nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			for _, limit := range []int{1, 2, 50} {
+				got, cursor := []string(nil), ""
+				for range 10 {
+					path := "/v1/incidents" + test.query
+					join := "?"
+					if test.query != "" {
+						join = "&"
+					}
+					page := w.must(200, test.who, "GET", path+join+fmt.Sprintf("limit=%d%s", limit, cursor), nil)
+					if len(page.items()) > limit {
+						t.Errorf("limit %d: got %d items", limit, len(page.items()))
+					}
+					for _, i := range page.items() {
+						got = append(got, i["id"].(string))
+					}
+					next, more := page.body["nextCursor"].(string)
+					if !more {
+						break
+					}
+					cursor = "&cursor=" + next
+				}
+				if !slices.Equal(got, test.want) {
+					t.Errorf("by %d: got %v, want %v", limit, got, test.want)
+				}
+			}
+		})
+	}
+
+	refused := map[string]struct {
+		who, path string
+		status    int
+		code      string
+	}{
+		"another team":              {"observer", "/v1/incidents?teamId=" + w.other, 404, "not_found"},
+		"another team's service":    {"observer", "/v1/incidents?serviceId=" + foreign, 404, "not_found"},
+		"no such service":           {"observer", "/v1/incidents?serviceId=svc_x", 404, "not_found"},
+		"no such status":            {"observer", "/v1/incidents?status=OPEN", 422, "validation_failed"},
+		"no such severity":          {"observer", "/v1/incidents?severity=P1", 422, "validation_failed"},
+		"limit 0":                   {"observer", "/v1/incidents?limit=0", 422, "validation_failed"},
+		"limit 201":                 {"observer", "/v1/incidents?limit=201", 422, "validation_failed"},
+		"limit x":                   {"observer", "/v1/services?limit=x", 422, "validation_failed"},
+		"a made-up cursor":          {"observer", "/v1/incidents?cursor=YWJj", 400, "cursor_invalid"},
+		"a timeline that is theirs": {"observer", "/v1/incidents/" + theirs + "/timeline", 404, "not_found"},
+	}
+	for name, test := range refused {
+		t.Run(name, func(t *testing.T) {
+			if a := w.as(test.who, "GET", test.path, nil); a.StatusCode != test.status || a.code() != test.code {
+				t.Errorf("got %d %s, want %d %s", a.StatusCode, a.text, test.status, test.code)
+			}
+		})
+	}
+	t.Run("a cursor of another list", func(t *testing.T) {
+		cursor := w.must(200, "observer", "GET", "/v1/incidents?limit=1", nil).body["nextCursor"].(string)
+		for _, path := range []string{"/v1/incidents?severity=HIGH", "/v1/services?q=x", "/v1/incidents/" + a + "/timeline?limit=1"} {
+			if got := w.as("observer", "GET", strings.ReplaceAll(path+"&cursor="+cursor, "?limit=1&", "?limit=1&"), nil); got.code() != "cursor_invalid" {
+				t.Errorf("%s: got %d %s", path, got.StatusCode, got.text)
+			}
+		}
+	})
+	t.Run("the pages of a timeline", func(t *testing.T) {
+		path, cursor, kinds := "/v1/incidents/"+c+"/timeline?limit=1", "", []string{}
+		for range 5 {
+			page := w.must(200, "observer", "GET", path+cursor, nil)
+			kinds = append(kinds, page.items()[0]["kind"].(string))
+			next, more := page.body["nextCursor"].(string)
+			if !more {
+				break
+			}
+			cursor = "&cursor=" + next
+		}
+		if want := []string{"acknowledged", "created"}; !slices.Equal(kinds, want) {
+			t.Errorf("got %v, want %v", kinds, want)
+		}
+	})
+}
+
+func TestWhatAnIncidentMaySay(t *testing.T) {
+	w := newWorld(t)
+	svc := w.service("Checkout")
+	labels := func(n int) map[string]string {
+		m := map[string]string{}
+		for i := range n {
+			m[fmt.Sprintf("l%d", i)] = "v"
+		}
+		return m
+	}
+	tests := map[string]struct {
+		set    map[string]any
+		status int
+	}{
+		"200 characters of title":       {map[string]any{"title": strings.Repeat("é", 200)}, 201},
+		"201 characters of title":       {map[string]any{"title": strings.Repeat("é", 201)}, 422},
+		"no title":                      {map[string]any{"title": ""}, 422},
+		"a blank title":                 {map[string]any{"title": "  "}, 422},
+		"a title of two lines":          {map[string]any{"title": "a\nb"}, 422},
+		"32 KiB of description":         {map[string]any{"description": strings.Repeat("a", 32<<10)}, 201},
+		"more than 32 KiB":              {map[string]any{"description": strings.Repeat("é", 16<<10+1)}, 422},
+		"a null description is none":    {map[string]any{"description": nil}, 201},
+		"32 labels":                     {map[string]any{"labels": labels(32)}, 201},
+		"33 labels":                     {map[string]any{"labels": labels(33)}, 422},
+		"a label with a path's name":    {map[string]any{"labels": map[string]string{"k8s.io/zone-1": ""}}, 201},
+		"a label without a name":        {map[string]any{"labels": map[string]string{"": "v"}}, 422},
+		"a label with a brace":          {map[string]any{"labels": map[string]string{"a}}": "v"}}, 422},
+		"a label of 512 bytes":          {map[string]any{"labels": map[string]string{"a": strings.Repeat("v", 512)}}, 201},
+		"a label of 513 bytes":          {map[string]any{"labels": map[string]string{"a": strings.Repeat("v", 513)}}, 422},
+		"a label that is a number":      {map[string]any{"labels": map[string]any{"a": 1}}, 422},
+		"an unknown severity":           {map[string]any{"severity": "P1"}, 422},
+		"an unknown member":             {map[string]any{"colour": "red"}, 422},
+		"a member in another case":      {map[string]any{"dedupkey": "red"}, 422},
+		"a state":                       {map[string]any{"status": "RESOLVED"}, 422},
+		"a null dedup key":              {map[string]any{"dedupKey": nil}, 201},
+		"an empty dedup key":            {map[string]any{"dedupKey": ""}, 422},
+		"256 characters of dedup key":   {map[string]any{"dedupKey": strings.Repeat("é", 256)}, 201},
+		"257 characters of dedup key":   {map[string]any{"dedupKey": strings.Repeat("é", 257)}, 422},
+		"a service that does not exist": {map[string]any{"serviceId": "svc_01ARZ3NDEKTSV4RRFFQ69G5FAV"}, 404},
+		"a service id with a key in it": {map[string]any{"serviceId": "x#svc"}, 404},
+		"no service":                    {map[string]any{"serviceId": nil}, 422},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			body := map[string]any{"title": "x", "severity": "LOW", "serviceId": svc}
+			maps.Copy(body, test.set)
+			a := w.as("responder", "POST", "/v1/incidents", body)
+			if a.StatusCode != test.status {
+				t.Errorf("got %d %s, want %d", a.StatusCode, a.text, test.status)
+			}
+			if a.StatusCode == 422 && (a.code() != "validation_failed" || len(a.body["errors"].([]any)) == 0) {
+				t.Errorf("got %s, want validation_failed with errors", a.text)
+			}
+		})
+	}
+	path := "/v1/incidents/" + w.incident(svc, "x")
+	for name, test := range map[string]struct {
+		action, body string
+		status       int
+	}{
+		"8 KiB of note":          {"/notes", `{"text":"` + strings.Repeat("a", 8<<10) + `"}`, 201},
+		"more than 8 KiB":        {"/notes", `{"text":"` + strings.Repeat("a", 8<<10+1) + `"}`, 422},
+		"an empty note":          {"/notes", `{"text":""}`, 422},
+		"no note":                {"/notes", `{}`, 422},
+		"a long resolution":      {"/resolve", `{"note":"` + strings.Repeat("a", 8<<10+1) + `"}`, 422},
+		"an unknown member":      {"/resolve", `{"because":"x"}`, 422},
+		"an empty body resolves": {"/resolve", `{}`, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if a := w.as("responder", "POST", path+test.action, test.body); a.StatusCode != test.status {
+				t.Errorf("got %d %s, want %d", a.StatusCode, a.text, test.status)
+			}
+		})
+	}
+}
+
+func TestPatchAndItsRevision(t *testing.T) {
+	w := newWorld(t)
+	path := "/v1/incidents/" + w.incident(w.service("Checkout"), "x")
+	etag := w.must(200, "observer", "GET", path, nil).Header.Get("ETag")
+	if etag == "" {
+		t.Fatal("a read has no ETag")
+	}
+	if a := w.as("observer", "GET", path, nil, "If-None-Match", etag); a.StatusCode != 304 || a.text != "" {
+		t.Errorf("an unchanged read: got %d %s", a.StatusCode, a.text)
+	}
+	w.must(200, "responder", "PATCH", path, `{"title":"y"}`, "If-Match", etag)
+	if a := w.as("responder", "PATCH", path, `{"title":"z"}`, "If-Match", etag); a.StatusCode != 412 || a.code() != "precondition_failed" {
+		t.Errorf("a stale change: got %d %s", a.StatusCode, a.text)
+	}
+	before := len(w.recorded())
+	for _, body := range []string{`{}`, `{"title":"y"}`, `{"title":null}`} {
+		if got := w.must(200, "responder", "PATCH", path, body).body["title"]; got != "y" {
+			t.Errorf("got %v, want y", got)
+		}
+	}
+	if after := len(w.recorded()); after != before {
+		t.Errorf("what changed nothing made %d events", after-before)
+	}
+	entry := w.must(200, "observer", "GET", path+"/timeline?limit=1", nil).items()[0]
+	if got, _ := json.Marshal(entry["detail"]); string(got) != `{"title":{"from":"x","to":"y"}}` {
+		t.Errorf("detail: got %s", got)
+	}
+	for name, body := range map[string]string{"unknown": `{"status":"RESOLVED"}`, "blank": `{"title":" "}`} {
+		if a := w.as("responder", "PATCH", path, body); a.StatusCode != 422 {
+			t.Errorf("%s: got %d %s", name, a.StatusCode, a.text)
+		}
+	}
+}
