@@ -106,10 +106,16 @@ func ActorOf(ctx context.Context) Ref {
 
 func itemOf(e Event) item {
 	return item{
-		PK: partition(e.TeamID), SK: e.ID, ByKind: "audit",
-		ByActor: "actor#" + e.Actor.ID, BySubject: "subject#" + e.Subject.ID, Event: e,
+		PK: partition(e.TeamID), SK: e.ID, ByKind: everything,
+		ByActor: actorKey(e.Actor.ID), BySubject: subjectKey(e.Subject.ID), Event: e,
 	}
 }
+
+// everything is the one partition of the index byKind.
+const everything = "audit"
+
+func actorKey(id string) string   { return "actor#" + id }
+func subjectKey(id string) string { return "subject#" + id }
 
 func partition(teamID *string) string {
 	if teamID == nil {
