@@ -1,0 +1,479 @@
+package gateway
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pagefree/infra/local/lambda"
+	"pagefree/infra/local/template"
+)
+
+// functions are what stands behind the gateway in these tests: the payload that each answers, or a failure.
+type functions struct {
+	mu       sync.Mutex
+	answers  map[string]string
+	failures map[string]error
+	failed   map[string]bool // answers that are function errors
+	events   map[string]string
+	traces   []string
+}
+
+func (f *functions) Invoke(ctx context.Context, r lambda.Request) (lambda.Result, error) {
+	f.mu.Lock()
+	f.events[r.Function] = string(r.Payload)
+	f.traces = append(f.traces, r.TraceID)
+	err, answer, failed := f.failures[r.Function], f.answers[r.Function], f.failed[r.Function]
+	f.mu.Unlock()
+	if errors.Is(err, context.DeadlineExceeded) {
+		<-ctx.Done()
+		return lambda.Result{}, ctx.Err()
+	}
+	if err != nil {
+		return lambda.Result{}, err
+	}
+	result := lambda.Result{Payload: []byte(answer)}
+	if failed {
+		result.FunctionError = "Unhandled"
+	}
+	return result, nil
+}
+
+const things, authorizer = "ThingsFunction", "AuthorizerFunction"
+
+// allow is an authorizer's answer with a usage key.
+func allow(key string) string {
+	return `{"principalId":"usr_1","policyDocument":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"execute-api:Invoke","Resource":"arn:aws:execute-api:*:*:*/live/*"}]},
+		"context":{"principal":"{\"id\":\"usr_1\"}","n":7,"b":true},"usageIdentifierKey":"` + key + `"}`
+}
+
+const planKey = "the-plan-key-value-is-long"
+
+type stand struct {
+	*functions
+	url     string
+	gateway *Gateway
+}
+
+func newStand(t *testing.T, change func(*Options)) *stand {
+	t.Helper()
+	tpl, err := template.Load("testdata/template.yaml", template.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stand{functions: &functions{
+		answers:  map[string]string{things: `{"statusCode":200,"body":"ok"}`, authorizer: allow(planKey)},
+		failures: map[string]error{}, failed: map[string]bool{}, events: map[string]string{},
+	}}
+	opts := Options{Template: tpl, Functions: s.functions}
+	if change != nil {
+		change(&opts)
+	}
+	if s.gateway, err = New(opts); err != nil {
+		t.Fatal(err)
+	}
+	listeners, err := Listen(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := NewServer(s.gateway)
+	t.Cleanup(func() { _ = server.Close() })
+	for _, l := range listeners {
+		go func() { _ = server.Serve(l) }()
+	}
+	s.url = "http://" + listeners[0].Addr().String()
+	return s
+}
+
+// client neither follows redirects nor decompresses.
+var client = &http.Client{
+	Transport:     &http.Transport{DisableCompression: true},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+func (s *stand) do(t *testing.T, method, path, body string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(text)
+}
+
+func TestOutcomes(t *testing.T) {
+	tests := map[string]struct {
+		method, path, body string
+		change             func(*stand)
+		status             int
+		want               string
+	}{
+		"a route":                                {path: "/v1/things", status: 200, want: "ok"},
+		"a slash at the end":                     {path: "/v1/things/", status: 200, want: "ok"},
+		"an unknown path":                        {path: "/v1/nothing?a=b", status: 404, want: `{"code":"not_found","path":"/live/v1/nothing"}`},
+		"a method that the resource lacks":       {method: "POST", path: "/v1/only", status: 404, want: "not_found"},
+		"an open route needs no authorizer":      {path: "/open/x", status: 200, want: "ok", change: func(s *stand) { s.failures[authorizer] = errors.New("not asked") }},
+		"a body over 10 MB":                      {method: "POST", path: "/v1/things", body: strings.Repeat("x", maxBody+1), status: 413, want: "Request Too Long"},
+		"an event over 6 MB":                     {method: "POST", path: "/v1/things", body: strings.Repeat("x", 5<<20), status: 413, want: "Request Too Long"},
+		"the function fails":                     {path: "/v1/things", status: 502, want: `{"code":"internal","status":502}`, change: func(s *stand) { s.failed[things] = true }},
+		"the function cannot be invoked":         {path: "/v1/things", status: 500, want: "internal", change: func(s *stand) { s.failures[things] = lambda.ErrThrottled }},
+		"the function takes too long":            {path: "/v1/things", status: 504, want: "internal", change: func(s *stand) { s.failures[things] = context.DeadlineExceeded }},
+		"an answer that is no object":            {path: "/v1/things", status: 502, want: "internal", change: func(s *stand) { s.answers[things] = `"x"` }},
+		"an answer that is null":                 {path: "/v1/things", status: 502, want: "internal", change: func(s *stand) { s.answers[things] = `null` }},
+		"an answer with a member too many":       {path: "/v1/things", status: 502, want: "internal", change: func(s *stand) { s.answers[things] = `{"statusCode":200,"cookies":[]}` }},
+		"an answer with an object as body":       {path: "/v1/things", status: 502, want: "internal", change: func(s *stand) { s.answers[things] = `{"body":{}}` }},
+		"an answer with a number as header":      {path: "/v1/things", status: 502, want: "internal", change: func(s *stand) { s.answers[things] = `{"headers":{"a":1}}` }},
+		"an answer with an odd status":           {path: "/v1/things", status: 502, want: "internal", change: func(s *stand) { s.answers[things] = `{"statusCode":9}` }},
+		"an empty answer is 200":                 {path: "/v1/things", status: 200, change: func(s *stand) { s.answers[things] = `{}` }},
+		"a status as text":                       {path: "/v1/things", status: 201, change: func(s *stand) { s.answers[things] = `{"statusCode":"201"}` }},
+		"base64 that is none":                    {path: "/v1/things", status: 500, want: "internal", change: func(s *stand) { s.answers[things] = `{"body":"%","isBase64Encoded":true}` }},
+		"base64":                                 {path: "/v1/things", status: 200, want: "\x00\xff", change: func(s *stand) { s.answers[things] = `{"body":"AP8=","isBase64Encoded":true}` }},
+		"the authorizer is broken":               {path: "/v1/things", status: 500, want: `{"code":"internal","status":500}`, change: func(s *stand) { s.failed[authorizer] = true }},
+		"the authorizer says Unauthorized":       {path: "/v1/things", status: 401, want: `{"message":"Unauthorized"}`, change: func(s *stand) { s.failed[authorizer], s.answers[authorizer] = true, `{"errorMessage":"Unauthorized"}` }},
+		"the authorizer says something odd":      {path: "/v1/things", status: 500, want: "internal", change: func(s *stand) { s.answers[authorizer] = `{"principalId":"x"}` }},
+		"the authorizer's context has an object": {path: "/v1/things", status: 500, want: "internal", change: func(s *stand) { s.answers[authorizer] = strings.Replace(allow(planKey), `"n":7`, `"n":{}`, 1) }},
+		"a policy with a condition": {path: "/v1/things", status: 500, want: "internal", change: func(s *stand) {
+			s.answers[authorizer] = strings.Replace(allow(planKey), `"Effect"`, `"Condition":{"Bool":{"a":"b"}},"Effect"`, 1)
+		}},
+		"a policy for another path": {path: "/v1/things", status: 401, want: `"code":""`, change: func(s *stand) {
+			s.answers[authorizer] = strings.Replace(allow(planKey), "live/*", "live/GET/v1/others", 1)
+		}},
+		"a deny":               {path: "/v1/things", status: 401, want: `"code":"seven"`, change: func(s *stand) { s.answers[authorizer] = denyWith("seven") }},
+		"no usage key":         {path: "/v1/things", status: 403, want: `{"message":"Forbidden"}`, change: func(s *stand) { s.answers[authorizer] = allow("") }},
+		"an unknown usage key": {path: "/v1/things", status: 403, want: `{"message":"Forbidden"}`, change: func(s *stand) { s.answers[authorizer] = allow("another") }},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newStand(t, func(o *Options) { o.IntegrationTimeout = 30 * time.Millisecond })
+			if tt.change != nil {
+				tt.change(s)
+			}
+			method := tt.method
+			if method == "" {
+				method = "GET"
+			}
+			resp, body := s.do(t, method, tt.path, tt.body)
+			if resp.StatusCode != tt.status || !strings.Contains(body, tt.want) {
+				t.Errorf("got %d %q, want %d %q", resp.StatusCode, body, tt.status, tt.want)
+			}
+			for _, header := range []string{"X-Amzn-Requestid", "X-Amz-Apigw-Id", "Content-Type"} {
+				if resp.Header.Get(header) == "" {
+					t.Errorf("%s is missing", header)
+				}
+			}
+		})
+	}
+}
+
+func denyWith(code string) string {
+	return `{"principalId":"anonymous","policyDocument":{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":["execute-api:Invoke"],"Resource":["*"]}]},"context":{"code":"` + code + `"}}`
+}
+
+func TestGatewayResponse(t *testing.T) {
+	s := newStand(t, nil)
+	s.answers[authorizer] = denyWith("unauthenticated")
+	resp, body := s.do(t, "GET", "/v1/things", "")
+	id := resp.Header.Get("X-Amzn-Requestid")
+	want := `{"code":"unauthenticated","instance":"urn:uuid:` + id + `","missing":""}`
+	if body != want {
+		t.Errorf("got %s, want %s", body, want)
+	}
+	for name, want := range map[string]string{
+		"Www-Authenticate": "Bearer", "X-Request-Id": id, "Content-Type": "application/problem+json", "X-Amzn-Errortype": "AccessDeniedException",
+	} {
+		if got := resp.Header.Get(name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestThrottling(t *testing.T) {
+	tests := map[string]struct {
+		key, path, method string
+		admitted          int
+		want              string
+	}{
+		"a plan's burst":          {key: "the-small-plan-key-value", path: "/v1/things", admitted: 3, want: "Too Many Requests"},
+		"a plan's quota":          {key: "the-quota-plan-key-value", path: "/v1/things", admitted: 1, want: "Limit Exceeded"},
+		"a method's burst":        {path: "/open/x", method: "POST", admitted: 2, want: "Too Many Requests"},
+		"another method's is its": {path: "/open/x", method: "GET", admitted: 6},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newStand(t, nil)
+			s.answers[authorizer] = allow(tt.key)
+			for n := range 6 {
+				resp, body := s.do(t, tt.method, tt.path, "")
+				if n < tt.admitted && resp.StatusCode != 200 {
+					t.Errorf("request %d got %d", n+1, resp.StatusCode)
+				}
+				if n >= tt.admitted && (resp.StatusCode != 429 || !strings.Contains(body, tt.want)) {
+					t.Errorf("request %d got %d %s, want 429 %s", n+1, resp.StatusCode, body, tt.want)
+				}
+			}
+		})
+	}
+}
+
+func TestBucketRefills(t *testing.T) {
+	w := newWall(&template.API{})
+	now, limit := time.Now(), template.Throttle{Rate: 10, Burst: 2}
+	var got []bool
+	for _, after := range []time.Duration{0, 0, 0, 50, 60, 0, 5000, 0, 0} {
+		now = now.Add(after * time.Millisecond)
+		got = append(got, w.take("x", limit, now))
+	}
+	if want := []bool{true, true, false, false, true, false, true, true, false}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestProxyEvent holds every member of the event against what API Gateway sends.
+func TestProxyEvent(t *testing.T) {
+	s := newStand(t, nil)
+	resp, _ := s.do(t, "POST", "/v1/things/a%2Fb/c?x=1&x=2&y=%20z&flag;w=3", "\x00body", "X-Custom", "one", "X-Custom", "two",
+		"Content-Type", "application/octet-stream", "X-Pagefree-Viewer", "9.9.9.9", "X-PageFree-Depth", "2", "X-Forwarded-For", "8.8.8.8", "User-Agent", "test/1")
+	var e map[string]any
+	if err := json.Unmarshal([]byte(s.events[things]), &e); err != nil {
+		t.Fatal(err)
+	}
+	c := e["requestContext"].(map[string]any)
+	headers, multi := e["headers"].(map[string]any), e["multiValueHeaders"].(map[string]any)
+	identity := c["identity"].(map[string]any)
+	host := strings.TrimPrefix(s.url, "http://")
+	_, port, _ := net.SplitHostPort(host)
+	for what, pair := range map[string][2]any{
+		"resource":         {e["resource"], "/v1/things/{proxy+}"},
+		"path":             {e["path"], "/v1/things/a%2Fb/c"},
+		"method":           {e["httpMethod"], "POST"},
+		"parameters":       {e["pathParameters"], map[string]any{"proxy": "a/b/c"}},
+		"query":            {e["queryStringParameters"], map[string]any{"x": "2", "y": " z", "flag": "", "w": "3"}},
+		"queries":          {e["multiValueQueryStringParameters"], map[string]any{"x": []any{"1", "2"}, "y": []any{" z"}, "flag": []any{""}, "w": []any{"3"}}},
+		"stage variables":  {e["stageVariables"], nil},
+		"body":             {e["body"], base64.StdEncoding.EncodeToString([]byte("\x00body"))},
+		"base64":           {e["isBase64Encoded"], true},
+		"last header":      {headers["X-Custom"], "two"},
+		"all headers":      {multi["X-Custom"], []any{"one", "two"}},
+		"edge's header":    {headers["X-Pagefree-Viewer"], nil},
+		"ours":             {headers["X-Pagefree-Depth"], "2"},
+		"forwarded for":    {headers["X-Forwarded-For"], "8.8.8.8, 127.0.0.1"},
+		"forwarded port":   {headers["X-Forwarded-Port"], port},
+		"host":             {headers["Host"], host},
+		"length":           {headers["Content-Length"], nil},
+		"source":           {identity["sourceIp"], "127.0.0.1"},
+		"agent":            {identity["userAgent"], "test/1"},
+		"key":              {identity["apiKey"], planKey},
+		"request id":       {c["requestId"], resp.Header.Get("X-Amzn-Requestid")},
+		"extended id":      {c["extendedRequestId"], resp.Header.Get("X-Amz-Apigw-Id")},
+		"path with stage":  {c["path"], "/live/v1/things/a%2Fb/c"},
+		"resource path":    {c["resourcePath"], "/v1/things/{proxy+}"},
+		"stage":            {c["stage"], "live"},
+		"account":          {c["accountId"], "000000000000"},
+		"protocol":         {c["protocol"], "HTTP/1.1"},
+		"api":              {c["apiId"], s.gateway.api.ID},
+		"domain":           {c["domainName"], s.gateway.api.ID + ".execute-api.us-east-1.amazonaws.com"},
+		"principal":        {c["authorizer"].(map[string]any)["principalId"], "usr_1"},
+		"context":          {c["authorizer"].(map[string]any)["principal"], `{"id":"usr_1"}`},
+		"number as text":   {c["authorizer"].(map[string]any)["n"], "7"},
+		"boolean as text":  {c["authorizer"].(map[string]any)["b"], "true"},
+		"no version":       {e["version"], nil},
+		"trace":            {headers["X-Amzn-Trace-Id"], resp.Header.Get("X-Amzn-Trace-Id")},
+		"one trace for it": {s.traces[0], s.traces[1]},
+	} {
+		if got, want := fmt.Sprintf("%v", pair[0]), fmt.Sprintf("%v", pair[1]); got != want {
+			t.Errorf("%s: got %v, want %v", what, got, want)
+		}
+	}
+	if latency, ok := c["authorizer"].(map[string]any)["integrationLatency"].(float64); !ok || latency < 0 {
+		t.Errorf("integrationLatency is %v", latency)
+	}
+	members := slices.Sorted(maps.Keys(e))
+	if want := []string{"body", "headers", "httpMethod", "isBase64Encoded", "multiValueHeaders", "multiValueQueryStringParameters", "path", "pathParameters",
+		"queryStringParameters", "requestContext", "resource", "stageVariables"}; !slices.Equal(members, want) {
+		t.Errorf("members are %v", members)
+	}
+}
+
+func TestEmptyEvents(t *testing.T) {
+	s := newStand(t, nil)
+	s.do(t, "GET", "/v1/things", "")
+	for _, want := range []string{`"queryStringParameters":null`, `"multiValueQueryStringParameters":null`, `"pathParameters":null`, `"body":null`, `"isBase64Encoded":false`} {
+		if !strings.Contains(s.events[things], want) {
+			t.Errorf("the function's event lacks %s", want)
+		}
+	}
+	got := s.events[authorizer]
+	for _, want := range []string{
+		`"type":"REQUEST"`, `"methodArn":"arn:aws:execute-api:us-east-1:000000000000:` + s.gateway.api.ID + `/live/GET/v1/things"`,
+		`"queryStringParameters":{}`, `"multiValueQueryStringParameters":{}`, `"pathParameters":{}`, `"stageVariables":{}`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the authorizer's event lacks %s", want)
+		}
+	}
+	if strings.Contains(got, `"body"`) || strings.Contains(got, `"authorizer"`) {
+		t.Errorf("the authorizer's event has a body, or an authorizer: %s", got)
+	}
+}
+
+func TestResponseHeaders(t *testing.T) {
+	s := newStand(t, nil)
+	s.answers[things] = `{"statusCode":401,"headers":{"WWW-Authenticate":"Bearer","Date":"d","Server":"s","Transfer-Encoding":"x","X-Ok":"1","Set-Cookie":"a=1","X-Flag":true},
+		"multiValueHeaders":{"Set-Cookie":["a=1","b=2"],"Content-Type":["text/plain"]},"body":"no"}`
+	resp, _ := s.do(t, "GET", "/v1/things", "")
+	for name, want := range map[string][]string{
+		"X-Amzn-Remapped-Www-Authenticate": {"Bearer"}, "Www-Authenticate": nil, "X-Amzn-Remapped-Date": {"d"}, "X-Amzn-Remapped-Server": {"s"}, "Server": nil,
+		"X-Ok": {"1"}, "X-Flag": {"true"}, "Set-Cookie": {"a=1", "b=2"}, "Content-Type": {"text/plain"},
+	} {
+		if got := resp.Header[name]; !slices.Equal(got, want) {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestSources(t *testing.T) {
+	s := newStand(t, nil)
+	from := func(address, url string) string {
+		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+		c := &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
+		resp, err := c.Get(url + "/open/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		var e proxyEvent
+		if err := json.Unmarshal([]byte(s.events[things]), &e); err != nil {
+			t.Fatal(err)
+		}
+		return e.RequestContext.Identity.SourceIP
+	}
+	_, port, _ := net.SplitHostPort(strings.TrimPrefix(s.url, "http://"))
+	for address, url := range map[string]string{"127.0.0.1": s.url, "127.0.0.9": s.url, "::1": "http://[::1]:" + port} {
+		if got := from(address, url); got != address {
+			t.Errorf("the source is %s, want %s", got, address)
+		}
+	}
+}
+
+func TestStagePrefix(t *testing.T) {
+	s := newStand(t, func(o *Options) { o.StagePrefix = true })
+	for path, want := range map[string]int{"/live/v1/things": 200, "/live": 404, "/live/": 404, "/v1/things": 403, "/liver/v1/things": 403} {
+		if resp, body := s.do(t, "GET", path, ""); resp.StatusCode != want {
+			t.Errorf("%s: got %d %s, want %d", path, resp.StatusCode, body, want)
+		}
+	}
+	s.do(t, "GET", "/live/v1/things", "")
+	if e := s.events[things]; !strings.Contains(e, `"path":"/v1/things"`) || !strings.Contains(e, `"path":"/live/v1/things"`) {
+		t.Errorf("got %s", e)
+	}
+}
+
+func TestCompression(t *testing.T) {
+	long := strings.Repeat("abcdefghij", 100)
+	tests := map[string]struct {
+		contentType, accept, body string
+		status                    int
+		packed                    bool
+	}{
+		"long JSON":              {"application/json", "gzip, br", long, 200, true},
+		"a page":                 {"text/html; charset=utf-8", "gzip", long, 200, true},
+		"a byte too short":       {"application/json", "gzip", long[1:], 200, false},
+		"an image":               {"image/png", "gzip", long, 200, false},
+		"not accepted":           {"application/json", "br", long, 200, false},
+		"refused":                {"application/json", "gzip;q=0", long, 200, false},
+		"another status":         {"application/json", "gzip", long, 422, false},
+		"what is not found, too": {"text/html", "gzip", long, 404, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newStand(t, nil)
+			s.answers[things] = fmt.Sprintf(`{"statusCode":%d,"headers":{"Content-Type":%q,"ETag":"\"1\""},"body":%q}`, tt.status, tt.contentType, tt.body)
+			resp, body := s.do(t, "GET", "/v1/things", "", "Accept-Encoding", tt.accept)
+			if packed := resp.Header.Get("Content-Encoding") == "gzip"; packed != tt.packed {
+				t.Fatalf("compressed is %v, want %v", packed, tt.packed)
+			}
+			etag := `"1"`
+			if tt.packed {
+				etag = `W/"1"`
+				z, err := gzip.NewReader(bytes.NewReader([]byte(body)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				plain, err := io.ReadAll(z)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body = string(plain)
+			}
+			if body != tt.body || resp.Header.Get("Etag") != etag {
+				t.Errorf("got %d bytes, ETag %s", len(body), resp.Header.Get("Etag"))
+			}
+		})
+	}
+}
+
+func TestNoBody(t *testing.T) {
+	s := newStand(t, nil)
+	s.answers[things] = `{"statusCode":304,"headers":{"ETag":"\"1\""},"body":""}`
+	if resp, body := s.do(t, "GET", "/v1/things", ""); resp.StatusCode != 304 || body != "" || resp.Header.Get("Etag") != `"1"` {
+		t.Errorf("got %d %q", resp.StatusCode, body)
+	}
+	s.answers[things] = `{"statusCode":200,"body":"long"}`
+	if resp, body := s.do(t, "HEAD", "/v1/things", ""); resp.StatusCode != 200 || body != "" || resp.ContentLength != 4 {
+		t.Errorf("HEAD got %d %q, length %d", resp.StatusCode, body, resp.ContentLength)
+	}
+}
+
+func TestLocalRoutes(t *testing.T) {
+	s := newStand(t, func(o *Options) {
+		o.Local = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "local "+r.URL.Path) })
+	})
+	if _, body := s.do(t, "GET", "/_local/health", ""); body != "local /_local/health" {
+		t.Errorf("got %s", body)
+	}
+}
+
+func TestUsedPort(t *testing.T) {
+	first, err := Listen(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		for _, l := range first {
+			_ = l.Close()
+		}
+	}()
+	port := first[0].Addr().(*net.TCPAddr).Port
+	if _, err := Listen(port); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("port %d is in use", port)) {
+		t.Errorf("got %v", err)
+	}
+	for _, l := range first {
+		if ip := l.Addr().(*net.TCPAddr).IP; !ip.IsLoopback() {
+			t.Errorf("it listens on %s", ip)
+		}
+	}
+}
