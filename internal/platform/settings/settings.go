@@ -46,6 +46,15 @@ func (s *Settings) Duration(name string, unit time.Duration) time.Duration {
 	return time.Duration(s.Number(name)) * unit
 }
 
+// Parsed is a variable that parse must be able to read.
+func Parsed[T any](s *Settings, name string, parse func(string) (T, error)) T {
+	v, err := parse(s.getenv(name))
+	if err != nil {
+		s.problems = append(s.problems, fmt.Sprintf("%s: %v", name, err))
+	}
+	return v
+}
+
 // Check ends the function when anything was missing or malformed.
 func (s *Settings) Check() {
 	if err := s.Err(); err != nil {
