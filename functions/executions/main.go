@@ -40,13 +40,13 @@ func main() {
 		Runbooks: runbook.Store{Table: automation}, Incidents: incidents,
 		Queue:   queue.Queue{URL: env.Text("EXECUTIONS_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
 		Journal: execution.Journal{Audit: ledger, Incidents: incidents},
+		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
 		Now:     time.Now,
 	}
-	derive := kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}
 	env.Check()
 
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
-	execution.Routes(api, service, httpapi.NewCursors(derive.Derive))
+	execution.Routes(api, service)
 	lambda.Start(httpapi.Lambda(api.Handler()))
 }

@@ -46,7 +46,7 @@ type listInput struct {
 }
 
 // Routes adds the executions of the HTTP contract to an API.
-func Routes(api *httpapi.API, s *Service, cursors *httpapi.Cursors) {
+func Routes(api *httpapi.API, s *Service) {
 	trigger := httpapi.Op("POST /v1/executions", "Run the approved version of a runbook")
 	trigger.DefaultStatus = http.StatusAccepted
 	httpapi.Register(api, trigger, func(ctx context.Context, in *triggerInput) (*triggerOutput, error) {
@@ -74,7 +74,7 @@ func Routes(api *httpapi.API, s *Service, cursors *httpapi.Cursors) {
 				return nil, err
 			}
 			name := []string{"executions", in.RunbookID, in.IncidentID, in.Status}
-			page, err := cursors.Open(ctx, in.PageInput, name...)
+			page, err := s.Cursors.Open(ctx, in.PageInput, name...)
 			if err != nil {
 				return nil, err
 			}
@@ -82,7 +82,7 @@ func Routes(api *httpapi.API, s *Service, cursors *httpapi.Cursors) {
 			if err != nil {
 				return nil, err
 			}
-			return httpapi.Answer(ctx, cursors, items, next, name...)
+			return httpapi.Answer(ctx, s.Cursors, items, next, name...)
 		})
 
 	one := func(op huma.Operation, act func(context.Context, string) (View, error)) {

@@ -14,6 +14,7 @@ import (
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
@@ -33,6 +34,7 @@ type Service struct {
 	Incidents incident.Store
 	Queue     queue.Queue
 	Journal   Journal
+	Cursors   *httpapi.Cursors
 	Now       func() time.Time
 }
 

@@ -1,0 +1,358 @@
+package execution
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"pagefree/internal/audit"
+	"pagefree/internal/execution/target/sandbox"
+	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/runbook"
+)
+
+func TestAnExecutionRunsAndIsOnRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rb := w.runbook("Free disk", func(c *runbook.Creation) {
+		c.Parameters = []runbook.Parameter{{Name: "SERVICE", Type: runbook.String, Template: "{{incident.service.name}} of {{incident.team.name}}"}, {Name: "DAYS", Type: runbook.Integer, Default: 7.0}}
+	})
+	ex := w.trigger(rb)
+	if got := w.queued(); len(got) != 1 || got[0].ExecutionID != ex {
+		t.Fatalf("got messages %v, want one for %s", got, ex)
+	}
+	w.dispatch(ex)
+	got := w.read(ex)
+	if got.text("status") != "COMPLETED" || got.body["exitCode"] != 0.0 || got.text("stdout") != "done\n" {
+		t.Errorf("got %v", got.body)
+	}
+	if p := got.body["parameters"].(map[string]any); p["SERVICE"] != "checkout of Platform" || p["DAYS"] != 7.0 {
+		t.Errorf("got parameters %v", p)
+	}
+	asked := w.sandbox.asked[0]
+	if asked.Env["PF_SERVICE"] != "checkout of Platform" || asked.Env["PF_DAYS"] != "7" || asked.Script != "echo done\n" || asked.TimeoutSeconds != 30 {
+		t.Errorf("the sandbox was asked %+v", asked)
+	}
+	var told []string
+	for _, status := range w.timeline() {
+		told = append(told, status)
+	}
+	if got, want := strings.Join(told, " "), "PENDING RUNNING COMPLETED"; got != want {
+		t.Errorf("the timeline tells %q, want %q", got, want)
+	}
+	if got, want := w.trail(ex), "execution.triggered execution.started execution.completed"; got != want {
+		t.Errorf("the audit trail tells %q, want %q", got, want)
+	}
+	if due := w.due(); len(due) != 0 {
+		t.Errorf("still due: %v", due)
+	}
+}
+
+// timeline is the statuses that executions had, oldest first.
+func (w *world) timeline() []string {
+	w.t.Helper()
+	entries, _, err := w.desk.Timeline(w.ctx("observer"), w.inc, httpapi.Page{Limit: 200})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var out []string
+	for i := len(entries) - 1; i >= 0; i-- {
+		if entries[i].Kind == "execution" {
+			out = append(out, entries[i].Status)
+		}
+	}
+	return out
+}
+
+// trail is the types of the audit events of a subject, oldest first.
+func (w *world) trail(subject string) string {
+	w.t.Helper()
+	table := w.service.Journal.Audit.Table
+	out, err := table.DB.Query(w.t.Context(), &dynamodb.QueryInput{
+		TableName: &table.Name, IndexName: ptr("bySubject"), KeyConditionExpression: ptr("bySubject = :s"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":s": &types.AttributeValueMemberS{Value: "subject#" + subject}},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var events []audit.Event
+	if err := attributevalue.UnmarshalListOfMaps(out.Items, &events); err != nil {
+		w.t.Fatal(err)
+	}
+	var kinds []string
+	for _, e := range events {
+		kinds = append(kinds, e.Type)
+	}
+	return strings.Join(kinds, " ")
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// due is what stands in the due index.
+func (w *world) due() []string {
+	w.t.Helper()
+	table := w.service.Store.Table
+	var all []string
+	for shard := range 8 {
+		out, err := table.DB.Query(w.t.Context(), &dynamodb.QueryInput{
+			TableName: &table.Name, KeyConditionExpression: ptr("pk = :s"),
+			ExpressionAttributeValues: map[string]types.AttributeValue{":s": &types.AttributeValueMemberS{Value: fmt.Sprintf("due#%d", shard)}},
+		})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, item := range out.Items {
+			all = append(all, item["sk"].(*types.AttributeValueMemberS).Value)
+		}
+	}
+	return all
+}
+
+func TestEveryEndOfARun(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		result       sandbox.Result
+		err          error
+		status, code string
+		exit         any
+	}{
+		"exit code 0":             {result: sandbox.Result{ExitCode: ptr(0)}, status: "COMPLETED", exit: 0.0},
+		"another exit code":       {result: sandbox.Result{ExitCode: ptr(3)}, status: "FAILED", code: "exit code 3", exit: 3.0},
+		"ended by a signal":       {result: sandbox.Result{Signal: "SIGSEGV", Error: "ended by SIGSEGV"}, status: "FAILED", code: "SIGSEGV"},
+		"too slow":                {result: sandbox.Result{TimedOut: true, ExitCode: ptr(143)}, status: "TIMEOUT", code: "timeout"},
+		"never sent":              {err: fmt.Errorf("%w: throttled", sandbox.ErrNotSent), status: "FAILED", code: "not_sent"},
+		"nobody knows":            {err: fmt.Errorf("%w: cut", sandbox.ErrUnknown), status: "UNKNOWN", code: "unknown"},
+		"an error of no kind":     {err: errors.New("boom"), status: "UNKNOWN", code: "unknown"},
+		"output stays on failure": {result: sandbox.Result{ExitCode: ptr(1), Stderr: "no space", StderrTruncated: true}, status: "FAILED", code: "exit code 1", exit: 1.0},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.sandbox.result, w.sandbox.err = tt.result, tt.err
+			ex := w.trigger(w.runbook("Try", nil))
+			w.dispatch(ex)
+			got := w.read(ex)
+			if got.text("status") != tt.status || got.body["exitCode"] != tt.exit || !strings.Contains(got.text("error"), tt.code) {
+				t.Errorf("got %s, exit code %v, error %q; want %s, %v, %q", got.text("status"), got.body["exitCode"], got.text("error"), tt.status, tt.exit, tt.code)
+			}
+			if got.text("stderr") != tt.result.Stderr || got.body["stderrTruncated"] != tt.result.StderrTruncated {
+				t.Errorf("got stderr %q", got.text("stderr"))
+			}
+			if due := w.due(); len(due) != 0 {
+				t.Errorf("still due: %v", due)
+			}
+			w.dispatch(ex) // the message comes again
+			if w.sandbox.runs() != 1 {
+				t.Errorf("ran %d times", w.sandbox.runs())
+			}
+		})
+	}
+}
+
+func TestAHundredDuplicatesRunOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ex := w.trigger(w.runbook("Once", nil))
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			// A loser of the race may be told so: its message comes back and finds the execution done.
+			_ = w.dispatcher.Dispatch(context.WithoutCancel(t.Context()), Message{ExecutionID: ex})
+		})
+	}
+	wg.Wait()
+	if w.sandbox.runs() != 1 {
+		t.Errorf("ran %d times, want once", w.sandbox.runs())
+	}
+	if got := w.read(ex).text("status"); got != "COMPLETED" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// tamper changes attributes of an item behind the service's back.
+func (w *world) tamper(pk, sk, update string, values map[string]any) {
+	w.t.Helper()
+	av := map[string]types.AttributeValue{}
+	for name, v := range values {
+		m, err := attributevalue.Marshal(v)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		av[name] = m
+	}
+	table := w.service.Store.Table
+	if _, err := table.DB.UpdateItem(w.t.Context(), &dynamodb.UpdateItemInput{
+		TableName: &table.Name, UpdateExpression: &update, ExpressionAttributeValues: av, ConditionExpression: ptr("attribute_exists(pk)"),
+		Key: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk}},
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestWhatWasTamperedWithDoesNotRun(t *testing.T) {
+	t.Parallel()
+	tests := map[string]func(w *world, rb string){
+		"the script": func(w *world, rb string) {
+			w.tamper("rb#"+rb, "v#00000002", "SET scriptContent = :v", map[string]any{":v": "echo owned\n"})
+		},
+		"the time limit": func(w *world, rb string) {
+			w.tamper("rb#"+rb, "v#00000002", "SET timeoutSeconds = :v", map[string]any{":v": 300})
+		},
+		"the approver": func(w *world, rb string) {
+			w.tamper("rb#"+rb, "v#00000002", "SET reviewedById = :v", map[string]any{":v": "usr_somebody"})
+		},
+		"the seal": func(w *world, rb string) {
+			w.tamper("rb#"+rb, "v#00000002", "SET seal.mac = :v", map[string]any{":v": []byte("no mac at all, just bytes......!")})
+		},
+		"the pointer, to an older version": func(w *world, rb string) {
+			w.tamper("rb#"+rb, "head", "SET approved = :v", map[string]any{":v": 1})
+		},
+	}
+	for name, change := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			rb := w.runbook("Sealed", nil)
+			if _, err := w.runbooks.AddVersion(w.ctx("lead"), rb, runbook.Content{Language: runbook.Bash, ScriptContent: "echo two\n", Target: runbook.Target{Type: runbook.Sandbox}}); err != nil {
+				t.Fatal(err)
+			}
+			w.approve(rb, 2)
+			ex := w.trigger(rb)
+			change(w, rb)
+			w.dispatch(ex)
+			if got := w.read(ex); got.text("status") != "FAILED" || got.text("error") != "seal_broken" {
+				t.Errorf("got %s, %q; want FAILED, seal_broken", got.text("status"), got.text("error"))
+			}
+			if w.sandbox.runs() != 0 {
+				t.Error("it was sent")
+			}
+			if got := w.trail(ex); got != "execution.triggered execution.failed" {
+				t.Errorf("the audit trail tells %q", got)
+			}
+			if !strings.Contains(w.metrics.String(), `"SealBroken":1`) {
+				t.Errorf("no alarm metric: %s", w.metrics)
+			}
+		})
+	}
+}
+
+func TestWhatMayNoLongerRunIsNotSent(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		change func(w *world, rb string) error
+		want   string
+	}{
+		"archived since": {want: "runbook_archived", change: func(w *world, rb string) error {
+			_, err := w.runbooks.Archive(w.ctx("lead"), rb, "dangerous")
+			return err
+		}},
+		"another version approved since": {want: "not_approved", change: func(w *world, rb string) error {
+			_, err := w.runbooks.AddVersion(w.ctx("lead"), rb, runbook.Content{Language: runbook.Bash, ScriptContent: "echo two\n", Target: runbook.Target{Type: runbook.Sandbox}})
+			w.approve(rb, 2)
+			return err
+		}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			rb := w.runbook("Changed", nil)
+			ex := w.trigger(rb)
+			if err := tt.change(w, rb); err != nil {
+				t.Fatal(err)
+			}
+			w.dispatch(ex)
+			if got := w.read(ex); got.text("status") != "FAILED" || got.text("error") != tt.want || w.sandbox.runs() != 0 {
+				t.Errorf("got %s, %q, %d runs; want FAILED, %q, none", got.text("status"), got.text("error"), w.sandbox.runs(), tt.want)
+			}
+		})
+	}
+}
+
+func TestWatchdog(t *testing.T) {
+	t.Parallel()
+	t.Run("a lost message is sent again, and once", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		ex := w.trigger(w.runbook("Lost", nil))
+		w.queued() // nobody handles them
+		w.sweep()
+		if got := w.queued(); len(got) != 0 {
+			t.Errorf("requeued too early: %v", got)
+		}
+		w.clock.advance(requeueAfter)
+		w.sweep()
+		w.sweep()
+		if got := w.queued(); len(got) != 1 || got[0].ExecutionID != ex {
+			t.Errorf("got %v, want one message", got)
+		}
+		w.dispatch(ex)
+		if got := w.read(ex).text("status"); got != "COMPLETED" {
+			t.Errorf("got %s", got)
+		}
+	})
+	t.Run("a dispatcher that died leaves UNKNOWN, not before its own timeout", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		ex := w.trigger(w.runbook("Died", nil))
+		e, _, err := w.service.Store.Execution(t.Context(), ex)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rb, _, err := w.dispatcher.Runbooks.Runnable(t.Context(), e.RunbookID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ours, err := w.dispatcher.claim(t.Context(), e, rb); err != nil || !ours {
+			t.Fatalf("claim: %v, %v", ours, err)
+		}
+		w.clock.advance(w.dispatcher.Grace + 29*time.Second)
+		w.sweep()
+		if got := w.read(ex).text("status"); got != "RUNNING" {
+			t.Errorf("got %s before the time", got)
+		}
+		w.clock.advance(2 * time.Second)
+		w.sweep()
+		if got := w.read(ex); got.text("status") != "UNKNOWN" || !strings.HasPrefix(got.text("error"), "unknown") {
+			t.Errorf("got %v", got.body)
+		}
+		w.dispatch(ex)
+		if w.sandbox.runs() != 0 || len(w.due()) != 0 {
+			t.Errorf("got %d runs, due %v", w.sandbox.runs(), w.due())
+		}
+	})
+	t.Run("a confirmation that does not come cancels", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		ex := w.trigger(w.runbook("Asks", func(c *runbook.Creation) { c.RequiresConfirm = true }))
+		w.clock.advance(ConfirmWithin)
+		w.sweep()
+		if got := w.read(ex).text("status"); got != "CANCELLED" {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+func (w *world) sweep() {
+	w.t.Helper()
+	if err := w.watchdog.Sweep(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestAMessageWithoutAnExecutionComesBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.dispatcher.Dispatch(t.Context(), Message{ExecutionID: "ex_none"}); err == nil {
+		t.Error("got no error: the message would be dropped without a trace")
+	}
+}

@@ -1,0 +1,296 @@
+package execution
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"pagefree/infra/local/awstest"
+	"pagefree/internal/audit"
+	"pagefree/internal/execution/target/sandbox"
+	"pagefree/internal/incident"
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/id"
+	"pagefree/internal/platform/kmsmac"
+	"pagefree/internal/platform/principal"
+	"pagefree/internal/platform/queue"
+	"pagefree/internal/platform/teams"
+	"pagefree/internal/runbook"
+)
+
+// world is one test's PageFree: two teams, their people, a service with an
+// incident, and a sandbox that does what the test says.
+type world struct {
+	t          *testing.T
+	clock      *clock
+	api        http.Handler
+	service    *Service
+	dispatcher *Dispatcher
+	watchdog   *Watchdog
+	runbooks   *runbook.Service
+	desk       *incident.Desk
+	sandbox    *scripted
+	metrics    *bytes.Buffer
+
+	team, other string
+	svc, inc    string
+	who         map[string]principal.Principal
+}
+
+// clock gives each reader a later millisecond.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(time.Millisecond)
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// scripted stands where the sandbox functions are, and remembers what it was asked.
+type scripted struct {
+	mu     sync.Mutex
+	asked  []sandbox.Request
+	result sandbox.Result
+	err    error
+}
+
+func (s *scripted) Run(_ context.Context, req sandbox.Request) (sandbox.Result, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, req)
+	return s.result, s.err
+}
+
+func (s *scripted) runs() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.asked)
+}
+
+// parses accepts every script.
+type parses struct{}
+
+func (parses) Check(context.Context, string, string) (runbook.Check, error) {
+	return runbook.Check{OK: true}, nil
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	env := awstest.New(t)
+	db := dynamodb.NewFromConfig(env.Config)
+	keys := kms.NewFromConfig(env.Config)
+	automation := dynamo.Table{Name: env.Table("AutomationTable"), DB: db}
+	ledger := audit.Log{Table: dynamo.Table{Name: env.Table("AuditTable"), DB: db}}
+	seal := kmsmac.Key{ID: env.KeyID("SealKey"), Client: keys}
+	cursors := httpapi.NewCursors(kmsmac.Key{ID: env.KeyID("DeriveKey"), Client: keys}.Derive)
+	incidents := incident.Store{Table: automation}
+	zero := 0
+	w := &world{
+		t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, metrics: &bytes.Buffer{},
+		sandbox: &scripted{result: sandbox.Result{ExitCode: &zero, Stdout: "done\n"}},
+	}
+	store := Store{Table: automation, Ephemeral: dynamo.Table{Name: env.Table("EphemeralTable"), DB: db}, Retention: 24 * time.Hour}
+	journal := Journal{Audit: ledger, Incidents: incidents}
+	jobs := queue.Queue{URL: env.QueueURL("ExecutionsQueue"), Client: sqs.NewFromConfig(env.Config)}
+	w.service = &Service{Store: store, Runbooks: runbook.Store{Table: automation}, Incidents: incidents, Queue: jobs, Journal: journal, Cursors: cursors, Now: w.clock.Now}
+	w.dispatcher = &Dispatcher{Store: store, Runbooks: runbook.Store{Table: automation}, Journal: journal, Seal: seal, Sandbox: w.sandbox, Metrics: w.metrics, Now: w.clock.Now, Grace: 6 * time.Minute}
+	w.watchdog = &Watchdog{Store: store, Journal: journal, Queue: jobs, Now: w.clock.Now}
+	w.runbooks = &runbook.Service{Store: runbook.Store{Table: automation}, Services: incidents, Checker: parses{}, Seal: seal, Audit: ledger, Cursors: cursors, Now: w.clock.Now, Targets: []string{runbook.Sandbox}}
+	w.desk = &incident.Desk{Store: incidents, Audit: ledger, Cursors: cursors, Now: w.clock.Now}
+	api := httpapi.New()
+	Routes(api, w.service)
+	w.api = api.Handler()
+	w.people(automation)
+	return w
+}
+
+func (w *world) people(automation dynamo.Table) {
+	w.team, w.other = id.New(id.Team, w.clock.Now()), id.New(id.Team, w.clock.Now())
+	for team, name := range map[string]string{w.team: "Platform", w.other: "Elsewhere"} {
+		if err := dynamo.Commit(w.t.Context(), automation.DB, teams.Put(automation, team, name)); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	person := func(name, team string, role principal.Role) principal.Principal {
+		return principal.Principal{Kind: principal.User, ID: "usr_" + name, UserID: "usr_" + name, Teams: map[string]principal.Role{team: role}}
+	}
+	key := func(role principal.Role) principal.Principal {
+		return principal.Principal{Kind: principal.APIKey, ID: "key_" + string(role), UserID: "usr_maker", Teams: map[string]principal.Role{w.team: role}}
+	}
+	admin := person("admin", "", "")
+	admin.PlatformAdmin, admin.Teams = true, nil
+	w.who = map[string]principal.Principal{
+		"nobody": {}, "admin": admin,
+		"lead": person("lead", w.team, principal.TeamAdmin), "reviewer": person("reviewer", w.team, principal.TeamAdmin),
+		"responder": person("responder", w.team, principal.Responder), "observer": person("observer", w.team, principal.Observer),
+		"outsider": person("outsider", w.other, principal.TeamAdmin),
+		"key":      key(principal.Responder), "observer's key": key(principal.Observer),
+	}
+	svc, err := w.desk.CreateService(w.ctx("lead"), incident.NewService{Name: "checkout", TeamID: w.team})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.svc = svc.ID
+	w.inc = w.incident(svc.ID, map[string]string{"zone": "eu-1"})
+}
+
+func (w *world) incident(service string, labels map[string]string) string {
+	w.t.Helper()
+	inc, _, err := w.desk.Create(w.ctx("responder"), incident.NewIncident{Title: "Disk full", Severity: incident.High, ServiceID: service, Labels: labels})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return inc.ID
+}
+
+func (w *world) ctx(name string) context.Context {
+	ctx := principal.WithOrigin(w.t.Context(), principal.Origin{IP: "192.0.2.1", RequestID: "req"})
+	if p := w.who[name]; p.ID != "" {
+		ctx = principal.With(ctx, p)
+	}
+	return ctx
+}
+
+// runbook makes an approved one; change may alter what is written.
+func (w *world) runbook(name string, change func(*runbook.Creation)) string {
+	w.t.Helper()
+	c := runbook.Creation{Name: name, TeamID: &w.team, Content: runbook.Content{
+		Language: runbook.Bash, ScriptContent: "echo done\n", Target: runbook.Target{Type: runbook.Sandbox}, TimeoutSeconds: 30,
+	}}
+	if change != nil {
+		change(&c)
+	}
+	rb, err := w.runbooks.Create(w.ctx("lead"), c)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.approve(rb.ID, 1)
+	return rb.ID
+}
+
+func (w *world) approve(runbookID string, n int) {
+	w.t.Helper()
+	if _, err := w.runbooks.Submit(w.ctx("lead"), runbookID, n); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.runbooks.Approve(w.ctx("reviewer"), runbookID, n, ""); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// answer is what came back over HTTP.
+type answer struct {
+	status int
+	header http.Header
+	body   map[string]any
+}
+
+func (a answer) text(name string) string { s, _ := a.body[name].(string); return s }
+
+// as calls the API as somebody; headers are name and value in turn.
+func (w *world) as(who, method, path string, body any, headers ...string) answer {
+	w.t.Helper()
+	var in io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		in = bytes.NewReader(raw)
+	}
+	r := httptest.NewRequestWithContext(w.ctx(who), method, path, in)
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	rec := httptest.NewRecorder()
+	w.api.ServeHTTP(rec, r)
+	a := answer{status: rec.Code, header: rec.Header()}
+	if err := json.Unmarshal(rec.Body.Bytes(), &a.body); err != nil && rec.Body.Len() > 0 {
+		w.t.Fatalf("%s %s answered no JSON: %s", method, path, rec.Body)
+	}
+	return a
+}
+
+// trigger starts a runbook for the incident as the responder and returns the execution's id.
+func (w *world) trigger(runbookID string) string {
+	w.t.Helper()
+	a := w.as("responder", "POST", "/v1/executions", map[string]any{"runbookId": runbookID, "incidentId": w.inc})
+	if a.status != http.StatusAccepted {
+		w.t.Fatalf("trigger: %d %v", a.status, a.body)
+	}
+	return a.text("id")
+}
+
+func (w *world) dispatch(executionID string) {
+	w.t.Helper()
+	if err := w.dispatcher.Dispatch(w.t.Context(), Message{ExecutionID: executionID}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) read(executionID string) answer {
+	w.t.Helper()
+	a := w.as("observer", "GET", "/v1/executions/"+executionID, nil)
+	if a.status != http.StatusOK {
+		w.t.Fatalf("read %s: %d %v", executionID, a.status, a.body)
+	}
+	return a
+}
+
+// queued takes every message out of the queue.
+func (w *world) queued() []Message {
+	w.t.Helper()
+	q := w.service.Queue
+	var all []Message
+	for {
+		out, err := q.Client.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &q.URL, MaxNumberOfMessages: 10})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if len(out.Messages) == 0 {
+			return all
+		}
+		for _, m := range out.Messages {
+			var message Message
+			if err := json.Unmarshal([]byte(*m.Body), &message); err != nil {
+				w.t.Fatal(err)
+			}
+			all = append(all, message)
+			if _, err := q.Client.DeleteMessage(w.t.Context(), &sqs.DeleteMessageInput{QueueUrl: &q.URL, ReceiptHandle: m.ReceiptHandle}); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+}
+
+func service(team, name string) incident.NewService {
+	return incident.NewService{Name: name, TeamID: team}
+}
+
+func newIncident(service string) incident.NewIncident {
+	return incident.NewIncident{Title: "Slow", Severity: incident.Low, ServiceID: service}
+}
