@@ -7,11 +7,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"go/token"
 	"io"
 	"net/http"
-	"path"
-	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -30,7 +28,8 @@ const MaxBody = 256 << 10
 type API struct {
 	huma   huma.API
 	mux    *http.ServeMux
-	tag    string // of the operation that is being registered
+	tag    string   // of the operation that is being registered
+	routes []string // "GET /v1/runbooks/{id}", in the order of their registration
 	denied func(context.Context, *http.Request, *problem.Error)
 }
 
@@ -52,30 +51,6 @@ func New() *API {
 	return a
 }
 
-// schemaName names a type in the document: exported types by their own name,
-// which must be unique in PageFree, others with their room before it.
-func (a *API) schemaName(t reflect.Type, hint string) string {
-	name := huma.DefaultSchemaNamer(t, hint)
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	switch own := t.Name(); {
-	case own == "":
-		return capital(a.tag) + name
-	case !token.IsExported(own):
-		return capital(path.Base(t.PkgPath())) + name
-	}
-	return name
-}
-
-func capital(s string) string {
-	s = strings.ReplaceAll(s, "-", "")
-	if s == "" {
-		return ""
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
-}
-
 var securitySchemes = map[string]*huma.SecurityScheme{
 	"bearer":  {Type: "http", Scheme: "bearer", Description: "A session (pfs_) or an API key (pfk_)."},
 	"apiKey":  {Type: "apiKey", In: "header", Name: "X-API-Key"},
@@ -87,6 +62,7 @@ func (a *API) OnDenied(f func(context.Context, *http.Request, *problem.Error)) {
 
 // Handle adds a route that is no API operation, such as a page for people.
 func (a *API) Handle(pattern string, h Handler) {
+	a.routes = append(a.routes, pattern)
 	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		if err := h(w, r); err != nil {
 			remember(r.Context(), err)
@@ -97,6 +73,10 @@ func (a *API) Handle(pattern string, h Handler) {
 
 // Handler answers a request or returns the error to be rendered.
 type Handler func(http.ResponseWriter, *http.Request) error
+
+// Routes are the patterns that were registered, pages without a method among
+// them, for the tests that hold template, functions and document together.
+func (a *API) Routes() []string { return slices.Clone(a.routes) }
 
 // OpenAPI is the document of what was registered.
 func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
@@ -124,6 +104,7 @@ func Public(route, summary string) huma.Operation {
 // nowhere else.
 func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	a.tag = tag(op.Path)
+	a.routes = append(a.routes, op.Method+" "+op.Path)
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
 		if err == nil {
