@@ -1,0 +1,37 @@
+// Command audit is the Lambda function behind /v1/audit: it shows the record,
+// and cannot change it.
+package main
+
+import (
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"pagefree/internal/audit"
+	"pagefree/internal/platform/awscfg"
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/kmsmac"
+	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/settings"
+)
+
+func main() {
+	env := settings.From(os.Getenv)
+	log.Setup(os.Stdout, "audit")
+	cfg := awscfg.FromEnv(os.Getenv)
+	table := dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: dynamodb.NewFromConfig(cfg)}
+	reader := &audit.Reader{
+		Table:   table,
+		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
+	}
+	env.Check()
+
+	api := httpapi.New()
+	api.OnDenied(audit.Denials(audit.Log{Table: table}, time.Now))
+	audit.Routes(api, reader)
+	lambda.Start(httpapi.Lambda(api.Handler()))
+}

@@ -1,0 +1,41 @@
+// Command incidents is the Lambda function behind /v1/incidents and
+// /v1/services: what goes wrong, and with what.
+package main
+
+import (
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"pagefree/internal/audit"
+	"pagefree/internal/incident"
+	"pagefree/internal/platform/awscfg"
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/kmsmac"
+	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/settings"
+)
+
+func main() {
+	env := settings.From(os.Getenv)
+	log.Setup(os.Stdout, "incidents")
+	cfg := awscfg.FromEnv(os.Getenv)
+	db := dynamodb.NewFromConfig(cfg)
+	ledger := audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}
+	desk := &incident.Desk{
+		Store:   incident.Store{Table: dynamo.Table{Name: env.Text("AUTOMATION_TABLE"), DB: db}},
+		Audit:   ledger,
+		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
+		Now:     time.Now,
+	}
+	env.Check()
+
+	api := httpapi.New()
+	api.OnDenied(audit.Denials(ledger, time.Now))
+	incident.Routes(api, desk)
+	lambda.Start(httpapi.Lambda(api.Handler()))
+}
