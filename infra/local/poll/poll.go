@@ -1,0 +1,138 @@
+// Package poll calls functions for what they subscribe to in the template: queues and schedules.
+//
+// A queue's poller does what Lambda's event source mapping does: it takes a batch, calls the function, deletes what
+// was handled, and leaves the rest alone, so that visibility runs out and the queue gives it again.
+// A schedule calls its function with EventBridge's event.
+//
+// Not like AWS: a schedule whose function still runs skips its turn, and a failed call is not repeated before the next.
+package poll
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"pagefree/infra/local/lambda"
+	"pagefree/infra/local/template"
+)
+
+// Queues is the part of SQS that a poller needs; sqs.Service is one, and the SDK's client nearly.
+type Queues interface {
+	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput) (*sqs.ReceiveMessageOutput, error)
+	DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput) (*sqs.DeleteMessageBatchOutput, error)
+}
+
+// Invoker calls a function by its logical id.
+type Invoker interface {
+	Invoke(context.Context, lambda.Request) (lambda.Result, error)
+}
+
+// Options of Start. Template, Queues and Functions are required.
+type Options struct {
+	Template  *template.Template
+	Queues    Queues
+	Functions Invoker
+	Every     time.Duration // instead of what each schedule says, for tests; 0 leaves it
+	Log       *slog.Logger  // gets what went wrong; default none
+}
+
+// Poller runs until it is closed.
+type Poller struct {
+	opts   Options
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// Start begins to poll every queue source and to follow every schedule that is enabled. An expression that it cannot
+// follow is an error, as is a stream source: nothing reads streams here yet.
+func Start(opts Options) (*Poller, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	urls := map[string]string{}
+	for _, q := range opts.Template.Queues {
+		urls[q.ARN] = q.URL
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &Poller{opts: opts, cancel: cancel}
+	var start []func()
+	for id, f := range opts.Template.Functions {
+		if len(f.StreamSources) > 0 {
+			cancel()
+			return nil, fmt.Errorf("%s: the local stack does not read streams", id)
+		}
+		for _, source := range f.QueueSources {
+			if source.Enabled {
+				start = append(start, func() { p.follow(ctx, newQueue(p, id, urls[source.QueueARN], source)) })
+			}
+		}
+		for _, s := range f.Schedules {
+			timing, err := parseSchedule(s.Expression)
+			if err != nil {
+				cancel()
+				return nil, fmt.Errorf("%s.Events.%s: %w", id, s.Name, err)
+			}
+			if opts.Every > 0 {
+				timing = rate(opts.Every)
+			}
+			if s.Enabled {
+				start = append(start, func() { p.keep(ctx, id, s, timing) })
+			}
+		}
+	}
+	for _, run := range start {
+		p.done.Go(run)
+	}
+	return p, nil
+}
+
+// Close stops everything and waits for it. Messages under way come again when their visibility runs out.
+func (p *Poller) Close() {
+	p.cancel()
+	p.done.Wait()
+}
+
+// follow takes batches as long as there is room for a call.
+func (p *Poller) follow(ctx context.Context, q *queue) {
+	// Lambda begins with five calls at once, and a concurrency of two is the least that can be set.
+	room := make(chan struct{}, cmp.Or(q.source.MaxConcurrency, 5))
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	for {
+		select {
+		case room <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		batch, err := q.take(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			p.opts.Log.Error("poll", "queue", q.source.QueueARN, "cause", err.Error())
+			pause(ctx, time.Second)
+		}
+		if len(batch) == 0 {
+			<-room
+			continue
+		}
+		calls.Go(func() {
+			defer func() { <-room }()
+			if err := q.handle(ctx, batch); err != nil && ctx.Err() == nil {
+				p.opts.Log.Error("poll", "function", q.function, "queue", q.source.QueueARN, "messages", len(batch), "cause", err.Error())
+			}
+		})
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
