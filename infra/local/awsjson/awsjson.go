@@ -6,6 +6,7 @@ package awsjson
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,20 +94,14 @@ func Unknown(service, operation string) *Error {
 	return &Error{Code: "UnknownOperationException", Message: "the local stack does not serve " + service + "." + operation}
 }
 
-// WriteError answers an error. One that is not an *Error is a fault of ours, a 500.
+// WriteError answers an error as the JSON services do.
 func WriteError(w http.ResponseWriter, version string, err error) {
-	var e *Error
-	if !errors.As(err, &e) {
-		e = &Error{Code: "InternalFailure", Message: err.Error(), Status: http.StatusInternalServerError}
-	}
+	e := wire(err)
 	body := map[string]any{"__type": e.Code, "message": e.Message}
 	for name, value := range e.Fields {
 		body[name] = value
 	}
-	status := e.Status
-	if status == 0 {
-		status = http.StatusBadRequest
-	}
+	status := cmp.Or(e.Status, http.StatusBadRequest)
 	if e.Query != "" {
 		side := "Sender"
 		if status >= 500 {
@@ -119,6 +114,29 @@ func WriteError(w http.ResponseWriter, version string, err error) {
 		data = []byte(`{"__type":"InternalFailure"}`)
 	}
 	write(w, version, status, data)
+}
+
+// WriteRESTError answers an error as the REST services do (SES, Lambda): its code is in a header.
+func WriteRESTError(w http.ResponseWriter, err error) {
+	e := wire(err)
+	body, err := json.Marshal(map[string]string{"message": e.Message})
+	if err != nil {
+		body = []byte("{}")
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("x-amzn-RequestId", uuid.NewString())
+	h.Set("X-Amzn-ErrorType", e.Code)
+	w.WriteHeader(cmp.Or(e.Status, http.StatusBadRequest))
+	_, _ = w.Write(body) // a client that has gone needs no answer
+}
+
+// wire makes an error ready for the wire. One that is not an *Error is a fault of ours, a 500.
+func wire(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return &Error{Code: "InternalFailure", Message: err.Error(), Status: http.StatusInternalServerError}
 }
 
 func write(w http.ResponseWriter, version string, status int, body []byte) {

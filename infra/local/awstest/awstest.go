@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,7 +24,9 @@ import (
 	front "pagefree/infra/local/aws"
 	"pagefree/infra/local/engine"
 	"pagefree/infra/local/kms"
+	"pagefree/infra/local/ses"
 	"pagefree/infra/local/sqs"
+	"pagefree/infra/local/ssm"
 	"pagefree/infra/local/template"
 )
 
@@ -62,8 +65,12 @@ func root(name string) (string, error) {
 
 // Env is one test's AWS.
 type Env struct {
-	// Config has credentials and the endpoint: dynamodb.NewFromConfig(env.Config).
+	// Config has credentials and the endpoint: dynamodb.NewFromConfig(env.Config). With it everything is allowed.
 	Config aws.Config
+	// Faults are what this test makes go wrong, between the clients and the services.
+	Faults *front.Faults
+	// Counts are the calls that were made with Config and ConfigOf.
+	Counts *front.Counts
 
 	t      testing.TB
 	tables string           // prefix of this Env's tables
@@ -71,6 +78,9 @@ type Env struct {
 	as     *template.Template
 	keys   *kms.Service
 	queues *sqs.Service
+	mails  *ses.Service
+
+	endpoint string
 
 	mu   sync.Mutex
 	made map[string]bool // logical ids of what exists
@@ -96,47 +106,100 @@ func New(t testing.TB) *Env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener.Config.Handler, err = front.New(front.Options{DynamoDB: eng.Endpoint(), KMS: keys.Handler(), SQS: queues.Handler()})
+	mails, err := ses.Open(ses.Options{Region: as.Region})
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener.Start()
-	t.Cleanup(listener.Close)
-	return &Env{
-		Config: config(listener.URL),
+	e := &Env{
 		t:      t,
 		tables: "t" + strings.ToLower(rand.Text()[:10]) + "-",
-		db:     dynamodb.NewFromConfig(config(eng.Endpoint())),
-		as:     as,
+		db:     dynamodb.NewFromConfig(config(eng.Endpoint(), "test")),
 		keys:   keys,
 		queues: queues,
+		mails:  mails,
 		made:   map[string]bool{},
 	}
+	e.as = rename(as, e.tables)
+	server, err := front.New(front.Options{
+		Template: e.as, DynamoDB: eng.Endpoint(), SQS: queues, KMS: keys, SES: mails, SSM: ssm.New(as.SSM), Caller: e.caller,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Faults, e.Counts = server.Faults(), server.Counts()
+	listener.Config.Handler = server
+	listener.Start()
+	t.Cleanup(func() {
+		listener.CloseClientConnections() // long polls would hold it up
+		listener.Close()
+	})
+	e.endpoint = listener.URL
+	e.Config = config(e.endpoint, "test")
+	return e
 }
 
-func config(endpoint string) aws.Config {
+// ConfigOf is like Config, but with the rights that template.yaml gives a function: env.ConfigOf("DispatcherFunction").
+func (e *Env) ConfigOf(function string) aws.Config {
+	e.t.Helper()
+	lookup(e, "function", e.as.Functions, function)
+	return config(e.endpoint, front.AccessKeyPrefix+function)
+}
+
+func (e *Env) caller(key string) (front.Caller, bool) {
+	f, ok := e.as.Functions[strings.TrimPrefix(key, front.AccessKeyPrefix)]
+	return front.Caller{Function: f}, ok
+}
+
+// rename gives the tables another prefix, in the functions' policies too. The engine is shared; the rest is not.
+func rename(as *template.Template, prefix string) *template.Template {
+	own := *as
+	own.Tables, own.Functions = map[string]*template.Table{}, map[string]*template.Function{}
+	from, to := ":table/"+as.StackName+"-", ":table/"+prefix
+	for id, t := range as.Tables {
+		table := *t
+		table.Name = prefix + id
+		own.Tables[id] = &table
+	}
+	for id, f := range as.Functions {
+		function := *f
+		function.Statements = slices.Clone(f.Statements)
+		for i, s := range function.Statements {
+			var resources []string
+			for _, arn := range s.Resources {
+				resources = append(resources, strings.Replace(arn, from, to, 1))
+			}
+			function.Statements[i].Resources = resources
+		}
+		own.Functions[id] = &function
+	}
+	return &own
+}
+
+func config(endpoint, key string) aws.Config {
 	return aws.Config{
 		Region:       "us-east-1",
 		BaseEndpoint: &endpoint,
-		HTTPClient:   &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		HTTPClient:   client,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+			return aws.Credentials{AccessKeyID: key, SecretAccessKey: "test"}, nil
 		}),
 	}
 }
 
+// client is shared by all: the connections of an Env end with its port.
+var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+
 // Table is the name of a table, which is made if it is not there yet: env.Table("AutomationTable").
 func (e *Env) Table(id string) string {
 	e.t.Helper()
-	own := *lookup(e, "table", e.as.Tables, id)
-	own.Name = e.tables + id
+	own := lookup(e, "table", e.as.Tables, id)
 	e.once(id, func() error {
 		e.t.Cleanup(func() {
 			if _, err := e.db.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &own.Name}); err != nil {
 				e.t.Errorf("delete table %s: %v", own.Name, err)
 			}
 		})
-		return engine.Create(context.Background(), e.db, &own)
+		return engine.Create(context.Background(), e.db, own)
 	})
 	return own.Name
 }
@@ -162,6 +225,9 @@ func (e *Env) QueueURL(id string) string {
 	e.once(id, func() error { return e.queues.Ensure(queue) })
 	return e.queues.URL(queue.Name)
 }
+
+// Mail is what was sent, newest first.
+func (e *Env) Mail() []ses.Mail { return e.mails.Mails("") }
 
 func lookup[R any](e *Env, kind string, in map[string]*R, id string) *R {
 	e.t.Helper()
