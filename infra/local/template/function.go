@@ -22,6 +22,7 @@ func (b *builder) function(r *resource, p properties) {
 	for name := range variables.m {
 		f.Environment[name] = variables.text(name, "")
 	}
+	f.RoleARN = p.text("Role", b.e.roleARN("/", b.e.opts.StackName+"-"+f.LogicalID+"Role"))
 	f.Statements = slices.Concat(b.policies(p), b.roleOf(p))
 	b.t.Functions[r.id] = f
 	events := p.sub("Events")

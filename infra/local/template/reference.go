@@ -144,7 +144,11 @@ func (e *evaluator) getAtt(id, attr string) (any, error) {
 	case "AWS::Logs::LogGroup.Arn":
 		return e.arn("logs", "log-group:"+name+":*"), nil
 	case "AWS::IAM::Role.Arn":
-		return "arn:aws:iam::" + e.opts.AccountID + ":role/" + name, nil
+		path, err := e.eval(r.raw["Path"])
+		if text, ok := path.(string); ok {
+			return e.roleARN(text, name), err
+		}
+		return e.roleARN("/", name), err
 	case "AWS::CloudWatch::Alarm.Arn":
 		return e.arn("cloudwatch", "alarm:"+name), nil
 	case "AWS::S3::Bucket.Arn":
@@ -197,7 +201,7 @@ func (e *evaluator) samAtt(id, attr string) (any, bool) {
 		return nil, false
 	}
 	if strings.HasSuffix(id, "Role") {
-		return "arn:aws:iam::" + e.opts.AccountID + ":role/" + name.(string), true
+		return e.roleARN("/", name.(string)), true
 	}
 	return e.arn("events", "rule/"+name.(string)), true
 }
@@ -209,6 +213,11 @@ func (e *evaluator) hasEvent(r *resource, name string) bool {
 	}
 	_, ok = events[name]
 	return ok
+}
+
+// roleARN names a role. A path begins and ends with a slash.
+func (e *evaluator) roleARN(path, name string) string {
+	return "arn:aws:iam::" + e.opts.AccountID + ":role" + path + name
 }
 
 func (e *evaluator) arn(service, rest string) string {

@@ -21,7 +21,8 @@ type Function struct {
 	Timeout        time.Duration
 	MemoryMB       int
 	Environment    map[string]string
-	Statements     []Statement // what its role may do; deny by default
+	RoleARN        string      // whom its calls come from, for key policies
+	Statements     []Statement // what that role may do; deny by default
 	QueueSources   []QueueSource
 	Schedules      []Schedule
 	StreamSources  []StreamSource
