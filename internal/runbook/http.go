@@ -51,14 +51,17 @@ type reasonInput struct {
 	}
 }
 
-// number reads a version's number in its one form; any other path names nothing.
-func (in versionInput) number() (int, error) {
-	n, err := strconv.Atoi(in.N)
-	if err != nil || n < 1 || strconv.Itoa(n) != in.N || n > 99_999_999 {
+// ordinal reads a version's number in its one form; any other path names nothing.
+func ordinal(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || strconv.Itoa(n) != text || n > maxVersion {
 		return 0, problem.Missing()
 	}
 	return n, nil
 }
+
+// maxVersion is what the sort keys of versions have room for.
+const maxVersion = 99_999_999
 
 // Routes registers the operations of the library.
 func Routes(api *httpapi.API, s *Service) {
@@ -94,7 +97,7 @@ func libraryRoutes(api *httpapi.API, s *Service) {
 	})
 
 	httpapi.Register(api, httpapi.Op("GET /v1/runbooks/{id}", "Read a runbook"), func(ctx context.Context, in *runbookInput) (*runbookAnswer, error) {
-		return answer(s.Runbook(ctx, in.ID))
+		return answerRunbook(s.Runbook(ctx, in.ID))
 	})
 
 	type describeInput struct {
@@ -103,7 +106,7 @@ func libraryRoutes(api *httpapi.API, s *Service) {
 		Body    Words
 	}
 	httpapi.Register(api, httpapi.Op("PATCH /v1/runbooks/{id}", "Change the words of a runbook"), func(ctx context.Context, in *describeInput) (*runbookAnswer, error) {
-		return answer(s.Describe(ctx, in.ID, in.Body, func(rev int64) error { return httpapi.Match(in.IfMatch, rev) }))
+		return answerRunbook(s.Describe(ctx, in.ID, in.Body, func(rev int64) error { return httpapi.Match(in.IfMatch, rev) }))
 	})
 }
 
@@ -134,7 +137,7 @@ func versionRoutes(api *httpapi.API, s *Service) {
 	})
 
 	httpapi.Register(api, httpapi.Op("GET /v1/runbooks/{id}/versions/{n}", "Read a version"), func(ctx context.Context, in *versionInput) (*versionAnswer, error) {
-		n, err := in.number()
+		n, err := ordinal(in.N)
 		if err != nil {
 			return nil, err
 		}
@@ -142,12 +145,13 @@ func versionRoutes(api *httpapi.API, s *Service) {
 	})
 
 	type diffInput struct {
-		versionInput
-		From int `query:"from" minimum:"1" maximum:"99999999" doc:"the version to compare with; left out: the one before"`
+		ID   string `path:"id"`
+		N    string `path:"n"`
+		From int    `query:"from" minimum:"1" maximum:"99999999" doc:"the version to compare with; left out: the one before"`
 	}
 	type diffAnswer struct{ Body Diff }
 	httpapi.Register(api, httpapi.Op("GET /v1/runbooks/{id}/versions/{n}/diff", "Compare two versions"), func(ctx context.Context, in *diffInput) (*diffAnswer, error) {
-		n, err := in.number()
+		n, err := ordinal(in.N)
 		if err != nil {
 			return nil, err
 		}
@@ -162,7 +166,7 @@ func versionRoutes(api *httpapi.API, s *Service) {
 
 func reviewRoutes(api *httpapi.API, s *Service) {
 	httpapi.Register(api, httpapi.Op("POST /v1/runbooks/{id}/versions/{n}/submit", "Parse the script and put the version up for review"), func(ctx context.Context, in *versionInput) (*versionAnswer, error) {
-		n, err := in.number()
+		n, err := ordinal(in.N)
 		if err != nil {
 			return nil, err
 		}
@@ -170,13 +174,14 @@ func reviewRoutes(api *httpapi.API, s *Service) {
 	})
 
 	type approveInput struct {
-		versionInput
+		ID   string `path:"id"`
+		N    string `path:"n"`
 		Body *struct {
 			Note string `json:"note,omitempty" maxLength:"2000"`
 		}
 	}
 	httpapi.Register(api, httpapi.Op("POST /v1/runbooks/{id}/versions/{n}/approve", "Approve and seal a version; not one's own"), func(ctx context.Context, in *approveInput) (*versionAnswer, error) {
-		n, err := in.number()
+		n, err := ordinal(in.N)
 		if err != nil {
 			return nil, err
 		}
@@ -188,13 +193,14 @@ func reviewRoutes(api *httpapi.API, s *Service) {
 	})
 
 	type rejectInput struct {
-		versionInput
+		ID   string `path:"id"`
+		N    string `path:"n"`
 		Body struct {
 			Reason string `json:"reason" minLength:"1" maxLength:"2000"`
 		}
 	}
 	httpapi.Register(api, httpapi.Op("POST /v1/runbooks/{id}/versions/{n}/reject", "Reject a version"), func(ctx context.Context, in *rejectInput) (*versionAnswer, error) {
-		n, err := in.number()
+		n, err := ordinal(in.N)
 		if err != nil {
 			return nil, err
 		}
@@ -215,20 +221,20 @@ func stateRoutes(api *httpapi.API, s *Service) {
 		}
 	}
 	httpapi.Register(api, httpapi.Op("POST /v1/runbooks/{id}/rollback", "Run a version again that was approved before"), func(ctx context.Context, in *rollbackInput) (*runbookAnswer, error) {
-		return answer(s.Rollback(ctx, in.ID, in.Body.Version, in.Body.Reason))
+		return answerRunbook(s.Rollback(ctx, in.ID, in.Body.Version, in.Body.Reason))
 	})
 	httpapi.Register(api, httpapi.Op("POST /v1/runbooks/{id}/deprecate", "Warn whoever runs it"), func(ctx context.Context, in *reasonInput) (*runbookAnswer, error) {
-		return answer(s.Deprecate(ctx, in.ID, in.Body.Reason))
+		return answerRunbook(s.Deprecate(ctx, in.ID, in.Body.Reason))
 	})
 	httpapi.Register(api, httpapi.Op("POST /v1/runbooks/{id}/archive", "Stop it from running"), func(ctx context.Context, in *reasonInput) (*runbookAnswer, error) {
-		return answer(s.Archive(ctx, in.ID, in.Body.Reason))
+		return answerRunbook(s.Archive(ctx, in.ID, in.Body.Reason))
 	})
 	httpapi.Register(api, httpapi.Op("POST /v1/runbooks/{id}/restore", "Undo a deprecation or an archiving"), func(ctx context.Context, in *runbookInput) (*runbookAnswer, error) {
-		return answer(s.Restore(ctx, in.ID))
+		return answerRunbook(s.Restore(ctx, in.ID))
 	})
 }
 
-func answer(v RunbookView, err error) (*runbookAnswer, error) {
+func answerRunbook(v RunbookView, err error) (*runbookAnswer, error) {
 	if err != nil {
 		return nil, err
 	}

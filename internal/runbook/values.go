@@ -140,7 +140,7 @@ func (p Parameter) parse(text string) (any, error) {
 	case Boolean:
 		switch strings.TrimSpace(text) {
 		case "true":
-			return true, nil
+			return p.value(true)
 		case "false":
 			return p.value(false)
 		}
