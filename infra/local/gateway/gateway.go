@@ -64,8 +64,12 @@ func New(opts Options) (*Gateway, error) {
 }
 
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if g.opts.Local != nil && strings.HasPrefix(r.URL.Path, "/_local/") {
-		g.opts.Local.ServeHTTP(w, r)
+	prefix := ""
+	if stage := "/" + g.api.Stage; g.opts.StagePrefix && strings.HasPrefix(r.URL.Path, stage+"/_local/") {
+		prefix = stage // for whoever knows only the API's own address
+	}
+	if g.opts.Local != nil && strings.HasPrefix(r.URL.Path, prefix+"/_local/") {
+		http.StripPrefix(prefix, g.opts.Local).ServeHTTP(w, r)
 		return
 	}
 	c := newCompressor(w, r)

@@ -53,6 +53,23 @@ func Load(path string, opts Options) (*Template, error) {
 	return t, nil
 }
 
+// Declared tells the names of the parameters of the file at path.
+func Declared(path string) (map[string]bool, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read template: %w", err)
+	}
+	doc, err := decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	names := map[string]bool{}
+	for name := range section(doc, "Parameters") {
+		names[name] = true
+	}
+	return names, nil
+}
+
 // Parse evaluates a template.
 func Parse(data []byte, opts Options) (*Template, error) {
 	opts.StackName = cmp.Or(opts.StackName, "pagefree-local")

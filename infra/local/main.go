@@ -1,0 +1,136 @@
+// Command local is PageFree on this machine: the functions of template.yaml as processes behind an API Gateway, with the
+// AWS services that they use on a loopback port.
+//
+//	go run ./infra/local run     the stack with demo data, until Ctrl-C; data in .local/, PORT moves it (8080)
+//	go run ./infra/local demo    the same in a throw-away folder and on a free port, checked: exit 0 or 1
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"pagefree/infra/local/demo"
+	"pagefree/infra/local/engine"
+	"pagefree/infra/local/stack"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "local:", err)
+		os.Exit(1)
+	}
+}
+
+// commands are what may stand on the command line; none is run.
+var commands = map[string]func(context.Context, []string, io.Writer) error{
+	"run":  serve,
+	"demo": check,
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	name := "run"
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		name, args = args[0], args[1:]
+	}
+	command, ok := commands[name]
+	if !ok {
+		return fmt.Errorf("unknown command %q: know run and demo", name)
+	}
+	return command(ctx, args, out)
+}
+
+// options are the stack's, from the command line and the environment.
+func options(name string, args []string, out io.Writer) (o stack.Options, noDemo bool, err error) {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.StringVar(&o.Dir, "dir", "", "folder of data, keys and logs (run: .local; demo: a throw-away one)")
+	flags.BoolVar(&o.StagePrefix, "stage", false, "serve the API under its stage's name, as API Gateway's own address does")
+	flags.IntVar(&o.AWSPort, "aws-port", 0, "port of the AWS services; 0 picks a free one")
+	hosts := flags.String("aws-host", "", "one more address for that port, such as a container bridge's")
+	flags.BoolVar(&noDemo, "no-demo", false, "leave the demo data out")
+	verbose := flags.Bool("v", false, "print every line that the functions log")
+	if err := flags.Parse(args); err != nil {
+		return o, false, err
+	}
+	if flags.NArg() > 0 {
+		return o, false, fmt.Errorf("%s takes no %q", name, flags.Arg(0))
+	}
+	if *hosts != "" {
+		o.AWSHosts = []string{*hosts}
+	}
+	if *verbose {
+		o.Output = os.Stderr
+	}
+	o.Engine, o.Progress = engine.FromEnv(), out
+	o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	return o, noDemo, nil
+}
+
+// serve is `run`: everything, kept over restarts, until it is told to stop.
+func serve(ctx context.Context, args []string, out io.Writer) error {
+	o, noDemo, err := options("run", args, out)
+	if err != nil {
+		return err
+	}
+	if o.Dir == "" {
+		o.Dir = ".local"
+	}
+	o.Port = 8080
+	if port := os.Getenv("PORT"); port != "" {
+		if o.Port, err = strconv.Atoi(port); err != nil || o.Port < 0 || o.Port > 65535 {
+			return fmt.Errorf("PORT is %q, and no port", port)
+		}
+	}
+	began := time.Now()
+	s, err := stack.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	fmt.Fprintf(out, "ready in %.1f s at %s\n", time.Since(began).Seconds(), s.URL)
+	if !noDemo {
+		result, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: out})
+		if err != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		fmt.Fprintf(out, "\ncurl -s -H 'Authorization: Bearer %s' %s/v1/incidents/%s/timeline\n", result.Session, s.URL, result.IncidentID)
+	}
+	fmt.Fprintf(out, "\nAPI      %s\nsign in  %s/signin\nmail     %s/_local/mail\nlogs     %s/logs\nAWS      %s (any keys)\n\nCtrl-C stops it.\n",
+		s.URL, s.URL, s.URL, s.Dir, s.AWSEndpoint)
+	<-ctx.Done()
+	fmt.Fprintln(out, "stopping")
+	return s.Close()
+}
+
+// check is `demo`: the demo against a stack of its own, which goes with it.
+func check(ctx context.Context, args []string, out io.Writer) error {
+	o, _, err := options("demo", args, out)
+	if err != nil {
+		return err
+	}
+	s, err := stack.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	_, err = demo.Run(ctx, demo.Options{URL: s.URL, Out: out})
+	if err != nil && ctx.Err() == nil {
+		for _, f := range s.Functions().Instances() {
+			for _, line := range s.Functions().Logs(f.Function) {
+				fmt.Fprintf(os.Stderr, "%s: %s\n", f.Function, line)
+			}
+		}
+	}
+	return errors.Join(err, s.Close())
+}

@@ -1,0 +1,158 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"pagefree/infra/local/engine"
+	"pagefree/infra/local/lambda"
+	"pagefree/infra/local/template"
+)
+
+// laptop are the parameters that a stack on a laptop gives, where the template declares them.
+func laptop(origin string) map[string]string {
+	return map[string]string{
+		"Architecture":    map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH],
+		"FirstAdminEmail": "admin@pagefree.test",
+		"MailFrom":        "pagefree@pagefree.test",
+		"PublicOrigin":    origin,
+	}
+}
+
+// load reads the template for this address, and returns the folder that its functions are named from.
+func (s *Stack) load(origin string) (root string, err error) {
+	path := s.opts.Template
+	if path == "" {
+		if path, err = above("template.yaml"); err != nil {
+			return "", err
+		}
+	}
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	declared, err := template.Declared(path)
+	if err != nil {
+		return "", err
+	}
+	read := func(origin string) (*template.Template, error) {
+		given := map[string]string{}
+		for name, value := range laptop(origin) {
+			if declared[name] {
+				given[name] = value
+			}
+		}
+		for name, value := range s.opts.Parameters {
+			given[name] = value
+		}
+		return template.Load(path, template.Options{Endpoint: s.AWSEndpoint, Parameters: given})
+	}
+	if s.template, err = read(origin); err != nil {
+		return "", err
+	}
+	s.URL = origin
+	if s.opts.StagePrefix && s.template.API != nil {
+		s.URL += "/" + s.template.API.Stage
+		if s.template, err = read(s.URL); err != nil { // people reach it under the stage
+			return "", err
+		}
+	}
+	return filepath.Dir(path), nil
+}
+
+// above finds a file in the working folder or the nearest one above it.
+func above(name string) (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", fmt.Errorf("%s is neither here nor in a folder above", name)
+		}
+		dir = parent
+	}
+}
+
+// build compiles the functions into a folder that all stacks of this repository share, since that is fast when little
+// has changed, and gives this stack links of its own, which a later build does not touch.
+func (s *Stack) build(ctx context.Context, root, binaries string) error {
+	module, err := above("go.mod")
+	if err != nil {
+		return err
+	}
+	shared := filepath.Join(filepath.Dir(module), ".local", "build")
+	unlock, err := lock(filepath.Join(shared, ".lock"), true)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unlock() }()
+	folders := lambda.Folders(s.template)
+	began := time.Now()
+	slow := time.AfterFunc(time.Second, func() {
+		_, _ = fmt.Fprintf(s.opts.Progress, "building %d functions; the first time takes half a minute or more\n", len(folders))
+	})
+	err = lambda.Build(ctx, root, shared, folders)
+	if !slow.Stop() && err == nil {
+		_, _ = fmt.Fprintf(s.opts.Progress, "built %d functions in %.1f s\n", len(folders), time.Since(began).Seconds())
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(binaries); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(binaries, 0o755); err != nil {
+		return err
+	}
+	for _, folder := range folders {
+		name := filepath.Base(folder)
+		if err := link(filepath.Join(shared, name), filepath.Join(binaries, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// link makes a hard link, or a copy where the other end is on another file system.
+func link(from, to string) error {
+	if os.Link(from, to) == nil {
+		return nil
+	}
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	target, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(target, source)
+	return errors.Join(err, target.Close())
+}
+
+// tables makes the template's tables.
+func (s *Stack) tables(ctx context.Context) error {
+	var list []*template.Table
+	for _, t := range s.template.Tables {
+		list = append(list, t)
+	}
+	config := s.Config()
+	endpoint := s.engine.Endpoint()
+	config.BaseEndpoint = &endpoint
+	return engine.Create(ctx, dynamodb.NewFromConfig(config), list...)
+}

@@ -1,0 +1,303 @@
+// Package stack assembles the local stack: DynamoDB, the AWS services behind one port, the functions as processes, their
+// queues and schedules, and API Gateway in front. All of it follows template.yaml.
+//
+// Start returns when everything answers; Close ends everything that was started. Data in Options.Dir survives a restart.
+package stack
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+
+	"pagefree/infra/local/aws"
+	"pagefree/infra/local/engine"
+	"pagefree/infra/local/gateway"
+	"pagefree/infra/local/kms"
+	"pagefree/infra/local/lambda"
+	"pagefree/infra/local/poll"
+	"pagefree/infra/local/ses"
+	"pagefree/infra/local/sqs"
+	"pagefree/infra/local/ssm"
+	"pagefree/infra/local/template"
+)
+
+// Options of Start; the zero value is a stack of this repository in a throw-away folder on free ports.
+type Options struct {
+	Template    string            // path; default: template.yaml in this folder or the nearest one above it
+	Dir         string            // data, keys and logs; empty: a temporary folder that Close removes
+	Port        int               // of the API; 0 picks one
+	AWSPort     int               // of the AWS services; 0 picks one
+	AWSHosts    []string          // more addresses for that port, such as a container bridge's; always 127.0.0.1
+	StagePrefix bool              // serve the API under its stage's name, as API Gateway's own address does
+	Parameters  map[string]string // of the template, over what a laptop needs
+	Engine      engine.Options    // Dir is the stack's own
+	Progress    io.Writer         // a line for each slow step; default none
+	Log         *slog.Logger      // what went wrong behind the scenes; default none
+	Output      io.Writer         // every log line of every function; default none, they are in Dir/logs anyway
+
+	// For tests, what shortens waiting.
+	Every      time.Duration            // instead of each schedule's own distance
+	Timeouts   map[string]time.Duration // of functions, by logical id
+	Visibility time.Duration            // of every queue
+}
+
+// Stack is a running local stack.
+type Stack struct {
+	URL         string // of the API, with the stage if it is served under it; no slash at the end
+	AWSEndpoint string // http://127.0.0.1:port
+	Dir         string
+
+	opts      Options
+	template  *template.Template
+	engine    *engine.Engine
+	sqs       *sqs.Service
+	ses       *ses.Service
+	functions *lambda.Service
+	aws       *aws.Server
+	ready     atomic.Pointer[gateway.Gateway]
+	closers   []func() error // run in reverse
+}
+
+// Start starts everything.
+func Start(ctx context.Context, opts Options) (*Stack, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Progress == nil {
+		opts.Progress = io.Discard
+	}
+	s := &Stack{opts: opts}
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Close ends everything that Start started, in reverse, and waits for it.
+func (s *Stack) Close() error {
+	var errs []error
+	for len(s.closers) > 0 {
+		last := len(s.closers) - 1
+		errs = append(errs, s.closers[last]())
+		s.closers = s.closers[:last]
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Stack) onClose(f func() error) { s.closers = append(s.closers, f) }
+
+func (s *Stack) start(ctx context.Context) error {
+	if err := s.folder(); err != nil {
+		return err
+	}
+	origin, err := s.listen() // first, so that a used port is told at once
+	if err != nil {
+		return err
+	}
+	awsListeners, err := s.listenAWS()
+	if err != nil {
+		return err
+	}
+	root, err := s.load(origin)
+	if err != nil {
+		return err
+	}
+	built := make(chan error, 1)
+	binaries := filepath.Join(s.Dir, "bin")
+	go func() { built <- s.build(ctx, root, binaries) }()
+	if err := errors.Join(s.data(ctx), <-built); err != nil {
+		return err
+	}
+	if err := s.serve(awsListeners, binaries); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// folder makes the data folder and locks it: two stacks in one would spoil each other's data.
+func (s *Stack) folder() error {
+	s.Dir = s.opts.Dir
+	if s.Dir == "" {
+		dir, err := os.MkdirTemp("", "pagefree-")
+		if err != nil {
+			return err
+		}
+		s.Dir = dir
+		s.onClose(func() error { return os.RemoveAll(dir) })
+	}
+	dir, err := filepath.Abs(s.Dir)
+	if err != nil {
+		return err
+	}
+	s.Dir = dir
+	unlock, err := lock(filepath.Join(dir, ".lock"), false)
+	if err != nil {
+		return fmt.Errorf("%s is in use by another stack: %w", dir, err)
+	}
+	s.onClose(unlock)
+	return nil
+}
+
+// listen opens the API's port and answers 503 on it until the rest is there.
+func (s *Stack) listen() (origin string, err error) {
+	listeners, err := gateway.Listen(s.opts.Port)
+	if err != nil {
+		return "", err
+	}
+	server := gateway.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g := s.ready.Load(); g != nil {
+			g.ServeHTTP(w, r)
+			return
+		}
+		http.Error(w, "the stack is starting", http.StatusServiceUnavailable)
+	}))
+	server.ErrorLog = slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug)
+	s.serveOn(server, listeners)
+	return "http://" + listeners[0].Addr().String(), nil
+}
+
+// serveOn serves until Close.
+func (s *Stack) serveOn(server *http.Server, listeners []net.Listener) {
+	for _, l := range listeners {
+		go func() { _ = server.Serve(l) }()
+	}
+	s.onClose(server.Close)
+}
+
+func (s *Stack) listenAWS() ([]net.Listener, error) {
+	var out []net.Listener
+	port := s.opts.AWSPort
+	for _, host := range append([]string{"127.0.0.1"}, s.opts.AWSHosts...) {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, fmt.Sprint(port)))
+		if err != nil {
+			return nil, fmt.Errorf("listen for the AWS services: %w", err)
+		}
+		s.onClose(func() error { _ = l.Close(); return nil }) // the server may have closed it already
+		port = l.Addr().(*net.TCPAddr).Port
+		out = append(out, l)
+	}
+	s.AWSEndpoint = "http://" + out[0].Addr().String()
+	return out, nil
+}
+
+// data starts the engine and opens the services that keep something.
+func (s *Stack) data(ctx context.Context) error {
+	o := s.opts.Engine
+	o.Dir = filepath.Join(s.Dir, "dynamodb")
+	var err error
+	if s.engine, err = engine.Start(ctx, o); err != nil {
+		return err
+	}
+	s.onClose(func() error { s.engine.Close(); return nil })
+	if err := s.tables(ctx); err != nil {
+		return err
+	}
+	t := s.template
+	if s.sqs, err = sqs.Open(sqs.Options{Dir: filepath.Join(s.Dir, "sqs"), Endpoint: s.AWSEndpoint, Region: t.Region, AccountID: t.AccountID}); err != nil {
+		return err
+	}
+	s.onClose(s.sqs.Close)
+	for _, q := range t.Queues {
+		q.Visibility = cmp.Or(s.opts.Visibility, q.Visibility)
+		if err := s.sqs.Ensure(q); err != nil {
+			return err
+		}
+	}
+	if s.ses, err = ses.Open(ses.Options{Dir: filepath.Join(s.Dir, "ses"), Region: t.Region}); err != nil {
+		return err
+	}
+	s.onClose(s.ses.Close)
+	return nil
+}
+
+// serve puts the functions between the AWS services and the gateway, and begins to poll.
+func (s *Stack) serve(awsListeners []net.Listener, binaries string) error {
+	keys, err := kms.New(filepath.Join(s.Dir, "kms"))
+	if err != nil {
+		return err
+	}
+	for _, k := range s.template.Keys {
+		if err := keys.Ensure(k); err != nil {
+			return err
+		}
+	}
+	if s.functions, err = lambda.New(lambda.Options{
+		Template: s.template, Binaries: binaries, Logs: filepath.Join(s.Dir, "logs"), Endpoint: s.AWSEndpoint,
+		Timeouts: s.opts.Timeouts, Output: s.opts.Output,
+	}); err != nil {
+		return err
+	}
+	s.onClose(s.functions.Close)
+	s.aws, err = aws.New(aws.Options{
+		Template: s.template, DynamoDB: s.engine.Endpoint(), SQS: s.sqs, KMS: keys, SES: s.ses, SSM: ssm.New(s.template.SSM),
+		Lambda: s.functions.Handler(), Kill: s.functions.Kill,
+		Caller: func(key string) (aws.Caller, bool) {
+			c, ok := s.functions.Caller(key)
+			return aws.Caller(c), ok
+		},
+	})
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: s.aws, ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug)}
+	s.serveOn(server, awsListeners)
+
+	poller, err := poll.Start(poll.Options{Template: s.template, Queues: s.sqs, Functions: s.functions, Every: s.opts.Every, Log: s.opts.Log})
+	if err != nil {
+		return err
+	}
+	s.onClose(func() error { poller.Close(); return nil })
+	if s.template.API == nil {
+		return nil
+	}
+	g, err := gateway.New(gateway.Options{
+		Template: s.template, Functions: s.functions, StagePrefix: s.opts.StagePrefix, Local: s.local(), Log: s.opts.Log,
+	})
+	if err != nil {
+		return err
+	}
+	s.ready.Store(g)
+	return nil
+}
+
+// Template is what the stack follows.
+func (s *Stack) Template() *template.Template { return s.template }
+
+// Faults make AWS calls go wrong, for tests.
+func (s *Stack) Faults() *aws.Faults { return s.aws.Faults() }
+
+// Counts are the AWS calls that were made.
+func (s *Stack) Counts() *aws.Counts { return s.aws.Counts() }
+
+// Mail lists the mails to an address, newest first; all of them for an empty one.
+func (s *Stack) Mail(to string) []ses.Mail { return s.ses.Mails(to) }
+
+// Functions are the processes, for tests and measurements.
+func (s *Stack) Functions() *lambda.Service { return s.functions }
+
+// Queues are the queues, for tests.
+func (s *Stack) Queues() *sqs.Service { return s.sqs }
+
+// Kill ends every process of a function, by its logical id, and says how many there were.
+func (s *Stack) Kill(function string) int { return s.functions.KillFunction(function) }
+
+// Config reaches the AWS services with every right, as a person with the account's keys does.
+func (s *Stack) Config() sdk.Config {
+	return sdk.Config{
+		Region: s.template.Region, BaseEndpoint: &s.AWSEndpoint,
+		Credentials: sdk.CredentialsProviderFunc(func(context.Context) (sdk.Credentials, error) {
+			return sdk.Credentials{AccessKeyID: "operator", SecretAccessKey: "local"}, nil
+		}),
+	}
+}
