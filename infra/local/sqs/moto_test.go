@@ -13,7 +13,7 @@ import (
 )
 
 // startMoto gives the address of moto's server: the one at MOTO_ENDPOINT, or one that runs for this test, from the
-// virtual environment that infra/local/requirements.txt makes. Where there is neither, the test fails.
+// virtual environment that infra/tools/requirements.txt makes. Where there is neither, the test fails.
 func startMoto(t *testing.T) string {
 	t.Helper()
 	if endpoint := os.Getenv("MOTO_ENDPOINT"); endpoint != "" {

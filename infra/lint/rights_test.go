@@ -1,0 +1,225 @@
+package lint
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"pagefree/infra/local/template"
+)
+
+// rights gives every statement of a function's role that names a resource matching arn, which may end in *.
+func rights(f *template.Function, arn string) []template.Statement {
+	var out []template.Statement
+	for _, s := range f.Statements {
+		if s.Effect == "Allow" && slices.ContainsFunc(s.Resources, func(r string) bool {
+			return r == arn || strings.HasSuffix(arn, "*") && strings.HasPrefix(r, strings.TrimSuffix(arn, "*"))
+		}) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// TestRolesAreTheirOwn: each function has a role that the template writes out, whose log statement names its own group.
+func TestRolesAreTheirOwn(t *testing.T) {
+	tmpl := deployed(t)
+	seen := map[string]string{}
+	for id, f := range tmpl.Functions {
+		props := tmpl.Resources[id].Properties
+		role, _ := props["Role"].(string)
+		if role == "" {
+			t.Errorf("%s: no Role: SAM would make one with managed policies", id)
+		}
+		if other, taken := seen[role]; taken {
+			t.Errorf("%s and %s share a role", id, other)
+		}
+		seen[role] = id
+		if _, ok := props["Policies"]; ok {
+			t.Errorf("%s: Policies beside a Role do nothing", id)
+		}
+		group, _ := props["LoggingConfig"].(map[string]any)["LogGroup"].(string)
+		if len(rights(f, "arn:aws:logs:us-east-1:000000000000:log-group:"+group+":*")) != 1 || group == "" {
+			t.Errorf("%s: its role does not write to its log group %q, and that alone", id, group)
+		}
+	}
+	for id, r := range tmpl.Resources {
+		if _, ok := r.Properties["ManagedPolicyArns"]; ok || r.Type == "AWS::IAM::ManagedPolicy" {
+			t.Errorf("%s: no managed policies; write out what is needed", id)
+		}
+	}
+}
+
+// TestNoWildcards: an action is named whole, and a resource is never everything, but for these.
+func TestNoWildcards(t *testing.T) {
+	reasons := map[string]string{
+		"SeeVpc":               "EC2's describing calls know no resources",
+		"NothingForCodeInside": "a denial of everything",
+		"Trace":                "X-Ray knows no resources",
+	}
+	tmpl := deployed(t)
+	used := map[string]bool{}
+	for id, r := range tmpl.Resources {
+		if r.Type != "AWS::IAM::Policy" {
+			continue
+		}
+		for _, s := range r.Properties["PolicyDocument"].(map[string]any)["Statement"].([]any) {
+			s := s.(map[string]any)
+			sid, _ := s["Sid"].(string)
+			used[sid] = true
+			if s["Resource"] == "*" && reasons[sid] == "" {
+				t.Errorf("%s, %s: resource *", id, sid)
+			}
+		}
+	}
+	for id, f := range tmpl.Functions {
+		for _, s := range f.Statements {
+			if s.Sid == "" {
+				t.Errorf("%s: a statement without a Sid", id)
+			}
+			for _, action := range slices.Concat(s.Actions, s.NotActions) {
+				if strings.Contains(action, "*") {
+					t.Errorf("%s, %s: action %s", id, s.Sid, action)
+				}
+			}
+			if slices.Contains(s.Resources, "*") {
+				used[s.Sid] = true
+				if reasons[s.Sid] == "" {
+					t.Errorf("%s, %s: resource *", id, s.Sid)
+				}
+			}
+			if len(s.NotResources) > 0 || len(s.NotActions) > 0 && s.Effect != "Deny" {
+				t.Errorf("%s, %s: allows all but what it names", id, s.Sid)
+			}
+		}
+	}
+	for sid := range reasons {
+		if !used[sid] {
+			t.Errorf("%s is excused, and not used", sid)
+		}
+	}
+}
+
+// TestEphemeralPrefixes: who may touch which items of the table that holds sessions, links and keys.
+func TestEphemeralPrefixes(t *testing.T) {
+	want := map[string][]string{
+		"AuthorizerFunction": {"session#*"},
+		"SigninFunction":     {"link#*", "rate#*", "session#*"},
+		"SigninMailFunction": {"link#*"},
+		"SigninLinkFunction": {"link#*"},
+		"ExecutionsFunction": {"idem#*"},
+	}
+	tmpl := deployed(t)
+	got := map[string][]string{}
+	for id, f := range tmpl.Functions {
+		for _, s := range rights(f, tmpl.Tables["EphemeralTable"].ARN) {
+			keys := s.Conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+			if len(keys) == 0 {
+				t.Errorf("%s, %s: the whole ephemeral table", id, s.Sid)
+			}
+			got[id] = append(got[id], keys...)
+		}
+		slices.Sort(got[id])
+		got[id] = slices.Compact(got[id])
+		if !slices.Equal(got[id], want[id]) {
+			t.Errorf("%s: prefixes %q, want %q", id, got[id], want[id])
+		}
+	}
+}
+
+// TestAuditIsAppendOnly: writers put, one reader queries, nobody changes or deletes.
+func TestAuditIsAppendOnly(t *testing.T) {
+	tmpl := deployed(t)
+	for id, f := range tmpl.Functions {
+		allowed := []string{"dynamodb:PutItem"}
+		if id == "AuditFunction" {
+			allowed = append(allowed, "dynamodb:Query")
+		}
+		for _, s := range rights(f, tmpl.Tables["AuditTable"].ARN+"*") {
+			for _, action := range s.Actions {
+				if !slices.Contains(allowed, action) {
+					t.Errorf("%s, %s: %s on the audit table, want %q alone", id, s.Sid, action, allowed)
+				}
+			}
+		}
+	}
+	if tmpl.Tables["AuditTable"].TTLAttribute != "" {
+		t.Error("audit events expire")
+	}
+}
+
+// TestTrust: what runs scripts and what knows people are kept apart, and keys serve one purpose each.
+func TestTrust(t *testing.T) {
+	tmpl := deployed(t)
+	automation, identity := tmpl.Tables["AutomationTable"].ARN+"*", tmpl.Tables["IdentityTable"].ARN+"*"
+	tests := map[string]struct {
+		arn, action string
+		want        []string
+	}{
+		"the people's table": {arn: identity, want: []string{
+			"AuthorizerFunction", "IdentityFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction"}},
+		"the runbooks' table": {arn: automation, want: []string{
+			"DispatcherFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "RunbooksFunction", "WatchdogFunction"}},
+		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*"},
+		"making seals":            {arn: tmpl.Keys["SealKey"].ARN, action: "kms:GenerateMac", want: []string{"RunbooksFunction"}},
+		"checking seals":          {arn: tmpl.Keys["SealKey"].ARN, action: "kms:VerifyMac", want: []string{"DispatcherFunction"}},
+		"deriving cursors": {arn: tmpl.Keys["DeriveKey"].ARN, action: "kms:GenerateMac", want: []string{
+			"AuditFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "RunbooksFunction"}},
+		"the sandbox": {arn: tmpl.Functions["SandboxBashFunction"].ARN, action: "lambda:InvokeFunction", want: []string{
+			"DispatcherFunction", "RunbooksFunction"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, id := range slices.Sorted(maps.Keys(tmpl.Functions)) {
+				if slices.ContainsFunc(rights(tmpl.Functions[id], tt.arn), func(s template.Statement) bool {
+					return tt.action == "" || slices.Contains(s.Actions, tt.action)
+				}) {
+					got = append(got, id)
+				}
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+	for _, s := range rights(tmpl.Functions["IdentityFunction"], automation) {
+		if got := s.Conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]; !slices.Equal(got, []string{"team#*"}) {
+			t.Errorf("IdentityFunction, %s: prefixes %q of the automation table, want team names alone", s.Sid, got)
+		}
+	}
+}
+
+// TestSandboxHasNoRights: beyond its own log, what its role allows is refused to the code inside, and there is no way out.
+func TestSandboxHasNoRights(t *testing.T) {
+	tmpl := deployed(t)
+	for _, id := range []string{"SandboxBashFunction", "SandboxPythonFunction", "SandboxJavascriptFunction"} {
+		denied := false
+		for _, s := range tmpl.Functions[id].Statements {
+			inside := len(s.Conditions["ArnLike"]["lambda:SourceFunctionArn"]) == 1
+			denied = denied || s.Effect == "Deny" && inside && slices.Equal(s.NotActions, []string{"logs:CreateLogStream", "logs:PutLogEvents"})
+		}
+		if !denied {
+			t.Errorf("%s: code inside is not refused everything but its log", id)
+		}
+		if _, ok := tmpl.Resources[id].Properties["VpcConfig"]; !ok {
+			t.Errorf("%s: outside the closed VPC", id)
+		}
+	}
+	for id, r := range tmpl.Resources {
+		switch r.Type {
+		case "AWS::EC2::VPC":
+			if r.Properties["EnableDnsSupport"] != false {
+				t.Errorf("%s: its resolver would carry data out", id)
+			}
+		case "AWS::EC2::SecurityGroup":
+			egress, _ := r.Properties["SecurityGroupEgress"].([]any)
+			if len(egress) != 1 || egress[0].(map[string]any)["CidrIp"] != "127.0.0.1/32" {
+				t.Errorf("%s: egress %v, want one rule that leads nowhere", id, egress)
+			}
+		case "AWS::EC2::Route", "AWS::EC2::InternetGateway", "AWS::EC2::NatGateway", "AWS::EC2::VPCEndpoint", "AWS::EC2::NetworkAclEntry":
+			t.Errorf("%s: a %s is a way out", id, r.Type)
+		}
+	}
+}
