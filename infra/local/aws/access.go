@@ -56,16 +56,16 @@ func (s *Server) authorize(c Caller, r request) *awsjson.Error {
 		if n.context == nil {
 			n.context = map[string][]string{}
 		}
+		n.context["aws:principalarn"] = []string{c.Function.RoleARN}
 		// Lambda adds it to every call that is made with the function's own credentials.
 		n.context["lambda:sourcefunctionarn"] = []string{c.Function.ARN}
-		allowed, denied := p.allows(n)
-		if allowed {
-			return nil
+		if e := judge(p, "identity", s.arnOf(c), n); e != nil {
+			return e
 		}
-		if denied {
-			return refused(s.arnOf(c), n, "with an explicit deny in an identity-based policy")
+		if key, ok := s.keys[n.resource]; ok {
+			return judge(key, "resource", s.arnOf(c), n)
 		}
-		return refused(s.arnOf(c), n, fmt.Sprintf("because no identity-based policy allows the %s action", n.action))
+		return nil
 	}
 	for _, n := range r.needs {
 		if e := check(n); e != nil {
@@ -79,6 +79,17 @@ func (s *Server) authorize(c Caller, r request) *awsjson.Error {
 		}
 	}
 	return refusal
+}
+
+// judge asks one policy, and words its refusal.
+func judge(p *policy, kind, who string, n need) *awsjson.Error {
+	switch allowed, denied := p.allows(n); {
+	case denied:
+		return refused(who, n, "with an explicit deny in the "+kind+"-based policy")
+	case !allowed:
+		return refused(who, n, fmt.Sprintf("because no %s-based policy allows the %s action", kind, n.action))
+	}
+	return nil
 }
 
 func refused(who string, n need, why string) *awsjson.Error {

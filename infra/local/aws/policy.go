@@ -32,6 +32,20 @@ type condition struct {
 	values   []string
 }
 
+// compileKey reads a key's own policy. The account's root stands for every role of the account, each by its own policies.
+func compileKey(list []template.Statement) (*policy, error) {
+	p, err := compile(list)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range p.statements {
+		if !slices.ContainsFunc(s.Principals, func(who string) bool { return who == "*" || strings.HasSuffix(who, ":root") }) {
+			p.statements[i].conditions = append(s.conditions, condition{operator: "ArnEquals", key: "aws:principalarn", values: s.Principals})
+		}
+	}
+	return p, nil
+}
+
 // known are the condition keys that calls carry. A policy that leans on another one could only be judged wrongly.
 var known = []string{
 	"aws:principalarn", "dynamodb:leadingkeys", "kms:encryptioncontextkeys", "kms:macalgorithm", "kms:signingalgorithm",

@@ -59,7 +59,8 @@ type Server struct {
 	engine   *url.URL
 	client   *http.Client
 	services map[string]http.Handler // by name as in IAM actions
-	policies map[string]*policy      // by the function's logical id
+	policies map[string]*policy      // of roles, by the function's logical id
+	keys     map[string]*policy      // of KMS keys, by ARN
 	faults   *Faults
 	counts   *Counts
 }
@@ -67,7 +68,7 @@ type Server struct {
 // New makes the handler. A policy of the template that it cannot judge is an error.
 func New(o Options) (*Server, error) {
 	s := &Server{
-		opts: o, services: map[string]http.Handler{}, policies: map[string]*policy{}, faults: &Faults{}, counts: &Counts{},
+		opts: o, services: map[string]http.Handler{}, policies: map[string]*policy{}, keys: map[string]*policy{}, faults: &Faults{}, counts: &Counts{},
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}},
 	}
 	if o.Caller != nil && o.Template == nil {
@@ -103,6 +104,13 @@ func New(o Options) (*Server, error) {
 				return nil, fmt.Errorf("aws: policies of %s: %w", id, err)
 			}
 			s.policies[id] = p
+		}
+		for id, k := range o.Template.Keys {
+			p, err := compileKey(k.Policy)
+			if err != nil {
+				return nil, fmt.Errorf("aws: policy of key %s: %w", id, err)
+			}
+			s.keys[k.ARN] = p
 		}
 	}
 	return s, nil

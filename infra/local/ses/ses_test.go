@@ -1,0 +1,170 @@
+package ses_test
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	api "github.com/aws/aws-sdk-go-v2/service/sesv2"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2/types"
+	"github.com/aws/smithy-go"
+
+	"pagefree/infra/local/ses"
+)
+
+func open(t *testing.T, o ses.Options) (*ses.Service, *api.Client) {
+	t.Helper()
+	o.Region = "us-east-1"
+	s, err := ses.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	server := httptest.NewServer(s.Handler())
+	t.Cleanup(server.Close)
+	return s, api.NewFromConfig(aws.Config{
+		Region: "us-east-1", BaseEndpoint: &server.URL,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+		}),
+	})
+}
+
+func simple(from, subject, text, page string, to ...string) *api.SendEmailInput {
+	body := &types.Body{}
+	if text != "" {
+		body.Text = &types.Content{Data: &text}
+	}
+	if page != "" {
+		body.Html = &types.Content{Data: &page}
+	}
+	return &api.SendEmailInput{
+		FromEmailAddress: &from, Destination: &types.Destination{ToAddresses: to},
+		Content: &types.EmailContent{Simple: &types.Message{Subject: &types.Content{Data: &subject}, Body: body}},
+	}
+}
+
+func TestMailbox(t *testing.T) {
+	dir := t.TempDir()
+	s, c := open(t, ses.Options{Dir: dir})
+	if _, err := c.SendEmail(t.Context(), simple("PageFree <a@b.test>", "Grüße", "See http://x.test/a?b=1&c=2. Or (https://y.test/z)", `<a href="http://x.test/a?b=1&amp;c=2">x</a>`, "one@x.test", "Two <two@x.test>")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.SendEmail(t.Context(), simple("a@b.test", "second", "no link", "", "one@x.test")); err != nil {
+		t.Fatal(err)
+	}
+	check := func(s *ses.Service) {
+		t.Helper()
+		got := s.Mails("ONE@x.test")
+		if len(got) != 2 || got[0].Subject != "second" || got[1].Subject != "Grüße" {
+			t.Fatalf("got %+v, want two mails, newest first", got)
+		}
+		if want := []string{"http://x.test/a?b=1&c=2", "https://y.test/z"}; !slices.Equal(got[1].Links, want) {
+			t.Errorf("links: got %q, want %q", got[1].Links, want)
+		}
+		if got[0].Links == nil {
+			t.Error("no links: got null")
+		}
+		if at, err := time.Parse("2006-01-02T15:04:05.000Z", got[0].At); err != nil || time.Since(at) > time.Minute {
+			t.Errorf("at: got %s", got[0].At)
+		}
+		if n := len(s.Mails("")); n != 3 {
+			t.Errorf("all mails: got %d, want 3", n)
+		}
+		if to := s.Mails("two@x.test"); len(to) != 1 || to[0].To != "two@x.test" {
+			t.Errorf("bare address: got %+v", to)
+		}
+	}
+	check(s)
+	again, _ := open(t, ses.Options{Dir: dir})
+	check(again)
+}
+
+func TestRaw(t *testing.T) {
+	s, c := open(t, ses.Options{})
+	raw := strings.ReplaceAll(`From: PageFree <a@b.test>
+To: one@x.test
+Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=
+MIME-Version: 1.0
+Content-Type: multipart/alternative; boundary=cut
+
+--cut
+Content-Type: text/plain; charset=utf-8
+Content-Transfer-Encoding: quoted-printable
+
+Gr=C3=BC=C3=9Fe, http://x.test/=
+a
+--cut
+Content-Type: text/html; charset=utf-8
+Content-Transfer-Encoding: base64
+
+PGI+aGk8L2I+
+--cut--
+`, "\n", "\r\n")
+	if _, err := c.SendEmail(t.Context(), &api.SendEmailInput{Content: &types.EmailContent{Raw: &types.RawMessage{Data: []byte(raw)}}}); err != nil {
+		t.Fatal(err)
+	}
+	got := s.Mails("one@x.test")
+	if len(got) != 1 || got[0].Subject != "Grüße" || got[0].HTML != "<b>hi</b>" || !slices.Equal(got[0].Links, []string{"http://x.test/a"}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	s, c := open(t, ses.Options{Identities: []string{"b.test", "only@c.test"}})
+	const bad, rejected = "BadRequestException", "MessageRejected"
+	template := simple("a@b.test", "s", "t", "", "x@y.test")
+	template.Content = &types.EmailContent{Template: &types.Template{TemplateName: aws.String("t")}}
+	tests := map[string]struct {
+		in   *api.SendEmailInput
+		want string
+	}{
+		"from an identity's domain":     {simple("a@b.test", "s", "t", "", "x@y.test"), ""},
+		"from below it":                 {simple("a@mail.b.test", "s", "t", "", "x@y.test"), ""},
+		"from an identity":              {simple("Only <only@c.test>", "s", "t", "", "x@y.test"), ""},
+		"from another of that domain":   {simple("other@c.test", "s", "t", "", "x@y.test"), rejected},
+		"from a domain that looks like": {simple("a@xb.test", "s", "t", "", "x@y.test"), rejected},
+		"to nobody":                     {simple("a@b.test", "s", "t", ""), bad},
+		"to 51":                         {simple("a@b.test", "s", "t", "", slices.Repeat([]string{"x@y.test"}, 51)...), bad},
+		"to no address":                 {simple("a@b.test", "s", "t", "", "x"), bad},
+		"from no address":               {simple("nobody", "s", "t", "", "x@y.test"), bad},
+		"a header inside the subject":   {simple("a@b.test", "s\r\nBcc: z@y.test", "t", "", "x@y.test"), bad},
+		"no body":                       {simple("a@b.test", "s", "", "", "x@y.test"), bad},
+		"a template":                    {template, bad},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			before := len(s.Mails(""))
+			_, err := c.SendEmail(t.Context(), test.in)
+			got := ""
+			if e, ok := errors.AsType[smithy.APIError](err); ok {
+				got = e.ErrorCode()
+			} else if err != nil {
+				got = err.Error()
+			}
+			if got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+			if sent := len(s.Mails("")) > before; sent != (test.want == "") {
+				t.Errorf("in the mailbox: %t", sent)
+			}
+		})
+	}
+}
+
+func FuzzRaw(f *testing.F) {
+	f.Add([]byte("From: a@b.test\r\nTo: c@d.test\r\nSubject: s\r\n\r\nt"))
+	f.Add([]byte("From: a@b.test\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nt\r\n--b--"))
+	s, err := ses.Open(ses.Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		_, _ = s.SendEmail(t.Context(), &api.SendEmailInput{Content: &types.EmailContent{Raw: &types.RawMessage{Data: raw}}})
+	})
+}
