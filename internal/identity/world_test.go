@@ -126,7 +126,7 @@ func newWorld(t *testing.T) *world {
 	w.auth = httpapi.Lambda(api.Handler())
 
 	cfg = env.ConfigOf("SigninMailFunction")
-	w.sender = &linkmail.Sender{Links: links(cfg), SES: sesv2.NewFromConfig(cfg), From: "pagefree@example.com", Now: c.now}
+	w.sender = &linkmail.Sender{Links: links(cfg), SES: sesv2.NewFromConfig(cfg), From: "pagefree@pagefree.test", Now: c.now}
 	return w
 }
 
@@ -272,6 +272,10 @@ func (w *world) link(email string) string {
 		w.Fatal(err)
 	}
 	return tokenOf(w.T, out.Link)
+}
+
+func operatorRequest(email string) identity.OperatorRequest {
+	return identity.OperatorRequest{Email: email}
 }
 
 func tokenOf(t *testing.T, link string) string {

@@ -1,0 +1,304 @@
+package identity_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	front "pagefree/infra/local/aws"
+)
+
+func (w *world) ask(email, ip string) answer {
+	w.Helper()
+	return w.do(request{route: "POST /v1/auth/magic-link", body: map[string]string{"email": email}, ip: ip})
+}
+
+func TestMagicLink(t *testing.T) {
+	w := newWorld(t)
+	admin := w.signIn(adminEmail)
+	ann, _ := w.hire(admin, "ann", "", "")
+	known := w.want(w.ask("Ann@PageFree.test", "192.0.2.1"), http.StatusAccepted, "")
+	unknown := w.want(w.ask("nobody@pagefree.test", "192.0.2.2"), http.StatusAccepted, "")
+	if string(known.body) != string(unknown.body) {
+		t.Errorf("the answers differ: %s, %s", known.body, unknown.body)
+	}
+	for name := range known.header {
+		if !slices.Equal(known.header[name], unknown.header[name]) {
+			t.Errorf("%s differs: %v, %v", name, known.header[name], unknown.header[name])
+		}
+	}
+	if got := known.header.Get("X-Ratelimit-Limit") + " " + known.header.Get("X-Ratelimit-Remaining"); got != "10 9" {
+		t.Errorf("limit and remaining: got %s, want 10 9", got)
+	}
+	if n := w.deliver(); n != 2 {
+		t.Fatalf("got %d messages in the queue, want 2", n)
+	}
+	mails := w.env.Mail()
+	if len(mails) != 1 {
+		t.Fatalf("got %d mails, want 1: nobody has the other address", len(mails))
+	}
+	mail := mails[0]
+	if mail.To != "ann@pagefree.test" || mail.Subject != "Sign in to PageFree" || len(mail.Links) != 1 {
+		t.Fatalf("got %+v", mail)
+	}
+	if !strings.HasPrefix(mail.Links[0], "https://"+host+"/signin?token=pfl_") || !strings.Contains(mail.HTML, "pfl_") {
+		t.Errorf("the link: got %s", mail.Links[0])
+	}
+	token := tokenOf(t, mail.Links[0])
+	opened := w.want(w.verify(token), http.StatusOK, "")
+	if got := opened.text("session.kind"); got != "staff" {
+		t.Errorf("kind: got %q, want staff", got)
+	}
+	if got, want := opened.text("session.expiresAt"), "2026-03-02T12:00:00.000Z"; got != want {
+		t.Errorf("expiresAt: got %q, want %q", got, want)
+	}
+	cookie := must(http.ParseSetCookie(opened.header.Get("Set-Cookie")))
+	if cookie.Name != "__Host-pf_session" || cookie.Value != opened.text("session.token") || !cookie.Secure || !cookie.HttpOnly ||
+		cookie.SameSite != http.SameSiteLaxMode || cookie.Path != "/" || cookie.Domain != "" || cookie.MaxAge != 24*60*60 {
+		t.Errorf("cookie: got %s", cookie.Raw)
+	}
+	session := opened.text("session.token")
+	if got := w.want(w.do(request{route: "GET /v1/me", as: session}), http.StatusOK, "").text("id"); got != ann {
+		t.Errorf("signed in as %s, want %s", got, ann)
+	}
+	again := w.want(w.verify(token), http.StatusUnauthorized, "link_used")
+	if got := again.header.Get("Www-Authenticate"); got != "Bearer" {
+		t.Errorf("WWW-Authenticate: got %q", got)
+	}
+
+	t.Run("sign-out", func(t *testing.T) {
+		w := w.in(t)
+		out := w.want(w.do(request{route: "POST /v1/auth/sign-out", as: session}), http.StatusNoContent, "")
+		if cookie := must(http.ParseSetCookie(out.header.Get("Set-Cookie"))); cookie.Name != "__Host-pf_session" || cookie.MaxAge >= 0 || cookie.Value != "" {
+			t.Errorf("cookie: got %s", cookie.Raw)
+		}
+		w.want(w.do(request{route: "GET /v1/me", as: session}), http.StatusUnauthorized, "unauthenticated")
+		w.want(w.do(request{route: "POST /v1/auth/sign-out", as: session}), http.StatusUnauthorized, "unauthenticated")
+		if got := w.record(ann); got[len(got)-1] != "session.ended" {
+			t.Errorf("record: got %v", got)
+		}
+	})
+}
+
+func TestAskingForLinks(t *testing.T) {
+	w := newWorld(t)
+	t.Run("form", func(t *testing.T) {
+		w := w.in(t)
+		for _, body := range []string{`{}`, `{"email":""}`, `{"email":"x"}`, `{"email":null}`, `{"email":"a@b.test","who":"me"}`} {
+			w.want(w.do(request{route: "POST /v1/auth/magic-link", body: body}), http.StatusUnprocessableEntity, "validation_failed")
+		}
+		w.want(w.do(request{route: "POST /v1/auth/magic-link", body: `nonsense`}), http.StatusBadRequest, "body_invalid")
+		w.want(w.do(request{route: "GET /v1/auth/magic-link"}), http.StatusMethodNotAllowed, "method_not_allowed")
+		w.want(w.do(request{route: "POST /v1/auth/nothing"}), http.StatusNotFound, "not_found")
+	})
+	t.Run("ten for an address", func(t *testing.T) {
+		w := w.in(t)
+		for i := range 10 {
+			w.want(w.ask("Ann@pagefree.test", "192.0.2."+string(rune('0'+i))), http.StatusAccepted, "")
+		}
+		over := w.want(w.ask("ann@pagefree.test", "192.0.2.99"), http.StatusTooManyRequests, "rate_limited")
+		for name, want := range map[string]string{"X-Ratelimit-Limit": "10", "X-Ratelimit-Remaining": "0"} {
+			if got := over.header.Get(name); got != want {
+				t.Errorf("%s: got %q, want %q", name, got, want)
+			}
+		}
+		if over.header.Get("Retry-After") == "" || over.header.Get("X-Ratelimit-Reset") == "" {
+			t.Errorf("headers: got %v", over.header)
+		}
+		w.want(w.ask("bob@pagefree.test", "192.0.2.99"), http.StatusAccepted, "")
+		w.clock.pass(15 * time.Minute)
+		w.want(w.ask("ann@pagefree.test", "192.0.2.99"), http.StatusAccepted, "")
+	})
+	t.Run("sixty from a source", func(t *testing.T) {
+		w := w.in(t)
+		for i := range 60 {
+			address := string(rune('a'+i%26)) + string(rune('a'+i/26)) + "@pagefree.test"
+			w.want(w.ask(address, "2001:db8:1:2::"+string(rune('a'+i%6))), http.StatusAccepted, "")
+		}
+		w.want(w.ask("zz@pagefree.test", "2001:db8:1:2:ffff::1"), http.StatusTooManyRequests, "rate_limited") // the same network of 64 bits
+		w.want(w.ask("zz@pagefree.test", "2001:db8:1:3::1"), http.StatusAccepted, "")
+	})
+}
+
+func TestLinksEnd(t *testing.T) {
+	w := newWorld(t)
+	admin := w.signIn(adminEmail)
+	ann, _ := w.hire(admin, "ann", "", "")
+	const email = "ann@pagefree.test"
+	t.Run("just in time", func(t *testing.T) {
+		w := w.in(t)
+		token := w.link(email)
+		w.clock.pass(15*time.Minute - time.Millisecond)
+		w.want(w.verify(token), http.StatusOK, "")
+	})
+	t.Run("just too late", func(t *testing.T) {
+		w := w.in(t)
+		token := w.link(email)
+		w.clock.pass(15 * time.Minute)
+		w.want(w.verify(token), http.StatusUnauthorized, "link_expired")
+	})
+	t.Run("used, and then too late", func(t *testing.T) {
+		w := w.in(t)
+		token := w.link(email)
+		w.want(w.verify(token), http.StatusOK, "")
+		w.clock.pass(time.Hour)
+		w.want(w.verify(token), http.StatusUnauthorized, "link_used")
+	})
+	t.Run("each stands alone", func(t *testing.T) {
+		w := w.in(t)
+		one, two := w.link(email), w.link(email)
+		w.want(w.verify(two), http.StatusOK, "")
+		w.want(w.verify(one), http.StatusOK, "")
+	})
+	t.Run("nothing that was a link", func(t *testing.T) {
+		w := w.in(t)
+		session := w.signIn(email)
+		for _, token := range []string{"", "x", "pfl_", strings.Repeat("x", 5000), session, "pfl_" + strings.Repeat("A", 43)} {
+			w.want(w.verify(token), http.StatusUnauthorized, "link_invalid")
+		}
+		w.want(w.do(request{route: "POST /v1/auth/verify", body: `{}`}), http.StatusUnprocessableEntity, "validation_failed")
+	})
+	t.Run("deactivated since", func(t *testing.T) {
+		w := w.in(t)
+		admin := w.signIn(adminEmail)
+		token := w.link(email)
+		for _, body := range []string{`{"active":false}`, `{"active":true}`} {
+			w.want(w.do(request{route: "PATCH /v1/users/" + ann, as: admin, body: body}), http.StatusOK, "")
+			w.want(w.verify(token), http.StatusUnauthorized, "link_invalid")
+		}
+	})
+	t.Run("another address since", func(t *testing.T) {
+		w := w.in(t)
+		admin := w.signIn(adminEmail)
+		token := w.link(email)
+		w.want(w.do(request{route: "PATCH /v1/users/" + ann, as: admin, body: `{"email":"new@pagefree.test"}`}), http.StatusOK, "")
+		w.want(w.verify(token), http.StatusUnauthorized, "link_invalid")
+	})
+}
+
+// TestOneLinkManyTimes uses one link a hundred times at once, some of which
+// meet a TransactionConflict: one session comes of it.
+func TestOneLinkManyTimes(t *testing.T) {
+	w := newWorld(t)
+	token := w.link(adminEmail)
+	w.env.Faults.Add(front.Fault{Function: "SigninFunction", Operation: "TransactWriteItems", Do: front.Conflict, Nth: 3, Times: 10})
+	answers := make([]answer, 100)
+	var wg sync.WaitGroup
+	for i := range answers {
+		wg.Go(func() { answers[i] = w.verify(token) })
+	}
+	wg.Wait()
+	opened := 0
+	for _, a := range answers {
+		switch {
+		case a.status == http.StatusOK:
+			opened++
+		case a.status != http.StatusUnauthorized || a.code() != "link_used":
+			t.Errorf("got %d %s", a.status, a.body)
+		}
+	}
+	if opened != 1 {
+		t.Errorf("got %d sessions of one link, want 1", opened)
+	}
+}
+
+// TestLostAnswer swallows the answer of the write that uses up a link: the
+// client's second try is the same transaction, and finds it done.
+func TestLostAnswer(t *testing.T) {
+	w := newWorld(t)
+	token := w.link(adminEmail)
+	fault := w.env.Faults.Add(front.Fault{Function: "SigninFunction", Operation: "TransactWriteItems", Do: front.Swallow})
+	session := w.want(w.verify(token), http.StatusOK, "").text("session.token")
+	w.want(w.do(request{route: "GET /v1/me", as: session}), http.StatusOK, "")
+	if fault.Struck() != 1 {
+		t.Error("no answer was swallowed")
+	}
+}
+
+func TestFirstAdmin(t *testing.T) {
+	w := newWorld(t)
+	for i := range 5 {
+		w.want(w.ask(adminEmail, "192.0.2."+string(rune('0'+i))), http.StatusAccepted, "")
+	}
+	w.deliver() // side by side
+	mails := w.env.Mail()
+	if len(mails) != 5 {
+		t.Fatalf("got %d mails, want 5", len(mails))
+	}
+	admin := w.want(w.verify(tokenOf(t, mails[0].Links[0])), http.StatusOK, "").text("session.token")
+	users := w.want(w.do(request{route: "GET /v1/users", as: admin}), http.StatusOK, "")
+	if users.items() != 1 || users.text("items.0.platformAdmin") != "true" || users.text("items.0.email") != adminEmail {
+		t.Fatalf("users: got %s", users.body)
+	}
+	first := users.text("items.0.id")
+	if got := w.record(first); got[0] != "user.created" || slices.Index(got[1:], "user.created") >= 0 {
+		t.Errorf("record: got %v", got)
+	}
+
+	second := w.want(w.do(request{route: "POST /v1/users", as: admin, body: `{"email":"second@pagefree.test","name":"Second","platformAdmin":true}`}), http.StatusCreated, "").text("id")
+	other := w.signIn("second@pagefree.test")
+	t.Run("does not come back after being deactivated", func(t *testing.T) {
+		w := w.in(t)
+		w.want(w.do(request{route: "PATCH /v1/users/" + first, as: other, body: `{"active":false}`}), http.StatusOK, "")
+		w.ask(adminEmail, "192.0.2.9")
+		w.deliver()
+		if got := len(w.env.Mail()); got != 5 {
+			t.Errorf("got %d mails more, want none", got-5)
+		}
+	})
+	t.Run("does not come back under the old address", func(t *testing.T) {
+		w := w.in(t)
+		w.want(w.do(request{route: "PATCH /v1/users/" + first, as: other, body: `{"email":"moved@pagefree.test"}`}), http.StatusOK, "")
+		w.ask(adminEmail, "192.0.2.9")
+		w.deliver()
+		if users := w.do(request{route: "GET /v1/users", as: other}); users.items() != 2 || len(w.env.Mail()) != 5 {
+			t.Errorf("got %d users and %d mails, want 2 and 5", users.items(), len(w.env.Mail()))
+		}
+	})
+	t.Run("two admins who demote each other", func(t *testing.T) {
+		w := w.in(t)
+		w.want(w.do(request{route: "PATCH /v1/users/" + first, as: other, body: `{"email":"admin@pagefree.test","active":true}`}), http.StatusOK, "")
+		admin := w.signIn(adminEmail)
+		both := [2]answer{}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			both[0] = w.do(request{route: "PATCH /v1/users/" + first, as: other, body: `{"platformAdmin":false}`})
+		})
+		wg.Go(func() {
+			both[1] = w.do(request{route: "PATCH /v1/users/" + second, as: admin, body: `{"platformAdmin":false}`})
+		})
+		wg.Wait()
+		if (both[0].status == http.StatusOK) == (both[1].status == http.StatusOK) {
+			t.Errorf("got %d and %d, want one of them done", both[0].status, both[1].status)
+		}
+	})
+}
+
+func TestOldRequestsAreNotMailed(t *testing.T) {
+	w := newWorld(t)
+	w.ask(adminEmail, "192.0.2.1")
+	w.clock.pass(15*time.Minute + time.Millisecond)
+	w.deliver()
+	if got := len(w.env.Mail()); got != 0 {
+		t.Errorf("got %d mails, want none", got)
+	}
+}
+
+func TestOperatorLink(t *testing.T) {
+	w := newWorld(t)
+	admin := w.signIn(adminEmail)
+	id := w.do(request{route: "GET /v1/me", as: admin}).text("id")
+	if got, want := w.record(id), []string{"user.created", "link.issued", "session.created"}; !slices.Equal(got, want) {
+		t.Errorf("record: got %v, want %v", got, want)
+	}
+	for name, email := range map[string]string{"nobody": "nobody@pagefree.test", "no address": "x", "nothing": ""} {
+		t.Run(name, func(t *testing.T) {
+			if out, err := w.operator.ForOperator(t.Context(), operatorRequest(email)); err == nil || out.Link != "" {
+				t.Errorf("got %v, %v, want an error", out, err)
+			}
+		})
+	}
+}
