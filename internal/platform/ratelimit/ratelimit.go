@@ -57,7 +57,7 @@ func (l Limiter) Take(ctx context.Context, key string, limit Limit) (Result, err
 			return Result{}, err
 		}
 		next, result := decide(l.Now(), c.TAT, limit)
-		if !result.Allowed {
+		if next == c.TAT { // refused, and nothing to write
 			return result, nil
 		}
 		cond := dynamo.Absent()
@@ -66,24 +66,30 @@ func (l Limiter) Take(ctx context.Context, key string, limit Limit) (Result, err
 		}
 		update := expression.Set(expression.Name("tat"), expression.Value(next)).
 			Set(expression.Name("ttl"), expression.Value(time.UnixMicro(next).Add(limit.Period).Unix()))
-		err = dynamo.Commit(ctx, l.Table.DB, l.Table.Update(k, update, cond))
+		err = l.Table.Nudge(ctx, k, update, cond)
 		if _, lost := dynamo.Failed(err); lost {
 			continue
 		}
-		return result, err
+		if err != nil {
+			return Result{}, err
+		}
+		return result, nil
 	}
 	return Result{Limit: limit.Burst, Retry: time.Second, Reset: limit.Period}, nil
 }
 
-// decide is GCRA: now and tat in, the next tat and the verdict out.
+// decide is GCRA: now and tat in, the next tat and the verdict out. A refusal
+// changes tat only where a clock jumped back: it must not lock anyone out for
+// longer than a period.
 func decide(now time.Time, tat int64, limit Limit) (int64, Result) {
 	at := now.UnixMicro()
 	period := limit.Period.Microseconds()
 	each := period / int64(limit.Burst)
-	tat = min(max(tat, at), at+period) // a clock that jumped back must not lock anyone out for longer than a period
-	next := tat + each
+	tat = min(tat, at+period)
+	start := max(tat, at)
+	next := start + each
 	if wait := next - period - at; wait > 0 {
-		return tat, Result{Limit: limit.Burst, Retry: micro(wait), Reset: micro(tat - at)}
+		return tat, Result{Limit: limit.Burst, Retry: micro(wait), Reset: micro(start - at)}
 	}
 	return next, Result{Allowed: true, Limit: limit.Burst, Remaining: int((period - (next - at)) / each), Reset: micro(next - at)}
 }

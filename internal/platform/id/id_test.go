@@ -1,0 +1,87 @@
+package id_test
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"pagefree/internal/platform/id"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func TestIdsSortByTheTimeTheyWereMade(t *testing.T) {
+	var got []string
+	for i := range 1000 {
+		got = append(got, id.New(id.Runbook, noon.Add(time.Duration(i/100)*time.Millisecond)))
+	}
+	if !slices.IsSorted(got) {
+		t.Error("ids of one process are not in the order of their making")
+	}
+	if len(slices.Compact(got)) != 1000 {
+		t.Error("an id came twice")
+	}
+}
+
+func TestIdsMadeAtOnceDiffer(t *testing.T) {
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 200 {
+				v := id.New(id.Execution, noon)
+				mu.Lock()
+				seen[v] = true
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if len(seen) != 1600 {
+		t.Errorf("got %d different ids, want 1600", len(seen))
+	}
+}
+
+func TestValid(t *testing.T) {
+	good := id.New(id.Incident, noon)
+	for name, test := range map[string]struct {
+		text string
+		want bool
+	}{
+		"ours":                     {good, true},
+		"another prefix":           {id.New(id.Runbook, noon), false},
+		"a prefix of a prefix":     {"in" + strings.TrimPrefix(good, "inc"), false},
+		"no prefix":                {strings.TrimPrefix(good, "inc_"), false},
+		"nothing":                  {"", false},
+		"only a prefix":            {"inc_", false},
+		"too short":                {good[:len(good)-1], false},
+		"too long":                 {good + "0", false},
+		"a key in it":              {good[:len(good)-1] + "#", false},
+		"a letter that ULIDs lack": {good[:len(good)-1] + "U", false},
+		"more than 128 bits":       {"inc_8" + good[5:], false},
+	} {
+		if got := id.Valid(id.Incident, test.text); got != test.want {
+			t.Errorf("%s: got %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+func TestFloor(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		made := noon.Add(time.Duration(rapid.Int64Range(-1e6, 1e6).Draw(t, "ms")) * time.Millisecond)
+		bound := noon.Add(time.Duration(rapid.Int64Range(-1e6, 1e6).Draw(t, "bound")) * time.Millisecond)
+		if later := id.New(id.Audit, made) >= id.Floor(id.Audit, bound); later != !made.Before(bound) {
+			t.Fatalf("made at %v, bound %v: at or after it: got %v", made, bound, later)
+		}
+	})
+	for name, at := range map[string]time.Time{"before ULIDs": time.Unix(-1, 0), "after ULIDs": time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC), "zero": {}} {
+		if got := id.Floor(id.Audit, at); !id.Valid(id.Audit, got) {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+}
