@@ -56,8 +56,8 @@ func CheckSeal(ctx context.Context, v Verifier, r Runbook, ver Version) error {
 	if err != nil {
 		return err
 	}
-	if ok, err := v.Verify(ctx, pointer, r.PointerMAC); err != nil || !ok {
-		return broken(err, "the pointer of %s is not ours", r.ID)
+	if err := verify(ctx, v, pointer, r.PointerMAC, "the pointer of "+r.ID); err != nil {
+		return err
 	}
 	hash, err := contentHash(ver.Seal.Format, r.Team(), ver)
 	if err != nil {
@@ -66,17 +66,23 @@ func CheckSeal(ctx context.Context, v Verifier, r Runbook, ver Version) error {
 	if ver.ContentHash == nil || *ver.ContentHash != hash {
 		return fmt.Errorf("%w: the content of %s@%d has another hash", ErrSealBroken, r.ID, ver.Version)
 	}
-	if ok, err := v.Verify(ctx, []byte(contentLabel+hash), ver.Seal.MAC); err != nil || !ok {
-		return broken(err, "the content of %s@%d is not ours", r.ID, ver.Version)
-	}
-	return nil
+	return verify(ctx, v, []byte(contentLabel+hash), ver.Seal.MAC, "the content of "+r.ID)
 }
 
-func broken(err error, format string, args ...any) error {
+// verify checks one MAC. KMS answers to one of another length with an error,
+// which would pass for a failure of KMS.
+func verify(ctx context.Context, v Verifier, message, mac []byte, what string) error {
+	if len(mac) != sha256.Size {
+		return fmt.Errorf("%w: %s has no MAC", ErrSealBroken, what)
+	}
+	ok, err := v.Verify(ctx, message, mac)
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: %s", ErrSealBroken, fmt.Sprintf(format, args...))
+	if !ok {
+		return fmt.Errorf("%w: %s is not ours", ErrSealBroken, what)
+	}
+	return nil
 }
 
 // seal hashes and seals a version that its reviewer approved.
