@@ -1,0 +1,109 @@
+package httpapi_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/problem"
+)
+
+func fixed(key string) func(context.Context, string) ([]byte, error) {
+	return func(_ context.Context, label string) ([]byte, error) { return []byte(key + label), nil }
+}
+
+func TestCursors(t *testing.T) {
+	ctx := t.Context()
+	cursors := httpapi.NewCursors(fixed("k"))
+	out, err := httpapi.Answer(ctx, cursors, []string{"a"}, "ex_1", "executions", "x")
+	if err != nil || out.Body.NextCursor == nil {
+		t.Fatalf("got %+v, %v", out, err)
+	}
+	cursor := *out.Body.NextCursor
+	raw, _ := base64.RawURLEncoding.DecodeString(cursor)
+	altered := base64.RawURLEncoding.EncodeToString(append(raw[:len(raw)-1:len(raw)-1], raw[len(raw)-1]^1))
+	foreign, err := httpapi.Answer(ctx, httpapi.NewCursors(fixed("another")), []string{"a"}, "ex_1", "executions", "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		cursor string
+		list   []string
+		want   problem.Code
+	}{
+		"its own list":            {cursor, []string{"executions", "x"}, ""},
+		"another list":            {cursor, []string{"incidents", "x"}, problem.CursorInvalid},
+		"another filter":          {cursor, []string{"executions", "y"}, problem.CursorInvalid},
+		"parts joined":            {cursor, []string{"executionsx"}, problem.CursorInvalid},
+		"a byte changed":          {altered, []string{"executions", "x"}, problem.CursorInvalid},
+		"of another installation": {*foreign.Body.NextCursor, []string{"executions", "x"}, problem.CursorInvalid},
+		"the position alone":      {base64.RawURLEncoding.EncodeToString([]byte("ex_1")), []string{"executions", "x"}, problem.CursorInvalid},
+		"a MAC without position":  {base64.RawURLEncoding.EncodeToString(raw[:16]), []string{"executions", "x"}, problem.CursorInvalid},
+		"padded":                  {cursor + "=", []string{"executions", "x"}, problem.CursorInvalid},
+		"no base64":               {"é", []string{"executions", "x"}, problem.CursorInvalid},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			page, err := cursors.Open(ctx, httpapi.PageInput{Limit: 7, Cursor: test.cursor}, test.list...)
+			if got := problem.CodeOf(err); got != test.want {
+				t.Fatalf("got %q, want %q", got, test.want)
+			}
+			if err == nil && (page.Before != "ex_1" || page.Limit != 7) {
+				t.Errorf("got %+v", page)
+			}
+			if err != nil && page.Before != "" {
+				t.Errorf("a refused cursor gave a position: %+v", page)
+			}
+		})
+	}
+}
+
+func TestAnyCursorOpensWhatItHolds(t *testing.T) {
+	cursors := httpapi.NewCursors(fixed("k"))
+	rapid.Check(t, func(t *rapid.T) {
+		position, list := rapid.StringN(1, 40, -1).Draw(t, "position"), rapid.String().Draw(t, "list")
+		out, err := httpapi.Answer(context.Background(), cursors, []int{}, position, list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := cursors.Open(context.Background(), httpapi.PageInput{Cursor: *out.Body.NextCursor}, list)
+		if err != nil || page.Before != position {
+			t.Fatalf("got %q, %v, want %q", page.Before, err, position)
+		}
+	})
+}
+
+func TestTheKeyIsAskedOnceAndOnlyWhenNeeded(t *testing.T) {
+	var asked atomic.Int32
+	fail := true
+	cursors := httpapi.NewCursors(func(context.Context, string) ([]byte, error) {
+		asked.Add(1)
+		if fail {
+			return nil, errors.New("KMS is away")
+		}
+		return []byte("k"), nil
+	})
+	if _, err := cursors.Open(t.Context(), httpapi.PageInput{Limit: 5}, "x"); err != nil || asked.Load() != 0 {
+		t.Errorf("the first page: %v, asked %d times", err, asked.Load())
+	}
+	if out, err := httpapi.Answer[int](t.Context(), cursors, nil, "", "x"); err != nil || asked.Load() != 0 || out.Body.Items == nil || out.Body.NextCursor != nil {
+		t.Errorf("the only page: %+v, %v, asked %d times; want an empty list, not null", out, err, asked.Load())
+	}
+	if _, err := httpapi.Answer(t.Context(), cursors, []int{1}, "p", "x"); err == nil {
+		t.Error("without a key a cursor was made")
+	}
+	fail = false
+	for range 3 {
+		if _, err := httpapi.Answer(t.Context(), cursors, []int{1}, "p", "x"); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := asked.Load(); got != 2 {
+		t.Errorf("asked %d times, want again after the failure and then no more", got)
+	}
+}
