@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -64,23 +65,37 @@ func linkProblem(code problem.Code) *problem.Error {
 	return e
 }
 
-// maxNext is the longest path to go on to after signing in, in bytes.
+// maxNext is the longest path to go on to after signing in, in bytes as escaped.
 const maxNext = 512
 
 // Next returns where to go after signing in, if raw is a path of ours, and ""
 // for anything else. What it returns is escaped as a Location needs it, begins
 // with one slash, and can lead to no other host.
 func Next(raw string) string {
-	if len(raw) > maxNext || !utf8.ValidString(raw) || strings.Contains(raw, `\`) || strings.ContainsFunc(raw, unicode.IsControl) {
+	if !utf8.ValidString(raw) || strings.Contains(raw, `\`) || strings.ContainsFunc(raw, unicode.IsControl) {
 		return ""
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" {
 		return ""
 	}
-	next := u.String()
-	if !strings.HasPrefix(raw, "/") || !strings.HasPrefix(next, "/") || strings.HasPrefix(raw, "//") || strings.HasPrefix(next, "//") {
+	next := escape(u.String())
+	if len(next) > maxNext || !strings.HasPrefix(raw, "/") || !strings.HasPrefix(next, "/") || strings.HasPrefix(raw, "//") || strings.HasPrefix(next, "//") {
 		return ""
 	}
 	return next
+}
+
+// escape writes what may not stand in a Location header, such as a space in a
+// query, as its bytes' percent-encoding.
+func escape(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7F || strings.IndexByte("\"<>^`{|}", c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }

@@ -23,7 +23,7 @@ func (t Table) Nudge(ctx context.Context, k Key, u expression.UpdateBuilder, con
 	_, err = t.DB.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &t.Name, Key: k.item(), UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
 		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
-	})
+	}, func(o *dynamodb.Options) { o.RetryMaxAttempts = 1 })
 	if failed, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
 		return &ConditionError{Item: failed.Item}
 	}
