@@ -2,6 +2,7 @@
 // AWS services that they use on a loopback port.
 //
 //	go run ./infra/local run     the stack with demo data, until Ctrl-C; data in .local/, PORT moves it (8080)
+//	go run ./infra/local bench   cold starts, memory and DynamoDB calls, measured on such a stack
 //	go run ./infra/local demo    the same in a throw-away folder and on a free port, checked: exit 0 or 1
 package main
 
@@ -19,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"pagefree/infra/local/bench"
 	"pagefree/infra/local/demo"
 	"pagefree/infra/local/engine"
 	"pagefree/infra/local/stack"
@@ -36,8 +38,9 @@ func main() {
 
 // commands are what may stand on the command line; none is run.
 var commands = map[string]func(context.Context, []string, io.Writer) error{
-	"run":  serve,
-	"demo": check,
+	"run":   serve,
+	"demo":  check,
+	"bench": measure,
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -47,7 +50,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	command, ok := commands[name]
 	if !ok {
-		return fmt.Errorf("unknown command %q: know run and demo", name)
+		return fmt.Errorf("unknown command %q: know run, demo and bench", name)
 	}
 	return command(ctx, args, out)
 }
@@ -105,7 +108,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		if err != nil {
 			return errors.Join(err, ctx.Err())
 		}
-		fmt.Fprintf(out, "\ncurl -s -H 'Authorization: Bearer %s' %s/v1/incidents/%s/timeline\n", result.Session, s.URL, result.IncidentID)
+		fmt.Fprintf(out, "\ncurl -s -H 'Authorization: Bearer %s' %s/v1/incidents/%s/timeline\n", result.Sessions[demo.Responder], s.URL, result.IncidentID)
 	}
 	fmt.Fprintf(out, "\nAPI      %s\nsign in  %s/signin\nmail     %s/_local/mail\nlogs     %s/logs\nAWS      %s (any keys)\n\nCtrl-C stops it.\n",
 		s.URL, s.URL, s.URL, s.Dir, s.AWSEndpoint)
@@ -133,4 +136,13 @@ func check(ctx context.Context, args []string, out io.Writer) error {
 		}
 	}
 	return errors.Join(err, s.Close())
+}
+
+// measure is `bench`.
+func measure(ctx context.Context, args []string, out io.Writer) error {
+	o, _, err := options("bench", args, out)
+	if err != nil {
+		return err
+	}
+	return bench.Run(ctx, o, out)
 }

@@ -21,7 +21,7 @@ type Options struct {
 
 // Result is what somebody needs to go on by themselves.
 type Result struct {
-	Session    string // of the responder
+	Sessions   map[string]string // of the people who acted, by address
 	IncidentID string
 	RunbookIDs map[string]string // by name
 }
@@ -51,7 +51,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 			return Result{}, err
 		}
 	}
-	return Result{Session: d.sessions[responder], IncidentID: d.incident, RunbookIDs: d.runbooks}, nil
+	return Result{Sessions: d.sessions, IncidentID: d.incident, RunbookIDs: d.runbooks}, nil
 }
 
 // say prints one line with the time since the demo began.
@@ -59,14 +59,17 @@ func (d *demo) say(format string, args ...any) {
 	fmt.Fprintf(d.out, "%6.2f s  %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// The people of the demo.
+// Those of the demo's people who act in it.
 const (
-	admin     = "admin@pagefree.test"
-	lead      = "lead@pagefree.test"
-	reviewer  = "reviewer@pagefree.test"
-	responder = "responder@pagefree.test"
-	observer  = "observer@pagefree.test"
-	outsider  = "outsider@pagefree.test"
+	Lead      = "lead@pagefree.test"
+	Reviewer  = "reviewer@pagefree.test"
+	Responder = "responder@pagefree.test"
+)
+
+const (
+	admin    = "admin@pagefree.test"
+	observer = "observer@pagefree.test"
+	outsider = "outsider@pagefree.test"
 )
 
 // people signs the first admin in, who makes the others and their teams.
@@ -86,7 +89,7 @@ func (d *demo) people(ctx context.Context) error {
 	for _, u := range existing {
 		users[u["email"].(string)] = u["id"].(string)
 	}
-	for _, email := range []string{lead, reviewer, responder, observer, outsider} {
+	for _, email := range []string{Lead, Reviewer, Responder, observer, outsider} {
 		if users[email] != "" {
 			continue
 		}
@@ -98,14 +101,14 @@ func (d *demo) people(ctx context.Context) error {
 		users[email] = a.text("id")
 	}
 	if d.team, err = d.makeTeam(ctx, "Platform", users, map[string]string{
-		lead: "TEAM_ADMIN", reviewer: "TEAM_ADMIN", responder: "RESPONDER", observer: "OBSERVER"}); err != nil {
+		Lead: "TEAM_ADMIN", Reviewer: "TEAM_ADMIN", Responder: "RESPONDER", observer: "OBSERVER"}); err != nil {
 		return err
 	}
 	if _, err = d.makeTeam(ctx, "Elsewhere", users, map[string]string{outsider: "TEAM_ADMIN"}); err != nil {
 		return err
 	}
 	d.say("two teams: lead, reviewer, responder and observer in one, outsider in the other")
-	for _, email := range []string{lead, reviewer, responder} {
+	for _, email := range []string{Lead, Reviewer, Responder} {
 		if d.sessions[email], err = d.signIn(ctx, email); err != nil {
 			return err
 		}
@@ -141,7 +144,7 @@ func (d *demo) makeTeam(ctx context.Context, name string, users, roles map[strin
 
 // catalog makes two services and an incident.
 func (d *demo) catalog(ctx context.Context) error {
-	known, err := d.all(ctx, "/v1/services?teamId="+d.team, d.sessions[lead])
+	known, err := d.all(ctx, "/v1/services?teamId="+d.team, d.sessions[Lead])
 	if err != nil {
 		return err
 	}
@@ -152,13 +155,13 @@ func (d *demo) catalog(ctx context.Context) error {
 		if d.services[name] != "" {
 			continue
 		}
-		a, err := d.want(ctx, http.StatusCreated, "POST", "/v1/services", d.sessions[lead], map[string]any{"name": name, "teamId": d.team})
+		a, err := d.want(ctx, http.StatusCreated, "POST", "/v1/services", d.sessions[Lead], map[string]any{"name": name, "teamId": d.team})
 		if err != nil {
 			return err
 		}
 		d.services[name] = a.text("id")
 	}
-	a, err := d.do(ctx, "POST", "/v1/incidents", d.sessions[responder], map[string]any{
+	a, err := d.do(ctx, "POST", "/v1/incidents", d.sessions[Responder], map[string]any{
 		"title": "Checkout answers slowly: disk of web-3 is full", "severity": "HIGH", "serviceId": d.services["checkout"],
 		"description": "95th percentile above 4 s for ten minutes.", "labels": map[string]string{"zone": "eu-1", "host": "web-3"}, "dedupKey": "checkout-disk",
 	})
@@ -175,7 +178,7 @@ func (d *demo) catalog(ctx context.Context) error {
 
 // library writes, submits and approves the runbooks, each by two people.
 func (d *demo) library(ctx context.Context) error {
-	known, err := d.all(ctx, "/v1/runbooks?teamId="+d.team, d.sessions[lead])
+	known, err := d.all(ctx, "/v1/runbooks?teamId="+d.team, d.sessions[Lead])
 	if err != nil {
 		return err
 	}
@@ -186,7 +189,7 @@ func (d *demo) library(ctx context.Context) error {
 		if d.runbooks[s.name] != "" {
 			continue
 		}
-		a, err := d.want(ctx, http.StatusCreated, "POST", "/v1/runbooks", d.sessions[lead], map[string]any{
+		a, err := d.want(ctx, http.StatusCreated, "POST", "/v1/runbooks", d.sessions[Lead], map[string]any{
 			"name": s.name, "description": s.description, "teamId": d.team, "language": s.language, "scriptContent": s.script,
 			"parameters": s.parameters, "target": map[string]any{"type": "sandbox"}, "risk": "LOW", "timeoutSeconds": 30, "changeNote": "first version",
 		})
@@ -196,21 +199,21 @@ func (d *demo) library(ctx context.Context) error {
 		id := a.text("id")
 		d.runbooks[s.name] = id
 		version := "/v1/runbooks/" + id + "/versions/1"
-		if _, err := d.want(ctx, http.StatusOK, "POST", version+"/submit", d.sessions[lead], nil); err != nil {
+		if _, err := d.want(ctx, http.StatusOK, "POST", version+"/submit", d.sessions[Lead], nil); err != nil {
 			return err
 		}
 		if i == 0 {
-			refused, err := d.want(ctx, http.StatusForbidden, "POST", version+"/approve", d.sessions[lead], map[string]any{})
+			refused, err := d.want(ctx, http.StatusForbidden, "POST", version+"/approve", d.sessions[Lead], map[string]any{})
 			if err != nil {
 				return err
 			}
-			d.say("%s may not approve what they wrote: %d %s", lead, refused.status, refused.text("code"))
+			d.say("%s may not approve what they wrote: %d %s", Lead, refused.status, refused.text("code"))
 		}
 		if s.wait {
 			d.say("%q waits for review", s.name)
 			continue
 		}
-		if _, err := d.want(ctx, http.StatusOK, "POST", version+"/approve", d.sessions[reviewer], map[string]any{"note": "read and tried"}); err != nil {
+		if _, err := d.want(ctx, http.StatusOK, "POST", version+"/approve", d.sessions[Reviewer], map[string]any{"note": "read and tried"}); err != nil {
 			return err
 		}
 		d.say("%q (%s) written by lead, approved and sealed by reviewer", s.name, s.language)
@@ -224,13 +227,13 @@ func (d *demo) remedy(ctx context.Context) error {
 		if s.wait {
 			continue
 		}
-		a, err := d.want(ctx, http.StatusAccepted, "POST", "/v1/executions", d.sessions[responder], map[string]any{
+		a, err := d.want(ctx, http.StatusAccepted, "POST", "/v1/executions", d.sessions[Responder], map[string]any{
 			"runbookId": d.runbooks[s.name], "incidentId": d.incident})
 		if err != nil {
 			return err
 		}
 		id := a.text("id")
-		d.say("%s runs %q: %s %s", responder, s.name, id, a.text("status"))
+		d.say("%s runs %q: %s %s", Responder, s.name, id, a.text("status"))
 		if a, err = d.finished(ctx, id); err != nil {
 			return err
 		}
@@ -242,11 +245,11 @@ func (d *demo) remedy(ctx context.Context) error {
 			fmt.Fprintf(d.out, "          | %s\n", strings.TrimRight(line, "\n"))
 		}
 	}
-	timeline, err := d.all(ctx, "/v1/incidents/"+d.incident+"/timeline", d.sessions[responder])
+	timeline, err := d.all(ctx, "/v1/incidents/"+d.incident+"/timeline", d.sessions[Responder])
 	if err != nil {
 		return err
 	}
-	trail, err := d.all(ctx, "/v1/audit?from="+url.QueryEscape(d.began.UTC().Add(-time.Second).Format(time.RFC3339)), d.sessions[lead])
+	trail, err := d.all(ctx, "/v1/audit?from="+url.QueryEscape(d.began.UTC().Add(-time.Second).Format(time.RFC3339)), d.sessions[Lead])
 	if err != nil {
 		return err
 	}
@@ -260,7 +263,7 @@ func (d *demo) remedy(ctx context.Context) error {
 // finished waits for the end of an execution.
 func (d *demo) finished(ctx context.Context, id string) (answer, error) {
 	for {
-		a, err := d.want(ctx, http.StatusOK, "GET", "/v1/executions/"+id, d.sessions[responder], nil)
+		a, err := d.want(ctx, http.StatusOK, "GET", "/v1/executions/"+id, d.sessions[Responder], nil)
 		if err != nil {
 			return a, err
 		}
