@@ -86,6 +86,7 @@ func Start(ctx context.Context, opts Options) (*Stack, error) {
 
 // Close ends everything that Start started, in reverse, and waits for it.
 func (s *Stack) Close() error {
+	s.ready.Store(nil)
 	var errs []error
 	for len(s.closers) > 0 {
 		last := len(s.closers) - 1
@@ -143,7 +144,7 @@ func (s *Stack) folder() error {
 	s.Dir = dir
 	unlock, err := lock(filepath.Join(dir, ".lock"), false)
 	if err != nil {
-		return fmt.Errorf("%s is in use by another stack: %w", dir, err)
+		return fmt.Errorf("%s is in use by another stack (%w)", dir, err)
 	}
 	s.onClose(unlock)
 	return nil
@@ -199,7 +200,15 @@ func (s *Stack) data(ctx context.Context) error {
 	if s.engine, err = engine.Start(ctx, o); err != nil {
 		return err
 	}
-	s.onClose(func() error { s.engine.Close(); return nil })
+	ending := make(chan struct{})
+	s.onClose(func() error { close(ending); s.engine.Close(); return nil })
+	go func() {
+		select {
+		case <-s.engine.Done():
+			s.opts.Log.Error("the DynamoDB engine has ended; stop the stack and start it again")
+		case <-ending:
+		}
+	}()
 	if err := s.tables(ctx); err != nil {
 		return err
 	}
@@ -238,7 +247,6 @@ func (s *Stack) serve(awsListeners []net.Listener, binaries string) error {
 	}); err != nil {
 		return err
 	}
-	s.onClose(s.functions.Close)
 	s.aws, err = aws.New(aws.Options{
 		Template: s.template, DynamoDB: s.engine.Endpoint(), SQS: s.sqs, KMS: keys, SES: s.ses, SSM: ssm.New(s.template.SSM),
 		Lambda: s.functions.Handler(), Kill: s.functions.Kill,
@@ -248,10 +256,11 @@ func (s *Stack) serve(awsListeners []net.Listener, binaries string) error {
 		},
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, s.functions.Close())
 	}
 	server := &http.Server{Handler: s.aws, ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug)}
 	s.serveOn(server, awsListeners)
+	s.onClose(s.functions.Close) // before the services that the functions are calling
 
 	poller, err := poll.Start(poll.Options{Template: s.template, Queues: s.sqs, Functions: s.functions, Every: s.opts.Every, Log: s.opts.Log})
 	if err != nil {

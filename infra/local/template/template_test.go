@@ -108,12 +108,26 @@ func TestData(t *testing.T) {
 	key := tpl.Keys["Seal"]
 	same(t, "key", []any{key.Spec, key.Usage, key.Aliases}, []any{"HMAC_256", "GENERATE_VERIFY_MAC", []string{"alias/st-seal"}})
 	same(t, "key arn", key.ARN, "arn:aws:kms:us-east-1:000000000000:key/"+key.ID)
+	same(t, "action with a colon", key.Policy[0].Actions, []string{"kms:*"})
 	same(t, "key policy", key.Policy[0].Principals, []string{"arn:aws:iam::000000000000:root"})
 	same(t, "key id over a restart", load(t, map[string]string{}).Keys["Seal"].ID, key.ID)
 
 	origin := tpl.SSM["Origin"]
 	same(t, "parameter", []string{origin.Name, origin.Value}, []string{"/st/origin", "https://" + tpl.API.ID + ".execute-api.us-east-1.amazonaws.com/prod"})
 	same(t, "outputs", tpl.Outputs, map[string]string{"Url": "https://" + tpl.API.ID + ".execute-api.us-east-1.amazonaws.com/prod"})
+}
+
+// TestColons: words with colons between braces, which the YAML parser alone would read as keys.
+func TestColons(t *testing.T) {
+	const doc = `{a: [dynamodb:GetItem, dynamodb:Query, s3:*], b: sqs:SendMessage, ForAllValues:StringLike: {dynamodb:LeadingKeys: [x]}, c: arn:aws:s3:::b/*, d: !Ref AWS::Region, e: 'f:g', h: !Sub "${A:B}"}`
+	got, err := decode([]byte(doc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "the mapping", got, map[string]any{
+		"a": []any{"dynamodb:GetItem", "dynamodb:Query", "s3:*"}, "b": "sqs:SendMessage", "ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []any{"x"}},
+		"c": "arn:aws:s3:::b/*", "d": call{name: "Ref", arg: "AWS::Region", line: 1}, "e": "f:g", "h": call{name: "Sub", arg: "${A:B}", line: 1},
+	})
 }
 
 // TestTheRealOne holds what is deployed against this reader.

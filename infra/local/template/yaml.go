@@ -35,18 +35,26 @@ var longForms = func() map[string]bool {
 	return m
 }()
 
-// Plain words with a colon inside are valid YAML, but the parser takes that colon for the end of a key when they stand
-// between braces. Templates have two kinds, keys of conditions and pseudo parameters, and decode quotes them.
+// Plain words with colons inside, such as dynamodb:GetItem, are valid YAML, but the parser takes the first colon for the
+// end of a key when they stand between braces. quoteColons puts quotes around them, as keys and as values.
 var (
 	colonKey    = regexp.MustCompile(`([^$]\{ *|, *)([A-Za-z0-9]+:[A-Za-z]+):`)
 	colonPseudo = regexp.MustCompile(`!Ref (AWS::[A-Za-z]+)`)
+	colonValue  = regexp.MustCompile(`([^$][\[{,] *|[A-Za-z]: )([A-Za-z0-9-]+(?::+[A-Za-z0-9*/._-]+)+)( *[,}\]])`)
 )
+
+func quoteColons(data []byte) []byte {
+	data = colonKey.ReplaceAll(data, []byte(`$1"$2":`))
+	data = colonPseudo.ReplaceAll(data, []byte(`!Ref "$1"`))
+	for range 2 { // neighbours share the comma between them
+		data = colonValue.ReplaceAll(data, []byte(`$1"$2"$3`))
+	}
+	return data
+}
 
 // decode reads one YAML document into map[string]any, []any, string, int64, float64, bool, nil and call.
 func decode(data []byte) (map[string]any, error) {
-	data = colonKey.ReplaceAll(data, []byte(`$1"$2":`))
-	data = colonPseudo.ReplaceAll(data, []byte(`!Ref "$1"`))
-	file, err := parser.ParseBytes(data, 0)
+	file, err := parser.ParseBytes(quoteColons(data), 0)
 	if err != nil {
 		return nil, fmt.Errorf("read template: %w", err)
 	}
