@@ -2,8 +2,10 @@
 // AWS services that they use on a loopback port.
 //
 //	go run ./infra/local run     the stack with demo data, until Ctrl-C; data in .local/, PORT moves it (8080)
-//	go run ./infra/local bench   cold starts, memory and DynamoDB calls, measured on such a stack
 //	go run ./infra/local demo    the same in a throw-away folder and on a free port, checked: exit 0 or 1
+//	go run ./infra/local bench   cold starts, memory and DynamoDB calls, measured on such a stack
+//
+// Each takes -h.
 package main
 
 import (
@@ -55,20 +57,29 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return command(ctx, args, out)
 }
 
-// options are the stack's, from the command line and the environment.
-func options(name string, args []string, out io.Writer) (o stack.Options, noDemo bool, err error) {
+// settings are what the command line and the environment say.
+type settings struct {
+	stack.Options
+	noDemo  bool
+	samEnv  string // file for sam local --env-vars
+	samHost string // under which a container of sam local reaches this machine
+}
+
+func parse(name string, args []string, out io.Writer) (o settings, err error) {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.StringVar(&o.Dir, "dir", "", "folder of data, keys and logs (run: .local; demo: a throw-away one)")
 	flags.BoolVar(&o.StagePrefix, "stage", false, "serve the API under its stage's name, as API Gateway's own address does")
 	flags.IntVar(&o.AWSPort, "aws-port", 0, "port of the AWS services; 0 picks a free one")
 	hosts := flags.String("aws-host", "", "one more address for that port, such as a container bridge's")
-	flags.BoolVar(&noDemo, "no-demo", false, "leave the demo data out")
+	flags.BoolVar(&o.noDemo, "no-demo", false, "leave the demo data out")
+	flags.StringVar(&o.samEnv, "sam-env", "", "write this file for sam local's --env-vars")
+	flags.StringVar(&o.samHost, "sam-host", "host.docker.internal", "name of this machine in that file")
 	verbose := flags.Bool("v", false, "print every line that the functions log")
 	if err := flags.Parse(args); err != nil {
-		return o, false, err
+		return o, err
 	}
 	if flags.NArg() > 0 {
-		return o, false, fmt.Errorf("%s takes no %q", name, flags.Arg(0))
+		return o, fmt.Errorf("%s takes no %q", name, flags.Arg(0))
 	}
 	if *hosts != "" {
 		o.AWSHosts = []string{*hosts}
@@ -78,12 +89,12 @@ func options(name string, args []string, out io.Writer) (o stack.Options, noDemo
 	}
 	o.Engine, o.Progress = engine.FromEnv(), out
 	o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	return o, noDemo, nil
+	return o, nil
 }
 
 // serve is `run`: everything, kept over restarts, until it is told to stop.
 func serve(ctx context.Context, args []string, out io.Writer) error {
-	o, noDemo, err := options("run", args, out)
+	o, err := parse("run", args, out)
 	if err != nil {
 		return err
 	}
@@ -97,13 +108,18 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		}
 	}
 	began := time.Now()
-	s, err := stack.Start(ctx, o)
+	s, err := stack.Start(ctx, o.Options)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = s.Close() }()
 	fmt.Fprintf(out, "ready in %.1f s at %s\n", time.Since(began).Seconds(), s.URL)
-	if !noDemo {
+	if o.samEnv != "" {
+		if err := s.WriteSAMEnvironment(o.samEnv, o.samHost); err != nil {
+			return err
+		}
+	}
+	if !o.noDemo {
 		result, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: out})
 		if err != nil {
 			return errors.Join(err, ctx.Err())
@@ -119,11 +135,11 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 
 // check is `demo`: the demo against a stack of its own, which goes with it.
 func check(ctx context.Context, args []string, out io.Writer) error {
-	o, _, err := options("demo", args, out)
+	o, err := parse("demo", args, out)
 	if err != nil {
 		return err
 	}
-	s, err := stack.Start(ctx, o)
+	s, err := stack.Start(ctx, o.Options)
 	if err != nil {
 		return err
 	}
@@ -140,9 +156,9 @@ func check(ctx context.Context, args []string, out io.Writer) error {
 
 // measure is `bench`.
 func measure(ctx context.Context, args []string, out io.Writer) error {
-	o, _, err := options("bench", args, out)
+	o, err := parse("bench", args, out)
 	if err != nil {
 		return err
 	}
-	return bench.Run(ctx, o, out)
+	return bench.Run(ctx, o.Options, out)
 }
