@@ -29,6 +29,7 @@ import (
 // world is one test's PageFree: a team, another team, and the people in them.
 type world struct {
 	t     *testing.T
+	env   *awstest.Env
 	desk  *incident.Desk
 	audit dynamo.Table
 	api   http.Handler
@@ -53,15 +54,17 @@ func (c *clock) Now() time.Time {
 
 func newWorld(t *testing.T) *world {
 	env := awstest.New(t)
-	db := dynamodb.NewFromConfig(env.Config)
+	all := dynamodb.NewFromConfig(env.Config)
+	own := env.ConfigOf("IncidentsFunction") // with its rights and no others
 	w := &world{
-		t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)},
-		audit: dynamo.Table{Name: env.Table("AuditTable"), DB: db},
+		t: t, env: env, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)},
+		audit: dynamo.Table{Name: env.Table("AuditTable"), DB: all},
 	}
+	db := dynamodb.NewFromConfig(own)
 	table := dynamo.Table{Name: env.Table("AutomationTable"), DB: db}
-	derive := kmsmac.Key{ID: env.KeyID("DeriveKey"), Client: kms.NewFromConfig(env.Config)}
+	derive := kmsmac.Key{ID: env.KeyID("DeriveKey"), Client: kms.NewFromConfig(own)}
 	w.desk = &incident.Desk{
-		Store: incident.Store{Table: table}, Audit: audit.Log{Table: w.audit},
+		Store: incident.Store{Table: table}, Audit: audit.Log{Table: dynamo.Table{Name: w.audit.Name, DB: db}},
 		Cursors: httpapi.NewCursors(derive.Derive), Now: w.clock.Now,
 	}
 	api := httpapi.New()
@@ -71,7 +74,7 @@ func newWorld(t *testing.T) *world {
 
 	w.team, w.other = id.New(id.Team, w.clock.Now()), id.New(id.Team, w.clock.Now())
 	for _, team := range []string{w.team, w.other} {
-		if err := dynamo.Commit(t.Context(), db, teams.Put(table, team, "Team "+team)); err != nil {
+		if err := dynamo.Commit(t.Context(), all, teams.Put(table, team, "Team "+team)); err != nil {
 			t.Fatal(err)
 		}
 	}

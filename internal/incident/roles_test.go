@@ -50,9 +50,7 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 				service := w.service(fmt.Sprintf("%s %s", r.route, who))
 				fill := strings.NewReplacer("{team}", w.team, "{service}", service)
 				path := fill.Replace(r.route)
-				if strings.Contains(path, "{spare}") {
-					path = strings.Replace(path, "{spare}", w.service("spare "+who), 1)
-				}
+				path = strings.Replace(path, "{spare}", w.service("spare "+r.route+who), 1)
 				if strings.Contains(path, "{incident}") || strings.Contains(path, "{resolved}") {
 					i := w.incident(service, "x")
 					if strings.Contains(path, "{resolved}") {
