@@ -4,6 +4,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -15,8 +16,9 @@ import (
 
 // Options say where the stack is and where to tell what happens.
 type Options struct {
-	URL string // of the API, without a slash at the end
-	Out io.Writer
+	URL  string // of the API, without a slash at the end
+	Mail string // of the local stack that has the mailbox; default URL
+	Out  io.Writer
 }
 
 // Result is what somebody needs to go on by themselves.
@@ -43,7 +45,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	d := &demo{
-		client: client{base: o.URL, http: &http.Client{Timeout: 40 * time.Second}}, out: o.Out, began: time.Now(),
+		client: client{base: o.URL, mail: cmp.Or(o.Mail, o.URL), http: &http.Client{Timeout: 40 * time.Second}}, out: o.Out, began: time.Now(),
 		sessions: map[string]string{}, services: map[string]string{}, runbooks: map[string]string{},
 	}
 	for _, step := range []func(context.Context) error{d.people, d.catalog, d.library, d.remedy} {
