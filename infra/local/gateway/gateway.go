@@ -39,8 +39,11 @@ type Options struct {
 	Log                *slog.Logger  // gets what a caller is not told; default none
 }
 
-// maxBody is API Gateway's limit, in bytes.
-const maxBody = 10 * 1024 * 1024
+// API Gateway's limits, in bytes: of a body, and of the request line and all header values together.
+const (
+	maxBody    = 10 * 1024 * 1024
+	maxHeaders = 10240
+)
 
 // Gateway serves the template's API.
 type Gateway struct {
@@ -91,6 +94,11 @@ type exchange struct {
 
 func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{Gateway: g, request: r, path: r.URL.EscapedPath(), traceID: cmp.Or(r.Header.Get("X-Amzn-Trace-Id"), lambda.NewTraceID())}
+	if headerSize(r) > maxHeaders {
+		x.context = x.newContext()
+		x.render(w, longHeaders)
+		return
+	}
 	if g.opts.StagePrefix {
 		rest, ok := strings.CutPrefix(x.path, "/"+g.api.Stage)
 		if !ok || rest != "" && rest[0] != '/' {
@@ -174,6 +182,16 @@ func (x *exchange) integrate(w http.ResponseWriter, body []byte) error {
 	}
 	x.write(w, answer)
 	return nil
+}
+
+func headerSize(r *http.Request) int {
+	size := len(r.Method) + len(r.RequestURI) + len(r.Proto) + len(r.Host)
+	for _, values := range r.Header {
+		for _, value := range values {
+			size += len(value)
+		}
+	}
+	return size
 }
 
 // sourceIP is the other end of the socket.

@@ -448,6 +448,16 @@ func TestNoBody(t *testing.T) {
 	}
 }
 
+func TestHeadersOver10KB(t *testing.T) {
+	s := newStand(t, nil)
+	if resp, _ := s.do(t, "GET", "/v1/things", "", "X-Long", strings.Repeat("x", 9000)); resp.StatusCode != 200 {
+		t.Errorf("9 KB of headers: got %d", resp.StatusCode)
+	}
+	if resp, _ := s.do(t, "GET", "/v1/things", "", "X-Long", strings.Repeat("x", 10240)); resp.StatusCode != 431 {
+		t.Errorf("over 10 KB of headers: got %d, want 431", resp.StatusCode)
+	}
+}
+
 func TestLocalRoutes(t *testing.T) {
 	s := newStand(t, func(o *Options) {
 		o.Local = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "local "+r.URL.Path) })

@@ -32,11 +32,11 @@ func Listen(port int) ([]net.Listener, error) {
 	return []net.Listener{four, six}, nil
 }
 
-// NewServer makes a server with API Gateway's limit on headers, 10,240 bytes together with the request line.
+// NewServer makes a server that reads no more of a request's headers than the gateway needs to see that they are too many.
 func NewServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
-		MaxHeaderBytes:    10240 - 4096, // net/http adds 4,096 of its own
+		MaxHeaderBytes:    4 * maxHeaders,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       time.Minute,
 	}

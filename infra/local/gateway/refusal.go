@@ -20,6 +20,7 @@ type refusal struct {
 	name    string // x-amzn-ErrorType
 	message *string
 	cause   string // for the log
+	fixed   bool   // answered before the API is looked at, so that its gateway responses do not change it
 }
 
 func (r *refusal) Error() string {
@@ -40,6 +41,10 @@ func refuse(kind string, status int, name, message string) *refusal {
 	return &refusal{kind: kind, status: status, name: name, message: &message}
 }
 
+func fixed(status int, name, message string) *refusal {
+	return &refusal{status: status, name: name, message: &message, fixed: true}
+}
+
 // What API Gateway answers by itself, with its own texts.
 var (
 	missingToken       = refuse("MISSING_AUTHENTICATION_TOKEN", 403, "MissingAuthenticationTokenException", "Missing Authentication Token")
@@ -55,15 +60,16 @@ var (
 	integrationTimeout = refuse("INTEGRATION_TIMEOUT", 504, "InternalServerErrorException", "Endpoint request timed out")
 	badGateway         = refuse("", 502, "InternalServerErrorException", "Internal server error")
 	internalError      = refuse("", 500, "InternalServerErrorException", "Internal server error")
-	// wrongStage is an address that no stage of this API has; no gateway response changes it.
-	wrongStage = refuse("FORBIDDEN", 403, "ForbiddenException", "Forbidden")
+
+	wrongStage  = fixed(403, "ForbiddenException", "Forbidden")
+	longHeaders = fixed(431, "RequestHeaderFieldsTooLargeException", "Request header fields too large")
 )
 
 // render writes a refusal as the template's gateway responses say: its own, else the default of its class, else API
 // Gateway's.
 func (x *exchange) render(w http.ResponseWriter, r *refusal) {
 	g, ok := x.api.GatewayResponses[r.kind]
-	if !ok && r != wrongStage {
+	if !ok && !r.fixed {
 		g = x.api.GatewayResponses["DEFAULT_"+strconv.Itoa(r.status/100)+"XX"]
 	}
 	status := r.status

@@ -31,8 +31,9 @@ type Options struct {
 	Binaries string // folder of the binaries that Build made
 	Logs     string // folder for one log file a function; empty keeps the lines in memory only
 	Endpoint string // origin of the local AWS port; functions whose template declares AWS_ENDPOINT_URL empty get it
-	// MaxInstances a function, default 10. Requests over it wait, unless the template reserves a concurrency: then
-	// they are throttled, as in the cloud.
+	// MaxInstances a function, default 10, and five times that where a request may take minutes, since others would
+	// wait as long. Requests over it wait, unless the template reserves a concurrency: then they are throttled, as in
+	// the cloud.
 	MaxInstances int
 	Timeouts     map[string]time.Duration // override a function's own, by logical id
 	IdleFor      time.Duration            // how long an unused process is kept, default 5 minutes
@@ -77,9 +78,13 @@ func New(opts Options) (*Service, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for id, spec := range opts.Template.Functions {
+		most := opts.MaxInstances
+		if spec.Timeout > time.Minute {
+			most *= 5
+		}
 		f := &function{
 			service: s, spec: spec, timeout: cmp.Or(opts.Timeouts[id], spec.Timeout),
-			binary: filepath.Join(opts.Binaries, path.Base(spec.Folder)), max: cmp.Or(spec.MaxConcurrency, opts.MaxInstances),
+			binary: filepath.Join(opts.Binaries, path.Base(spec.Folder)), max: cmp.Or(spec.MaxConcurrency, most),
 		}
 		if f.logs, err = newLogs(opts.Logs, id, opts.Output); err != nil {
 			return nil, errors.Join(err, s.Close())
