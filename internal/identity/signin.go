@@ -58,7 +58,7 @@ func (s *SignIn) AskLink(ctx context.Context, email, next string) (ratelimit.Res
 		return ratelimit.Result{}, err
 	}
 	origin := principal.OriginOf(ctx)
-	bySource, err := s.Limiter.Take(ctx, "link-source#"+source(origin.IP), perSource)
+	bySource, err := s.Limiter.TakeExact(ctx, "link-source#"+source(origin.IP), perSource)
 	if err != nil {
 		return ratelimit.Result{}, err
 	}
@@ -66,7 +66,7 @@ func (s *SignIn) AskLink(ctx context.Context, email, next string) (ratelimit.Res
 		return bySource, bySource.Refusal()
 	}
 	// The hash keeps addresses that nobody here has out of the table.
-	left, err := s.Limiter.Take(ctx, "link-address#"+token.Hash(email), perAddress)
+	left, err := s.Limiter.TakeExact(ctx, "link-address#"+token.Hash(email), perAddress)
 	if err != nil {
 		return ratelimit.Result{}, err
 	}

@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -111,6 +112,26 @@ func TestAskingForLinks(t *testing.T) {
 		w.want(w.ask("bob@pagefree.test", "192.0.2.99"), http.StatusAccepted, "")
 		w.clock.pass(15 * time.Minute)
 		w.want(w.ask("ann@pagefree.test", "192.0.2.99"), http.StatusAccepted, "")
+	})
+	t.Run("ten of thirty at once", func(t *testing.T) {
+		w := w.in(t)
+		answers := make([]answer, 30)
+		var wg sync.WaitGroup
+		for i := range answers {
+			wg.Go(func() { answers[i] = w.ask("crowd@pagefree.test", fmt.Sprintf("198.51.100.%d", i)) })
+		}
+		wg.Wait()
+		accepted := 0
+		for _, a := range answers {
+			if a.status == http.StatusAccepted {
+				accepted++
+			} else {
+				w.want(a, http.StatusTooManyRequests, "rate_limited")
+			}
+		}
+		if accepted != 10 {
+			t.Errorf("got %d accepted, want 10", accepted)
+		}
 	})
 	t.Run("sixty from a source", func(t *testing.T) {
 		w := w.in(t)
