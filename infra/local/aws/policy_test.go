@@ -99,6 +99,34 @@ func TestKeyPolicy(t *testing.T) {
 	}
 }
 
+// Lambda takes messages with the function's own role; a deployment fails where the role may not.
+func TestFunctionsMayTakeFromTheirQueues(t *testing.T) {
+	as, err := template.Load("../../../template.yaml", template.Options{Parameters: map[string]string{
+		"FirstAdminEmail": "admin@pagefree.test", "MailFrom": "pagefree@pagefree.test",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := 0
+	for id, f := range as.Functions {
+		p, err := compile(f.Statements)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, source := range f.QueueSources {
+			sources++
+			for _, action := range []string{"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"} {
+				if ok, _ := p.allows(need{action: action, resource: source.QueueARN}); !ok {
+					t.Errorf("%s may not %s %s", id, action, source.QueueARN)
+				}
+			}
+		}
+	}
+	if sources == 0 {
+		t.Error("the template has no queue that a function takes from")
+	}
+}
+
 func TestLeadingKeys(t *testing.T) {
 	s := &Server{opts: Options{Template: &template.Template{Tables: map[string]*template.Table{"T": {
 		Name: "T", Keys: []template.KeyElement{{Name: "home", Type: "HASH"}, {Name: "sk", Type: "RANGE"}},
