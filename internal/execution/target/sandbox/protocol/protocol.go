@@ -112,7 +112,7 @@ type Confinement struct {
 // travels as the errorType of the function's error, and the client knows it.
 type NotRun struct{ Reason string }
 
-func (e *NotRun) Error() string { return "not run: " + e.Reason }
+func (e *NotRun) Error() string { return e.Reason }
 
 // NotRunType is the errorType under which NotRun crosses the Runtime API.
 const NotRunType = "NotRun"
