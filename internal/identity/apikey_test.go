@@ -14,11 +14,11 @@ func TestAPIKeys(t *testing.T) {
 	core, other := w.team(admin, "Core"), w.team(admin, "Other")
 	lead, leadSession := w.hire(admin, "lead", core, "TEAM_ADMIN")
 	made := w.want(w.do(request{route: "POST /v1/api-keys", as: leadSession, body: map[string]any{
-		"name": "deploy", "teamId": core, "role": "RESPONDER", "expiresAt": "2026-03-01T13:00:00Z"}}), http.StatusCreated, "")
+		"name": "deploy", "teamId": core, "role": "RESPONDER", "expiresAt": "2060-03-01T13:00:00Z"}}), http.StatusCreated, "")
 	id, secret := made.text("id"), made.text("key")
 	for member, want := range map[string]string{
 		"name": "deploy", "teamId": core, "role": "RESPONDER", "createdById": lead, "active": "true",
-		"expiresAt": "2026-03-01T13:00:00.000Z", "prefix": secret[:10],
+		"expiresAt": "2060-03-01T13:00:00.000Z", "prefix": secret[:10],
 	} {
 		if got := made.text(member); got != want {
 			t.Errorf("%s: got %q, want %q", member, got, want)
@@ -55,7 +55,7 @@ func TestAPIKeys(t *testing.T) {
 		}{
 			"no role":            {`{"name":"x","teamId":"` + core + `"}`, 422, "validation_failed"},
 			"an unknown role":    {`{"name":"x","teamId":"` + core + `","role":"PLATFORM_ADMIN"}`, 422, "validation_failed"},
-			"an end in the past": {`{"name":"x","teamId":"` + core + `","role":"OBSERVER","expiresAt":"2026-03-01T12:00:00Z"}`, 422, "validation_failed"},
+			"an end in the past": {`{"name":"x","teamId":"` + core + `","role":"OBSERVER","expiresAt":"2060-03-01T12:00:00Z"}`, 422, "validation_failed"},
 			"an end that is no time": {`{"name":"x","teamId":"` + core + `","role":"OBSERVER","expiresAt":"tomorrow"}`,
 				422, "validation_failed"},
 			"no end":               {`{"name":"x","teamId":"` + core + `","role":"OBSERVER","expiresAt":null}`, 201, ""},

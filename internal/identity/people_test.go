@@ -17,7 +17,7 @@ func TestUsers(t *testing.T) {
 	if got, want := made.header.Get("Location"), "/v1/users/"+ann; got != want {
 		t.Errorf("Location: got %q, want %q", got, want)
 	}
-	for member, want := range map[string]string{"email": "ann@pagefree.test", "name": "Ann", "platformAdmin": "false", "active": "true", "createdAt": "2026-03-01T12:00:00.000Z"} {
+	for member, want := range map[string]string{"email": "ann@pagefree.test", "name": "Ann", "platformAdmin": "false", "active": "true", "createdAt": "2060-03-01T12:00:00.000Z"} {
 		if got := made.text(member); got != want {
 			t.Errorf("%s: got %q, want %q", member, got, want)
 		}
