@@ -174,11 +174,11 @@ func (w *world) incident(serviceID, title string) string {
 	return w.must(201, "responder", "POST", "/v1/incidents", map[string]any{"title": title, "severity": "HIGH", "serviceId": serviceID}).id()
 }
 
-// recorded lists the audit events of the whole world, oldest first.
-func (w *world) recorded() []audit.Event {
+// recorded lists the audit events of the whole world since a time, oldest first.
+func (w *world) recorded(since time.Time) []audit.Event {
 	w.t.Helper()
-	events, _, err := dynamo.List(w.t.Context(), w.audit,
-		dynamo.Query{Index: "byKind", Values: []string{"audit"}, Sort: "id", Limit: 1000, Oldest: true}, func(e audit.Event) string { return e.ID }, nil)
+	q := dynamo.Query{Index: "byKind", Values: []string{"audit"}, Sort: "id", From: id.Floor(id.Audit, since), Limit: 1000, Oldest: true}
+	events, _, err := dynamo.List(w.t.Context(), w.audit, q, func(e audit.Event) string { return e.ID }, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}

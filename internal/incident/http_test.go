@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestAnIncidentsLife(t *testing.T) {
@@ -58,7 +59,7 @@ func TestAnIncidentsLife(t *testing.T) {
 	if want := []string{"reopened", "resolved", "updated", "note", "acknowledged", "created"}; !slices.Equal(kinds, want) {
 		t.Errorf("timeline, newest first: got %v, want %v", kinds, want)
 	}
-	for _, e := range w.recorded() {
+	for _, e := range w.recorded(time.Time{}) {
 		if e.Subject.ID == made.id() {
 			types = append(types, e.Type)
 			if e.TeamID == nil || *e.TeamID != w.team || e.IP != "192.0.2.7" || e.RequestID == "" || e.Outcome != "success" {
@@ -391,14 +392,14 @@ func TestPatchAndItsRevision(t *testing.T) {
 	if a := w.as("responder", "PATCH", path, `{"title":"z"}`, "If-Match", etag); a.StatusCode != 412 || a.code() != "precondition_failed" {
 		t.Errorf("a stale change: got %d %s", a.StatusCode, a.text)
 	}
-	before := len(w.recorded())
+	before := w.clock.Now()
 	for _, body := range []string{`{}`, `{"title":"y"}`, `{"title":null}`} {
 		if got := w.must(200, "responder", "PATCH", path, body).body["title"]; got != "y" {
 			t.Errorf("got %v, want y", got)
 		}
 	}
-	if after := len(w.recorded()); after != before {
-		t.Errorf("what changed nothing made %d events", after-before)
+	if events := w.recorded(before); len(events) != 0 {
+		t.Errorf("what changed nothing made the events %+v", events)
 	}
 	entry := w.must(200, "observer", "GET", path+"/timeline?limit=1", nil).items()[0]
 	if got, _ := json.Marshal(entry["detail"]); string(got) != `{"title":{"from":"x","to":"y"}}` {
@@ -408,5 +409,19 @@ func TestPatchAndItsRevision(t *testing.T) {
 		if a := w.as("responder", "PATCH", path, body); a.StatusCode != 422 {
 			t.Errorf("%s: got %d %s", name, a.StatusCode, a.text)
 		}
+	}
+}
+
+func TestAnAlertDoesNotStandInTheWayOfAChange(t *testing.T) {
+	w := newWorld(t)
+	body := map[string]any{"title": "x", "severity": "LOW", "serviceId": w.service("Checkout"), "dedupKey": "k"}
+	path := "/v1/incidents/" + w.must(201, "responder", "POST", "/v1/incidents", body).id()
+	etag := w.must(200, "observer", "GET", path, nil).Header.Get("ETag")
+	w.must(200, "responder", "POST", "/v1/incidents", body)
+	if got := w.must(200, "observer", "GET", path, nil).Header.Get("ETag"); got == etag {
+		t.Error("a raised alertCount has the same ETag")
+	}
+	if got := w.must(200, "responder", "PATCH", path, `{"severity":"HIGH"}`, "If-Match", etag).body; got["alertCount"] != 2.0 {
+		t.Errorf("got %v, want the alert kept", got)
 	}
 }

@@ -86,7 +86,7 @@ type Incident struct {
 	CreatedAt        timestamp.Time    `json:"createdAt" dynamodbav:"createdAt"`
 	UpdatedAt        timestamp.Time    `json:"updatedAt" dynamodbav:"updatedAt"`
 
-	Rev int64 `json:"-" dynamodbav:"rev"` // raised by every write; the ETag and the conditions stand on it
+	Rev int64 `json:"-" dynamodbav:"rev"` // raised by every change but an alert; If-Match and the conditions stand on it
 }
 
 // NewIncident is what a caller says of an incident.

@@ -25,8 +25,10 @@ type Desk struct {
 	Now     func() time.Time
 }
 
-// rounds bounds how often a change is decided anew after a lost race.
-const rounds = 8
+// rounds bounds how often a change is decided anew after a lost race, and how
+// often a transaction that met conflicts to its end is tried again: some five
+// seconds in all, within a function's timeout.
+const rounds = 5
 
 // Create opens an incident, or folds the alert into the open incident that
 // holds its dedup key; opened tells which. However many come at once, one opens.
@@ -40,7 +42,7 @@ func (d *Desk) Create(ctx context.Context, n NewIncident) (i Incident, opened bo
 	if err != nil {
 		return Incident{}, false, err
 	}
-	for range rounds {
+	for range 3 * rounds { // in a storm of alerts and resolves the key changes hands often
 		if i.DedupKey != nil {
 			holder, held, err := d.Store.holder(ctx, i.ServiceID, *i.DedupKey)
 			if err != nil {

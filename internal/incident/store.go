@@ -67,7 +67,7 @@ func (s Store) Incident(ctx context.Context, incidentID string) (Incident, bool,
 	return i, found, err
 }
 
-// Holder is the open incident that holds a dedup key of a service.
+// holder is the open incident that holds a dedup key of a service.
 func (s Store) holder(ctx context.Context, serviceID, dedupKey string) (incidentID string, found bool, err error) {
 	var p pointer
 	found, err = s.Table.Get(ctx, pointerKey(serviceID, dedupKey), &p)
@@ -79,15 +79,24 @@ func (s Store) open(i Incident) []dynamo.Op {
 	return append([]dynamo.Op{s.Table.Create(itemOf(i))}, s.claim(i)...)
 }
 
-// replace is the write of an incident that was read at the revision before its own.
+// replace is the write of what a decision changed, of an incident that was
+// read at the revision before its own. It leaves alertCount alone: alerts that
+// come in meanwhile are neither lost nor a lost race.
 func (s Store) replace(i Incident) dynamo.Op {
-	return s.Table.Put(itemOf(i), dynamo.Is("rev", i.Rev-1))
+	update := expression.Set(expression.Name("rev"), expression.Value(i.Rev))
+	for name, value := range map[string]any{
+		"title": i.Title, "description": i.Description, "severity": i.Severity, "labels": i.Labels,
+		"status": i.Status, "acknowledgedById": i.AcknowledgedByID, "acknowledgedAt": i.AcknowledgedAt,
+		"resolvedById": i.ResolvedByID, "resolvedAt": i.ResolvedAt, "updatedAt": i.UpdatedAt,
+	} {
+		update = update.Set(expression.Name(name), expression.Value(value))
+	}
+	return s.Table.Update(incidentKey(i.ID), update, dynamo.Is("rev", i.Rev-1))
 }
 
 // fold raises the alert count of an incident that is still open.
 func (s Store) fold(incidentID string, at timestamp.Time) dynamo.Op {
 	update := expression.Add(expression.Name("alertCount"), expression.Value(1)).
-		Add(expression.Name("rev"), expression.Value(1)).
 		Set(expression.Name("updatedAt"), expression.Value(at.String()))
 	return s.Table.Update(incidentKey(incidentID), update, expression.And(dynamo.Present(),
 		expression.Name("status").NotEqual(expression.Value(Resolved))))
