@@ -57,13 +57,39 @@ func build() ([]byte, error) {
 	for _, function := range slices.Sorted(maps.Keys(functions)) {
 		functions[function](api)
 	}
-	compact, err := json.Marshal(api.OpenAPI())
+	raw, err := json.Marshal(api.OpenAPI())
 	if err != nil {
 		return nil, err
 	}
-	var out bytes.Buffer
-	if err := json.Indent(&out, compact, "", "  "); err != nil {
+	in := json.NewDecoder(bytes.NewReader(raw))
+	in.UseNumber()
+	var document any
+	if err := in.Decode(&document); err != nil {
 		return nil, err
 	}
-	return append(out.Bytes(), '\n'), nil
+	strip(document)
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err = e.Encode(document)
+	return out.Bytes(), err
+}
+
+// strip removes what huma writes and OpenAPI does not know: the words for a
+// pattern, which are for our own errors.
+func strip(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		if _, words := v["patternDescription"].(string); words {
+			delete(v, "patternDescription")
+		}
+		for _, member := range v {
+			strip(member)
+		}
+	case []any:
+		for _, element := range v {
+			strip(element)
+		}
+	}
 }

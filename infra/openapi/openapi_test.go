@@ -227,7 +227,9 @@ func calls(t *testing.T, file, table string) map[string][]string {
 
 func load(t *testing.T) *template.Template {
 	t.Helper()
-	tpl, err := template.Load(root+"template.yaml", template.Options{})
+	tpl, err := template.Load(root+"template.yaml", template.Options{
+		Parameters: map[string]string{"FirstAdminEmail": "admin@pagefree.test", "MailFrom": "pagefree@pagefree.test"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
