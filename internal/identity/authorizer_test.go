@@ -93,6 +93,7 @@ func TestAuthorizer(t *testing.T) {
 		"from a page without a name":   {method: "PATCH", header: http.Header{"Cookie": {cookie + session}, "Origin": {"null"}}, want: "pass cross_origin"},
 		"the browser says so":          {method: "DELETE", header: http.Header{"Cookie": {cookie + session}, "Sec-Fetch-Site": {"cross-site"}}, want: "pass cross_origin"},
 		"of a neighbour":               {method: "PUT", header: http.Header{"Cookie": {cookie + session}, "Sec-Fetch-Site": {"same-site"}}, want: "pass cross_origin"},
+		"our page, by another name":    {method: "POST", header: http.Header{"Cookie": {cookie + session}, "Origin": {"http://localhost:8080"}, "Sec-Fetch-Site": {"same-origin"}}, want: "pass as user"},
 		"no page at all":               {method: "POST", header: http.Header{"Cookie": {cookie + session}}, want: "pass as user"},
 		"a bearer from their page":     {method: "POST", header: http.Header{"Authorization": {"Bearer " + session}, "Origin": {theirs}}, want: "pass as user"},
 		"an unknown one, cross-origin": {method: "POST", header: http.Header{"Cookie": {cookie + unknown}, "Origin": {theirs}}, want: "pass cross_origin"},

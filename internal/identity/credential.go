@@ -60,9 +60,12 @@ func foreign(method string, h http.Header, host, site string) bool {
 	if method == http.MethodGet || method == http.MethodHead {
 		return false
 	}
-	relation := h.Get("Sec-Fetch-Site")
-	if relation == "cross-site" {
+	relation := h.Get("Sec-Fetch-Site") // a page cannot set it
+	switch relation {
+	case "cross-site":
 		return true
+	case "same-origin": // true also where the site is reached by a name that we do not know
+		return false
 	}
 	origins := h.Values("Origin")
 	for _, origin := range origins {
