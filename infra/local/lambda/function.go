@@ -72,28 +72,31 @@ func (f *function) abandon(turn chan *instance) {
 	if i := <-turn; i != nil {
 		f.release(i)
 	} else {
-		f.wake(nil)
+		f.wake()
 	}
 }
 
-// release puts an instance that asked for work where the next request finds it.
+// release puts an instance that asked for work where the next request finds it: with whoever has waited longest, else
+// among the idle ones.
 func (f *function) release(i *instance) {
-	if f.wake(i) {
-		return
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if i.isDead() {
+	if f.handOver(i) || i.isDead() {
 		return
 	}
 	i.idleSince = time.Now()
 	f.idle = append(f.idle, i)
 }
 
-// wake hands i to whoever has waited longest; nil only tells them that there is room.
-func (f *function) wake(i *instance) bool {
+// wake tells whoever has waited longest that there is room.
+func (f *function) wake() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.handOver(nil)
+}
+
+// handOver is called with the lock held.
+func (f *function) handOver(i *instance) bool {
 	if len(f.waiting) == 0 {
 		return false
 	}
@@ -106,10 +109,10 @@ func (f *function) wake(i *instance) bool {
 // gone forgets a process that has ended.
 func (f *function) gone(i *instance) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.live--
 	f.idle = slices.DeleteFunc(f.idle, func(other *instance) bool { return other == i })
-	f.mu.Unlock()
-	f.wake(nil)
+	f.handOver(nil)
 }
 
 // expired takes out of the pool what has been idle since before a time.

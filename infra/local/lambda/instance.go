@@ -100,9 +100,9 @@ func (f *function) start(ctx context.Context) (*instance, error) {
 // uncount takes back the place of a process that never ran.
 func (f *function) uncount() {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.live--
-	f.mu.Unlock()
-	f.wake(nil)
+	f.handOver(nil)
 }
 
 // wait reaps the process, fails the request it was at, and takes it out of everything.

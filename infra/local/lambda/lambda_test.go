@@ -150,6 +150,35 @@ func TestOneRequestAtATime(t *testing.T) {
 	}
 }
 
+// TestNothingIsLost: under load, with processes that die all the time, every request gets an answer of its own.
+func TestNothingIsLost(t *testing.T) {
+	s := newService(t, func(_ *template.Function, o *Options) { o.MaxInstances = 4 })
+	var all sync.WaitGroup
+	for n := range 16 {
+		all.Go(func() {
+			for k := range 12 {
+				text := fmt.Sprintf("%d/%d", n, k)
+				if (n+k)%5 == 0 {
+					if r := invoke(t, s, `{"Do":"die"}`); !strings.Contains(string(r.Payload), "signal: killed") {
+						t.Errorf("%s: got %s", text, r.Payload)
+					}
+					continue
+				}
+				if r := invoke(t, s, `{"Text":"`+text+`"}`); !strings.Contains(string(r.Payload), `"`+text+`"`) {
+					t.Errorf("%s: got %s", text, r.Payload)
+				}
+			}
+		})
+	}
+	all.Wait()
+	f := s.functions["Probe"]
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.live > 4 || len(f.waiting) != 0 {
+		t.Errorf("%d processes live and %d requests wait", f.live, len(f.waiting))
+	}
+}
+
 func TestReservedConcurrencyThrottles(t *testing.T) {
 	s := newService(t, func(f *template.Function, _ *Options) { f.MaxConcurrency = 1 })
 	invoke(t, s, `{}`)
