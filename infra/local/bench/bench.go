@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"pagefree/infra/local/client"
 	"pagefree/infra/local/demo"
 	"pagefree/infra/local/lambda"
 	"pagefree/infra/local/stack"
@@ -39,7 +40,7 @@ func Run(ctx context.Context, o stack.Options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	w := &work{stack: s, people: people, out: out}
+	w := &work{stack: s, api: client.Client{URL: s.URL}, people: people, out: out}
 	if err := w.operations(ctx); err != nil {
 		return err
 	}

@@ -1,12 +1,9 @@
 package bench
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -14,6 +11,7 @@ import (
 	"time"
 
 	"pagefree/infra/local/aws"
+	"pagefree/infra/local/client"
 	"pagefree/infra/local/demo"
 	"pagefree/infra/local/lambda"
 	"pagefree/infra/local/stack"
@@ -22,45 +20,18 @@ import (
 // work drives the stack as its users do.
 type work struct {
 	stack  *stack.Stack
+	api    client.Client
 	people demo.Result
 	out    io.Writer
 }
 
 // call sends a request as one of the demo's people and returns the body.
 func (w *work) call(ctx context.Context, who, method, path string, body any) (map[string]any, error) {
-	var in io.Reader
-	if body != nil {
-		raw, err := json.Marshal(body)
-		if err != nil {
-			return nil, err
-		}
-		in = bytes.NewReader(raw)
+	a, err := w.api.Do(ctx, method, path, w.people.Sessions[who], body)
+	if err == nil && a.Status >= 300 {
+		err = fmt.Errorf("%s %s: %d %s", method, path, a.Status, a.Raw)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, w.stack.URL+path, in)
-	if err != nil {
-		return nil, err
-	}
-	if who != "" {
-		req.Header.Set("Authorization", "Bearer "+w.people.Sessions[who])
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(res.Body)
-	if err != nil {
-		return nil, err
-	}
-	if res.StatusCode >= 300 {
-		return nil, fmt.Errorf("%s %s: %d %s", method, path, res.StatusCode, raw)
-	}
-	var out map[string]any
-	json.Unmarshal(raw, &out) // a 204 has no body
-	return out, nil
+	return a.Body, err
 }
 
 func text(m map[string]any, name string) string { s, _ := m[name].(string); return s }
@@ -79,10 +50,8 @@ func (w *work) ended(ctx context.Context, id string) error {
 		default:
 			return fmt.Errorf("%s ended %s: %s", id, status, text(ex, "error"))
 		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := client.Pause(ctx, 20*time.Millisecond); err != nil {
+			return err
 		}
 	}
 }
@@ -282,4 +251,3 @@ func resident(pid int) (float64, error) {
 	}
 	return 0, fmt.Errorf("no VmRSS")
 }
-

@@ -4,7 +4,6 @@
 package demo
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"pagefree/infra/local/client"
 )
 
 // Options say where the stack is and where to tell what happens.
@@ -29,7 +30,7 @@ type Result struct {
 }
 
 type demo struct {
-	client
+	client.Client
 	out      io.Writer
 	began    time.Time
 	sessions map[string]string
@@ -45,7 +46,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	d := &demo{
-		client: client{base: o.URL, mail: cmp.Or(o.Mail, o.URL), http: &http.Client{Timeout: 40 * time.Second}}, out: o.Out, began: time.Now(),
+		Client: client.Client{URL: o.URL, Mail: o.Mail, HTTP: &http.Client{Timeout: 40 * time.Second}}, out: o.Out, began: time.Now(),
 		sessions: map[string]string{}, services: map[string]string{}, runbooks: map[string]string{},
 	}
 	for _, step := range []func(context.Context) error{d.people, d.catalog, d.library, d.remedy} {
@@ -76,7 +77,7 @@ const (
 
 // people signs the first admin in, who makes the others and their teams.
 func (d *demo) people(ctx context.Context) error {
-	token, err := d.signIn(ctx, admin)
+	token, err := d.SignIn(ctx, admin)
 	if err != nil {
 		return err
 	}
@@ -96,11 +97,11 @@ func (d *demo) people(ctx context.Context) error {
 			continue
 		}
 		name, _, _ := strings.Cut(email, "@")
-		a, err := d.want(ctx, http.StatusCreated, "POST", "/v1/users", token, map[string]any{"email": email, "name": strings.ToUpper(name[:1]) + name[1:]})
+		a, err := d.Want(ctx, http.StatusCreated, "POST", "/v1/users", token, map[string]any{"email": email, "name": strings.ToUpper(name[:1]) + name[1:]})
 		if err != nil {
 			return err
 		}
-		users[email] = a.text("id")
+		users[email] = a.Text("id")
 	}
 	if d.team, err = d.makeTeam(ctx, "Platform", users, map[string]string{
 		Lead: "TEAM_ADMIN", Reviewer: "TEAM_ADMIN", Responder: "RESPONDER", observer: "OBSERVER"}); err != nil {
@@ -111,7 +112,7 @@ func (d *demo) people(ctx context.Context) error {
 	}
 	d.say("two teams: lead, reviewer, responder and observer in one, outsider in the other")
 	for _, email := range []string{Lead, Reviewer, Responder} {
-		if d.sessions[email], err = d.signIn(ctx, email); err != nil {
+		if d.sessions[email], err = d.SignIn(ctx, email); err != nil {
 			return err
 		}
 	}
@@ -129,18 +130,18 @@ func (d *demo) makeTeam(ctx context.Context, name string, users, roles map[strin
 			return t["id"].(string), nil
 		}
 	}
-	a, err := d.want(ctx, http.StatusCreated, "POST", "/v1/teams", token, map[string]any{"name": name})
+	a, err := d.Want(ctx, http.StatusCreated, "POST", "/v1/teams", token, map[string]any{"name": name})
 	if err != nil {
 		return "", err
 	}
-	id := a.text("id")
+	id := a.Text("id")
 	for email, role := range roles {
-		if _, err := d.want(ctx, http.StatusOK, "PUT", "/v1/teams/"+id+"/members/"+users[email], token, map[string]any{"role": role}); err != nil {
+		if _, err := d.Want(ctx, http.StatusOK, "PUT", "/v1/teams/"+id+"/members/"+users[email], token, map[string]any{"role": role}); err != nil {
 			return "", err
 		}
 	}
 	// Whoever makes a team is in it; the admin of the demo manages and does not respond.
-	_, err = d.want(ctx, http.StatusNoContent, "DELETE", "/v1/teams/"+id+"/members/"+users[admin], token, nil)
+	_, err = d.Want(ctx, http.StatusNoContent, "DELETE", "/v1/teams/"+id+"/members/"+users[admin], token, nil)
 	return id, err
 }
 
@@ -157,24 +158,24 @@ func (d *demo) catalog(ctx context.Context) error {
 		if d.services[name] != "" {
 			continue
 		}
-		a, err := d.want(ctx, http.StatusCreated, "POST", "/v1/services", d.sessions[Lead], map[string]any{"name": name, "teamId": d.team})
+		a, err := d.Want(ctx, http.StatusCreated, "POST", "/v1/services", d.sessions[Lead], map[string]any{"name": name, "teamId": d.team})
 		if err != nil {
 			return err
 		}
-		d.services[name] = a.text("id")
+		d.services[name] = a.Text("id")
 	}
-	a, err := d.do(ctx, "POST", "/v1/incidents", d.sessions[Responder], map[string]any{
+	a, err := d.Do(ctx, "POST", "/v1/incidents", d.sessions[Responder], map[string]any{
 		"title": "Checkout answers slowly: disk of web-3 is full", "severity": "HIGH", "serviceId": d.services["checkout"],
 		"description": "95th percentile above 4 s for ten minutes.", "labels": map[string]string{"zone": "eu-1", "host": "web-3"}, "dedupKey": "checkout-disk",
 	})
 	if err != nil {
 		return err
 	}
-	if a.status != http.StatusCreated && a.status != http.StatusOK {
-		return fmt.Errorf("make an incident: %d %s", a.status, a.raw)
+	if a.Status != http.StatusCreated && a.Status != http.StatusOK {
+		return fmt.Errorf("make an incident: %d %s", a.Status, a.Raw)
 	}
-	d.incident = a.text("id")
-	d.say("incident %s: %s", d.incident, a.text("title"))
+	d.incident = a.Text("id")
+	d.say("incident %s: %s", d.incident, a.Text("title"))
 	return nil
 }
 
@@ -191,31 +192,31 @@ func (d *demo) library(ctx context.Context) error {
 		if d.runbooks[s.name] != "" {
 			continue
 		}
-		a, err := d.want(ctx, http.StatusCreated, "POST", "/v1/runbooks", d.sessions[Lead], map[string]any{
+		a, err := d.Want(ctx, http.StatusCreated, "POST", "/v1/runbooks", d.sessions[Lead], map[string]any{
 			"name": s.name, "description": s.description, "teamId": d.team, "language": s.language, "scriptContent": s.script,
 			"parameters": s.parameters, "target": map[string]any{"type": "sandbox"}, "risk": "LOW", "timeoutSeconds": 30, "changeNote": "first version",
 		})
 		if err != nil {
 			return err
 		}
-		id := a.text("id")
+		id := a.Text("id")
 		d.runbooks[s.name] = id
 		version := "/v1/runbooks/" + id + "/versions/1"
-		if _, err := d.want(ctx, http.StatusOK, "POST", version+"/submit", d.sessions[Lead], nil); err != nil {
+		if _, err := d.Want(ctx, http.StatusOK, "POST", version+"/submit", d.sessions[Lead], nil); err != nil {
 			return err
 		}
 		if i == 0 {
-			refused, err := d.want(ctx, http.StatusForbidden, "POST", version+"/approve", d.sessions[Lead], map[string]any{})
+			refused, err := d.Want(ctx, http.StatusForbidden, "POST", version+"/approve", d.sessions[Lead], map[string]any{})
 			if err != nil {
 				return err
 			}
-			d.say("%s may not approve what they wrote: %d %s", Lead, refused.status, refused.text("code"))
+			d.say("%s may not approve what they wrote: %d %s", Lead, refused.Status, refused.Text("code"))
 		}
 		if s.wait {
 			d.say("%q waits for review", s.name)
 			continue
 		}
-		if _, err := d.want(ctx, http.StatusOK, "POST", version+"/approve", d.sessions[Reviewer], map[string]any{"note": "read and tried"}); err != nil {
+		if _, err := d.Want(ctx, http.StatusOK, "POST", version+"/approve", d.sessions[Reviewer], map[string]any{"note": "read and tried"}); err != nil {
 			return err
 		}
 		d.say("%q (%s) written by lead, approved and sealed by reviewer", s.name, s.language)
@@ -229,21 +230,21 @@ func (d *demo) remedy(ctx context.Context) error {
 		if s.wait {
 			continue
 		}
-		a, err := d.want(ctx, http.StatusAccepted, "POST", "/v1/executions", d.sessions[Responder], map[string]any{
+		a, err := d.Want(ctx, http.StatusAccepted, "POST", "/v1/executions", d.sessions[Responder], map[string]any{
 			"runbookId": d.runbooks[s.name], "incidentId": d.incident})
 		if err != nil {
 			return err
 		}
-		id := a.text("id")
-		d.say("%s runs %q: %s %s", Responder, s.name, id, a.text("status"))
+		id := a.Text("id")
+		d.say("%s runs %q: %s %s", Responder, s.name, id, a.Text("status"))
 		if a, err = d.finished(ctx, id); err != nil {
 			return err
 		}
-		if got := a.text("status"); got != "COMPLETED" || !strings.Contains(a.text("stdout"), s.want) {
-			return fmt.Errorf("%s ended %s, want COMPLETED with %q in its output: %s", s.name, got, s.want, a.raw)
+		if got := a.Text("status"); got != "COMPLETED" || !strings.Contains(a.Text("stdout"), s.want) {
+			return fmt.Errorf("%s ended %s, want COMPLETED with %q in its output: %s", s.name, got, s.want, a.Raw)
 		}
-		d.say("  %s, exit code %v", a.text("status"), a.body["exitCode"])
-		for line := range strings.Lines(a.text("stdout")) {
+		d.say("  %s, exit code %v", a.Text("status"), a.Body["exitCode"])
+		for line := range strings.Lines(a.Text("stdout")) {
 			fmt.Fprintf(d.out, "          | %s\n", strings.TrimRight(line, "\n"))
 		}
 	}
@@ -263,19 +264,19 @@ func (d *demo) remedy(ctx context.Context) error {
 }
 
 // finished waits for the end of an execution.
-func (d *demo) finished(ctx context.Context, id string) (answer, error) {
+func (d *demo) finished(ctx context.Context, id string) (client.Answer, error) {
 	for {
-		a, err := d.want(ctx, http.StatusOK, "GET", "/v1/executions/"+id, d.sessions[Responder], nil)
+		a, err := d.Want(ctx, http.StatusOK, "GET", "/v1/executions/"+id, d.sessions[Responder], nil)
 		if err != nil {
 			return a, err
 		}
-		switch a.text("status") {
+		switch a.Text("status") {
 		case "PENDING", "RUNNING":
 		default:
 			return a, nil
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
-			return a, fmt.Errorf("%s is still %s: %w", id, a.text("status"), err)
+		if err := client.Pause(ctx, 50*time.Millisecond); err != nil {
+			return a, fmt.Errorf("%s is still %s: %w", id, a.Text("status"), err)
 		}
 	}
 }
@@ -293,12 +294,12 @@ func (d *demo) all(ctx context.Context, path, token string) ([]map[string]any, e
 			}
 			p += sep + "cursor=" + url.QueryEscape(cursor)
 		}
-		a, err := d.want(ctx, http.StatusOK, "GET", p, token, nil)
+		a, err := d.Want(ctx, http.StatusOK, "GET", p, token, nil)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, a.items()...)
-		if cursor = a.text("nextCursor"); cursor == "" {
+		out = append(out, a.Items()...)
+		if cursor = a.Text("nextCursor"); cursor == "" {
 			return out, nil
 		}
 	}
