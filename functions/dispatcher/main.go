@@ -45,7 +45,6 @@ func main() {
 		}},
 		Metrics: os.Stdout,
 		Now:     time.Now,
-		Grace:   env.Duration("DISPATCHER_TIMEOUT_SECONDS", time.Second),
 	}
 	env.Check()
 

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -42,9 +41,6 @@ func TestFunctionLimits(t *testing.T) {
 	dispatcher, bash := tmpl.Functions["DispatcherFunction"], tmpl.Functions["SandboxBashFunction"]
 	if bash.Timeout.Seconds() <= 300 || dispatcher.Timeout <= bash.Timeout {
 		t.Errorf("a script has 300 s, the sandbox %v, the dispatcher %v: each must outlast the one before", bash.Timeout, dispatcher.Timeout)
-	}
-	if said, want := dispatcher.Environment["DISPATCHER_TIMEOUT_SECONDS"], strconv.Itoa(int(dispatcher.Timeout.Seconds())); said != want {
-		t.Errorf("DISPATCHER_TIMEOUT_SECONDS is %s, the dispatcher has %s", said, want)
 	}
 }
 

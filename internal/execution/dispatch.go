@@ -33,9 +33,20 @@ type Dispatcher struct {
 	Sandbox  Sandbox
 	Metrics  io.Writer
 	Now      func() time.Time
-	// Grace is the dispatcher's own timeout: until it has passed after a claim,
-	// nobody else touches the execution.
-	Grace time.Duration
+}
+
+// lateness is added to the dispatcher's own end, before the watchdog looks at
+// what it claimed: the record of an outcome outlives the invocation by 10 s.
+const lateness = 15 * time.Second
+
+// patience is how long after its claim nobody else touches an execution: until
+// the invocation that claimed it has certainly ended.
+func (d *Dispatcher) patience(ctx context.Context, e Execution) time.Duration {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return time.Duration(e.Timeout)*time.Second + time.Minute
+	}
+	return time.Until(end) + lateness
 }
 
 // Dispatch runs the execution that a message names. A nil error means that the
@@ -102,7 +113,7 @@ func (d *Dispatcher) metrics() io.Writer {
 // somebody else was first.
 func (d *Dispatcher) claim(ctx context.Context, e Execution, rb runbook.Runbook) (claimed Execution, ours bool, err error) {
 	now := d.Now()
-	is, err := e.claim(ulid.Make().String(), now, now.Add(time.Duration(e.Timeout)*time.Second+d.Grace))
+	is, err := e.claim(ulid.Make().String(), now, now.Add(d.patience(ctx, e)))
 	if err != nil {
 		return Execution{}, false, err
 	}

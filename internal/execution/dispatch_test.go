@@ -312,15 +312,17 @@ func TestWatchdog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ours, err := w.dispatcher.claim(t.Context(), e, rb); err != nil || !ours {
+		invocation, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+		defer cancel()
+		if _, ours, err := w.dispatcher.claim(invocation, e, rb); err != nil || !ours {
 			t.Fatalf("claim: %v, %v", ours, err)
 		}
-		w.clock.advance(w.dispatcher.Grace + 29*time.Second)
+		w.clock.advance(6 * time.Minute)
 		w.sweep()
 		if got := w.read(ex).text("status"); got != "RUNNING" {
 			t.Errorf("got %s before the time", got)
 		}
-		w.clock.advance(2 * time.Second)
+		w.clock.advance(lateness + time.Second)
 		w.sweep()
 		if got := w.read(ex); got.text("status") != "UNKNOWN" || !strings.HasPrefix(got.text("error"), "unknown") {
 			t.Errorf("got %v", got.body)

@@ -114,7 +114,7 @@ func newWorld(t *testing.T) *world {
 	journal := Journal{Audit: ledger, Incidents: incidents}
 	jobs := queue.Queue{URL: env.QueueURL("ExecutionsQueue"), Client: sqs.NewFromConfig(env.Config)}
 	w.service = &Service{Store: store, Runbooks: runbook.Store{Table: automation}, Incidents: incidents, Queue: jobs, Journal: journal, Cursors: cursors, Now: w.clock.Now}
-	w.dispatcher = &Dispatcher{Store: store, Runbooks: runbook.Store{Table: automation}, Journal: journal, Seal: seal, Sandbox: w.sandbox, Metrics: w.metrics, Now: w.clock.Now, Grace: 6 * time.Minute}
+	w.dispatcher = &Dispatcher{Store: store, Runbooks: runbook.Store{Table: automation}, Journal: journal, Seal: seal, Sandbox: w.sandbox, Metrics: w.metrics, Now: w.clock.Now}
 	w.watchdog = &Watchdog{Store: store, Journal: journal, Queue: jobs, Now: w.clock.Now}
 	w.runbooks = &runbook.Service{Store: runbook.Store{Table: automation}, Services: incidents, Checker: parses{}, Seal: seal, Audit: ledger, Cursors: cursors, Now: w.clock.Now, Targets: []string{runbook.Sandbox}}
 	w.desk = &incident.Desk{Store: incidents, Audit: ledger, Cursors: cursors, Now: w.clock.Now}
