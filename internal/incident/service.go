@@ -59,7 +59,7 @@ func (d *Desk) Create(ctx context.Context, n NewIncident) (i Incident, opened bo
 		err := d.commit(ctx, i, Entry{Kind: EntryCreated, Status: string(i.Status), Text: i.Title},
 			"incident.created", map[string]any{"serviceId": i.ServiceID, "severity": string(i.Severity), "source": i.Source.Kind},
 			d.Store.open(i)...)
-		if _, lost := dynamo.Failed(err); lost { // another took the key since
+		if _, lost := dynamo.Failed(err); lost || errors.Is(err, dynamo.ErrContended) { // another took the key since, or is about to
 			continue
 		}
 		return i, true, err
@@ -208,7 +208,11 @@ func (d *Desk) Note(ctx context.Context, incidentID, text string) (Entry, error)
 	}
 	now := d.Now()
 	e := Entry{ID: id.New(id.Timeline, now), At: timestamp.Of(now), Kind: EntryNote, Actor: audit.ActorOf(ctx), Text: text, Detail: map[string]any{}}
-	return e, d.commit(ctx, i, e, "incident.noted", map[string]any{"entryId": e.ID})
+	err = d.commit(ctx, i, e, "incident.noted", map[string]any{"entryId": e.ID})
+	if errors.Is(err, dynamo.ErrContended) {
+		return Entry{}, contended()
+	}
+	return e, err
 }
 
 func checkNote(location, text string) error {
