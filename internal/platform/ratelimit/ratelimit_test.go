@@ -15,7 +15,8 @@ import (
 	"pagefree/internal/platform/ratelimit"
 )
 
-var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+// began is now: an engine that really deletes by TTL must not take the counters for expired.
+var began = time.Now().Truncate(time.Second)
 
 type clock struct{ now atomic.Int64 }
 
@@ -25,7 +26,7 @@ func (c *clock) advance(d time.Duration) { c.now.Add(d.Microseconds()) }
 
 func newLimiter(t *testing.T) (ratelimit.Limiter, *clock, *awstest.Env) {
 	env, c := awstest.New(t), &clock{}
-	c.set(noon)
+	c.set(began)
 	return ratelimit.Limiter{Table: dynamo.Table{Name: env.Table("EphemeralTable"), DB: dynamodb.NewFromConfig(env.Config)}, Now: c.Now}, c, env
 }
 
