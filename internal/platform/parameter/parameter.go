@@ -1,5 +1,5 @@
 // Package parameter reads a parameter of Systems Manager. It stands alone
-// because the client costs a function 1.5 ms at start: only what works behind
+// because its client is felt at every cold start: only what works behind
 // a queue, or for an operator, links it.
 package parameter
 
