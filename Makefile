@@ -51,7 +51,7 @@ signin-link: $(VENV) ## a sign-in link without mail, by IAM: EMAIL=... and ENV=d
 		--event '{"email":"$(EMAIL)"}'
 
 sam-local: $(NODE) $(VENV) ## sign in, create, approve, execute under sam local start-api, and every event under sam local invoke
-	@infra/sam/run
+	@go run ./infra/sam
 
 bench: $(NODE) ## cold starts, memory, DynamoDB calls by operation
 	@go run ./infra/local bench

@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"os"
@@ -21,24 +21,24 @@ func TestReplay(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	list, err := events("../..", s.Template())
+	list, err := Events("../..", s.Template())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range list {
-		t.Run(strings.TrimSuffix(filepath.ToSlash(strings.TrimPrefix(e.path, "../../events/")), ".json"), func(t *testing.T) {
-			payload, err := os.ReadFile(e.path)
+		t.Run(strings.TrimSuffix(filepath.ToSlash(strings.TrimPrefix(e.Path, "../../events/")), ".json"), func(t *testing.T) {
+			payload, err := os.ReadFile(e.Path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			result, err := s.Functions().Invoke(t.Context(), lambda.Request{Function: e.function, Payload: payload})
+			result, err := s.Functions().Invoke(t.Context(), lambda.Request{Function: e.Function, Payload: payload})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if result.FunctionError != "" {
 				t.Fatalf("the function failed: %s", result.Payload)
 			}
-			if err := compare(e.path, result.Payload); err != nil {
+			if err := Compare(e.Path, result.Payload); err != nil {
 				t.Error(err)
 			}
 		})

@@ -1,0 +1,75 @@
+// Package replay knows the sample events in events/: which function each is for, and what is to come of it. Its test
+// sends all of them to the built functions in a local stack; infra/sam does so under sam local invoke.
+package replay
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"pagefree/infra/local/template"
+)
+
+// Event is a sample event.
+type Event struct {
+	Function string // logical id
+	Path     string // of its file
+}
+
+// Events lists the sample events below root, the top of the repository, by path.
+func Events(root string, t *template.Template) ([]Event, error) {
+	var out []Event
+	err := filepath.WalkDir(filepath.Join(root, "events"), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".json" || strings.HasSuffix(path, ".want.json") {
+			return err
+		}
+		function, err := functionOf(t, path)
+		out = append(out, Event{function, path})
+		return err
+	})
+	return out, err
+}
+
+// functionOf is the function of the folder that an event lies in; where several share it, the one of its language.
+func functionOf(t *template.Template, path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	var e struct{ Language string }
+	if err := json.Unmarshal(b, &e); err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	folder := filepath.Base(filepath.Dir(path))
+	for _, id := range slices.Sorted(maps.Keys(t.Functions)) {
+		f := t.Functions[id]
+		if language := f.Environment["SANDBOX_LANGUAGE"]; filepath.Base(f.Folder) == folder && (language == "" || language == e.Language) {
+			return id, nil
+		}
+	}
+	return "", fmt.Errorf("%s: the template has no such function", path)
+}
+
+// Compare tells how a function's answer differs from what is wanted of the event at path.
+func Compare(path string, answer []byte) error {
+	b, err := os.ReadFile(strings.TrimSuffix(path, ".json") + ".want.json")
+	if err != nil {
+		return err
+	}
+	var got, want any
+	if err := json.Unmarshal(b, &want); err != nil {
+		return fmt.Errorf("wanted of %s: %w", path, err)
+	}
+	if err := json.Unmarshal(answer, &got); err != nil {
+		return fmt.Errorf("%s: the answer is not JSON: %.300q", path, answer)
+	}
+	if diff := differences("$", got, want); len(diff) > 0 {
+		return fmt.Errorf("%s:\n  %s", path, strings.Join(diff, "\n  "))
+	}
+	return nil
+}
