@@ -6,7 +6,6 @@ import (
 	"maps"
 	"mime"
 	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -137,11 +136,9 @@ func (x *exchange) event() request {
 	if len(x.params) > 0 {
 		e.PathParameters = x.params
 	}
-	// API Gateway splits at a semicolon too, and Go refuses it.
-	query, _ := url.ParseQuery(strings.ReplaceAll(x.request.URL.RawQuery, ";", "&"))
-	if len(query) > 0 {
-		e.MultiValueQueryStringParameters, e.QueryStringParameters = query, map[string]string{}
-		for name, values := range query {
+	if len(x.query) > 0 {
+		e.MultiValueQueryStringParameters, e.QueryStringParameters = x.query, map[string]string{}
+		for name, values := range x.query {
 			e.QueryStringParameters[name] = values[len(values)-1]
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -87,6 +88,7 @@ type exchange struct {
 	path    string // escaped, without the stage
 	route   *route
 	params  map[string]string // of the path, decoded
+	query   url.Values
 	traceID string
 	context requestContext
 	caller  map[string]any // the authorizer's context, as functions get it
@@ -127,6 +129,12 @@ func (x *exchange) answer(w http.ResponseWriter) error {
 		return missingToken
 	}
 	x.context.ResourcePath, x.context.ResourceID = x.route.Path, resourceID(x.route.Path)
+	// API Gateway splits at a semicolon too, and Go refuses it.
+	query, err := url.ParseQuery(strings.ReplaceAll(x.request.URL.RawQuery, ";", "&"))
+	if err != nil {
+		return badRequest
+	}
+	x.query = query
 	now := time.Now()
 	if !x.wall.admitMethod(x.route.Path, x.request.Method, now) {
 		return throttled

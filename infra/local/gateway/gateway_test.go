@@ -132,6 +132,7 @@ func TestOutcomes(t *testing.T) {
 		"a route":                                {path: "/v1/things", status: 200, want: "ok"},
 		"a slash at the end":                     {path: "/v1/things/", status: 200, want: "ok"},
 		"an unknown path":                        {path: "/v1/nothing?a=b", status: 404, want: `{"code":"not_found","path":"/live/v1/nothing"}`},
+		"a query that is broken":                 {path: "/v1/things?a=%zz", status: 400, want: "Bad Request"},
 		"a method that the resource lacks":       {method: "POST", path: "/v1/only", status: 404, want: "not_found"},
 		"an open route needs no authorizer":      {path: "/open/x", status: 200, want: "ok", change: func(s *stand) { s.failures[authorizer] = errors.New("not asked") }},
 		"a body over 10 MB":                      {method: "POST", path: "/v1/things", body: strings.Repeat("x", maxBody+1), status: 413, want: "Request Too Long"},
