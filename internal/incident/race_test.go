@@ -40,12 +40,25 @@ func TestAlertsThatMeetConflictsAreCountedAllTheSame(t *testing.T) {
 
 func TestAConflictThatDoesNotEndIsA503(t *testing.T) {
 	w := newWorld(t)
-	path := "/v1/incidents/" + w.incident(w.service("Checkout"), "x")
+	svc := w.service("Checkout")
+	path := "/v1/incidents/" + w.incident(svc, "x")
 	w.env.Faults.Add(front.Fault{Service: "dynamodb", Operation: "TransactWriteItems", Do: front.Conflict, Times: -1})
-	a := w.as("responder", "POST", path+"/acknowledge", nil)
-	if a.StatusCode != 503 || a.code() != "unavailable" || a.Header.Get("Retry-After") == "" {
-		t.Errorf("got %d %s", a.StatusCode, a.text)
+	var wg sync.WaitGroup
+	for _, test := range [][3]string{
+		{"POST", path + "/acknowledge", ""},
+		{"POST", path + "/notes", `{"text":"x"}`},
+		{"PATCH", path, `{"title":"y"}`},
+		{"POST", "/v1/incidents", `{"title":"x","severity":"LOW","serviceId":"` + svc + `","dedupKey":"k"}`},
+		{"PATCH", "/v1/services/" + svc, `{"name":"y"}`},
+	} {
+		wg.Go(func() {
+			a := w.as("lead", test[0], test[1], test[2])
+			if a.StatusCode != 503 || a.code() != "unavailable" || a.Header.Get("Retry-After") == "" {
+				t.Errorf("%v: got %d %s, want a 503", test, a.StatusCode, a.text)
+			}
+		})
 	}
+	wg.Wait()
 }
 
 func TestManyWhoAcknowledgeAtOnce(t *testing.T) {

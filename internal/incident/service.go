@@ -42,6 +42,7 @@ func (d *Desk) Create(ctx context.Context, n NewIncident) (i Incident, opened bo
 	if err != nil {
 		return Incident{}, false, err
 	}
+	conflicts := 0
 	for range 3 * rounds { // in a storm of alerts and resolves the key changes hands often
 		if i.DedupKey != nil {
 			holder, held, err := d.Store.holder(ctx, i.ServiceID, *i.DedupKey)
@@ -59,7 +60,13 @@ func (d *Desk) Create(ctx context.Context, n NewIncident) (i Incident, opened bo
 		err := d.commit(ctx, i, Entry{Kind: EntryCreated, Status: string(i.Status), Text: i.Title},
 			"incident.created", map[string]any{"serviceId": i.ServiceID, "severity": string(i.Severity), "source": i.Source.Kind},
 			d.Store.open(i)...)
-		if _, lost := dynamo.Failed(err); lost || errors.Is(err, dynamo.ErrContended) { // another took the key since, or is about to
+		if errors.Is(err, dynamo.ErrContended) {
+			if conflicts++; conflicts < rounds {
+				continue
+			}
+			break
+		}
+		if _, lost := dynamo.Failed(err); lost { // another took the key since
 			continue
 		}
 		return i, true, err
