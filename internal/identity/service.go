@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -39,9 +38,6 @@ func again(do func() error) error {
 	for range rereads {
 		if err = do(); err == nil {
 			return nil
-		}
-		if errors.Is(err, dynamo.ErrContended) {
-			break
 		}
 		if _, lost := dynamo.Failed(err); !lost {
 			return err
@@ -101,7 +97,7 @@ func (s *Service) CreateUser(ctx context.Context, email, name string, admin, act
 	ops := append(s.Store.createUser(u), s.Store.checkUser(who.ID, isAdmin()),
 		s.Audit.Record(ctx, now, audit.Entry{Type: "user.created", Subject: subject("user", u.ID),
 			Detail: map[string]any{"platformAdmin": admin, "active": active}}))
-	err = dynamo.Commit(ctx, s.Store.Identity.DB, ops...)
+	err = s.Store.commit(ctx, ops...)
 	switch {
 	case failedAt(err, 0):
 		return User{}, emailTaken()
@@ -191,7 +187,7 @@ func (s *Service) writeUser(ctx context.Context, now time.Time, who principal.Pr
 	}
 	ops = append(ops, s.Audit.Record(ctx, now, audit.Entry{Type: kind, Subject: subject("user", u.ID),
 		Detail: map[string]any{"changed": changed, "platformAdmin": next.PlatformAdmin}}))
-	err := dynamo.Commit(ctx, s.Store.Identity.DB, ops...)
+	err := s.Store.commit(ctx, ops...)
 	lost, _ := dynamo.Failed(err)
 	switch {
 	case lost == nil:

@@ -43,7 +43,7 @@ func (s *Service) CreateAPIKey(ctx context.Context, name, teamID string, as prin
 	ops = append(ops, s.Store.createAPIKey(k)...)
 	ops = append(ops, s.Audit.Record(ctx, now, audit.Entry{Type: "apikey.created", Subject: subject("apikey", k.ID), TeamID: teamID,
 		Detail: map[string]any{"name": name, "role": string(as), "prefix": k.Prefix}}))
-	err = dynamo.Commit(ctx, s.Store.Identity.DB, ops...)
+	err = s.Store.commit(ctx, ops...)
 	if failedAt(err, 0) {
 		return NewAPIKey{}, rightEnded()
 	}
@@ -132,7 +132,7 @@ func (s *Service) RevokeAPIKey(ctx context.Context, keyID string) error {
 	ops := append(s.Store.dropAPIKey(k), s.Store.checkUser(who.ID, leads(k.TeamID)),
 		s.Audit.Record(ctx, s.Now(), audit.Entry{Type: "apikey.revoked", Subject: subject("apikey", k.ID), TeamID: k.TeamID,
 			Detail: map[string]any{"name": k.Name, "prefix": k.Prefix}}))
-	err = dynamo.Commit(ctx, s.Store.Identity.DB, ops...)
+	err = s.Store.commit(ctx, ops...)
 	switch _, lost := dynamo.Failed(err); {
 	case failedAt(err, 2):
 		return rightEnded()

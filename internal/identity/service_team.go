@@ -105,7 +105,7 @@ func (s *Service) CreateTeam(ctx context.Context, name string) (Team, error) {
 	now := s.Now()
 	t := Team{ID: id.New(id.Team, now), Name: name, CreatedAt: timestamp.Of(now), Admins: 1}
 	creator := User{ID: who.ID, Active: true}
-	err = dynamo.Commit(ctx, s.Store.Identity.DB,
+	err = s.Store.commit(ctx,
 		s.Store.changeRole(creator, t.ID, principal.TeamAdmin, isAdmin()),
 		s.Store.createTeam(t),
 		s.Store.putMember(t.ID, Member{UserID: who.ID, Role: principal.TeamAdmin, Since: timestamp.Of(now), Rev: 1}, 0),
@@ -216,7 +216,7 @@ func (s *Service) writeRole(ctx context.Context, now time.Time, who principal.Pr
 	}
 	ops = append(ops, s.Audit.Record(ctx, now, audit.Entry{Type: kind, Subject: subject("user", u.ID), TeamID: teamID,
 		Detail: map[string]any{"from": string(old.Role), "to": string(m.Role)}}))
-	err := dynamo.Commit(ctx, s.Store.Identity.DB, ops...)
+	err := s.Store.commit(ctx, ops...)
 	lost, _ := dynamo.Failed(err)
 	switch {
 	case lost == nil:

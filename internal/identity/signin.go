@@ -123,7 +123,7 @@ func (s *SignIn) Verify(ctx context.Context, secret string) (Opened, error) {
 		Hash: token.Hash(opened.Secret), Kind: l.Kind, UserID: u.ID, Epoch: u.Epoch,
 		CreatedAt: timestamp.Of(now), SeenAt: timestamp.Of(now), ExpiresAt: opened.ExpiresAt,
 	}
-	err = dynamo.Commit(ctx, s.Store.Ephemeral.DB,
+	err = s.Store.commit(ctx,
 		s.Store.useLink(l.Hash, now),
 		s.Store.checkUser(u.ID, holds(u.Epoch).And(dynamo.Is("email", l.Email))),
 		s.Store.createSession(session),
@@ -132,7 +132,7 @@ func (s *SignIn) Verify(ctx context.Context, secret string) (Opened, error) {
 	switch {
 	case err == nil:
 		return opened, nil
-	case failedAt(err, 0), errors.Is(err, dynamo.ErrContended): // somebody else was first: see what they left
+	case failedAt(err, 0), errors.Is(err, errContended): // somebody else was first: see what they left
 		l, _, readErr := s.Store.link(ctx, l.Hash)
 		return Opened{}, cmp.Or(readErr, l.usable(u, s.Now()), error(problem.Lost(err)))
 	case failedAt(err, 1):
@@ -149,7 +149,7 @@ func (s *SignIn) SignOut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = dynamo.Commit(ctx, s.Store.Ephemeral.DB,
+	err = s.Store.commit(ctx,
 		s.Store.endSession(who.SessionHash),
 		s.Audit.Record(ctx, s.Now(), audit.Entry{Type: "session.ended", Subject: subject("user", who.ID), Detail: map[string]any{"by": "sign-out"}}))
 	if failedAt(err, 0) { // a sign-out beside this one was first: what was asked for is so

@@ -2,12 +2,14 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/principal"
+	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/timestamp"
 )
 
@@ -89,6 +91,19 @@ type linkItem struct {
 	keys
 	TTL int64 `dynamodbav:"ttl"`
 	Link
+}
+
+// errContended is a write that met others at each of its tries: a 409, since
+// the caller may try again.
+var errContended = problem.Lost(dynamo.ErrContended)
+
+// commit writes all of ops or none.
+func (s Store) commit(ctx context.Context, ops ...dynamo.Op) error {
+	err := dynamo.Commit(ctx, s.Identity.DB, ops...)
+	if errors.Is(err, dynamo.ErrContended) {
+		return errContended
+	}
+	return err
 }
 
 // get reads one item of type T; false when there is none.

@@ -199,3 +199,23 @@ func TestTakenAtOnce(t *testing.T) {
 		t.Errorf("got %d made and %d taken, want 1 and 19", made.Load(), taken.Load())
 	}
 }
+
+// TestContended meets a conflict at every try: that is nobody's fault, and
+// nothing is written.
+func TestContended(t *testing.T) {
+	w := newWorld(t)
+	admin, link := w.signIn(adminEmail), w.link(adminEmail)
+	w.env.Faults.Add(front.Fault{Operation: "TransactWriteItems", Do: front.Conflict, Times: -1})
+	var team, verified answer
+	var wg sync.WaitGroup
+	wg.Go(func() { team = w.do(request{route: "POST /v1/teams", as: admin, body: `{"name":"Core"}`}) })
+	wg.Go(func() { verified = w.verify(link) })
+	wg.Wait()
+	w.env.Faults.Clear()
+	w.want(team, http.StatusConflict, "conflict")
+	w.want(verified, http.StatusConflict, "conflict")
+	if got := w.do(request{route: "GET /v1/teams", as: admin}).items(); got != 0 {
+		t.Errorf("got %d teams, want none", got)
+	}
+	w.want(w.verify(link), http.StatusOK, "")
+}
