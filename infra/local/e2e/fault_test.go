@@ -1,0 +1,208 @@
+// Package e2e tests PageFree whole: the functions as they are built, behind
+// the local stack's API Gateway, with the rights that template.yaml gives
+// them, while things go wrong around them.
+package e2e
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pagefree/infra/local/aws"
+	"pagefree/infra/local/client"
+	"pagefree/infra/local/demo"
+	"pagefree/infra/local/stack"
+)
+
+// world is a stack of its own with the demo's people, incident and runbooks in it.
+type world struct {
+	t      *testing.T
+	stack  *stack.Stack
+	api    client.Client
+	people demo.Result
+}
+
+// hurried shortens what waits in the cloud: a message comes back after two
+// seconds, schedules come twice a second, and a dispatcher has ten seconds.
+var hurried = stack.Options{
+	Every: 500 * time.Millisecond, Visibility: 2 * time.Second,
+	Timeouts: map[string]time.Duration{"DispatcherFunction": 10 * time.Second},
+}
+
+func newWorld(t *testing.T, o stack.Options) *world {
+	t.Helper()
+	s, err := stack.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	people, err := demo.Run(t.Context(), demo.Options{URL: s.URL, Out: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{t: t, stack: s, api: client.Client{URL: s.URL}, people: people}
+}
+
+// call sends a request as one of the demo's people, and wants a status.
+func (w *world) call(who string, status int, method, path string, body any) client.Answer {
+	w.t.Helper()
+	a, err := w.api.Want(w.t.Context(), status, method, path, w.people.Sessions[who], body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a
+}
+
+// trigger runs the demo's Bash runbook for its incident.
+func (w *world) trigger() string {
+	w.t.Helper()
+	return w.call(demo.Responder, http.StatusAccepted, "POST", "/v1/executions", map[string]any{
+		"runbookId": w.people.RunbookIDs["Free disk space"], "incidentId": w.people.IncidentID}).Text("id")
+}
+
+// ended waits for the end of an execution.
+func (w *world) ended(id string) client.Answer {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 90*time.Second)
+	defer cancel()
+	for {
+		a := w.call(demo.Responder, http.StatusOK, "GET", "/v1/executions/"+id, nil)
+		if s := a.Text("status"); s != "PENDING" && s != "RUNNING" {
+			return a
+		}
+		if err := client.Pause(ctx, 100*time.Millisecond); err != nil {
+			w.t.Fatalf("%s is still %s", id, a.Text("status"))
+		}
+	}
+}
+
+// sent counts how often the dispatcher asked a sandbox to run something, on the wire.
+func (w *world) sent() int {
+	return w.stack.Counts().Number(aws.Call{Function: "DispatcherFunction", Service: "lambda", Operation: "Invoke"})
+}
+
+// TestFaultAtEachStepOfADispatch makes one call of a dispatch go wrong at a
+// time: the process dies before or after it, or its answer is lost. Whatever
+// happens, nothing is sent twice, the execution ends, and it ends UNKNOWN only
+// where nobody can know.
+func TestFaultAtEachStepOfADispatch(t *testing.T) {
+	const claim, record = 1, 2 // the transactions of a dispatch, in their order
+	dispatcher := func(service, operation string, nth, times int, do aws.Action) aws.Fault {
+		return aws.Fault{Function: "DispatcherFunction", Service: service, Operation: operation, Nth: nth, Times: times, Do: do}
+	}
+	transaction := func(nth int, do aws.Action) aws.Fault {
+		return dispatcher("dynamodb", "TransactWriteItems", nth, 1, do)
+	}
+	tests := map[string]struct {
+		fault aws.Fault
+		want  []string // statuses, any of them
+		sent  []int
+	}{
+		"dies while reading":                  {dispatcher("dynamodb", "GetItem", 1, 1, aws.KillBefore), []string{"COMPLETED"}, []int{1}},
+		"the seal's key is throttled":         {dispatcher("kms", "VerifyMac", 1, 2, aws.Throttle), []string{"COMPLETED"}, []int{1}},
+		"dies before its claim":               {transaction(claim, aws.KillBefore), []string{"COMPLETED"}, []int{1}},
+		"the answer of the claim is lost":     {transaction(claim, aws.Swallow), []string{"COMPLETED"}, []int{1}},
+		"the claim meets a conflict":          {transaction(claim, aws.Conflict), []string{"COMPLETED"}, []int{1}},
+		"dies after its claim":                {transaction(claim, aws.KillAfter), []string{"UNKNOWN"}, []int{0}},
+		"dies before it sends":                {dispatcher("lambda", "Invoke", 1, 1, aws.KillBefore), []string{"UNKNOWN"}, []int{0, 1}},
+		"dies after it sent":                  {dispatcher("lambda", "Invoke", 1, 1, aws.KillAfter), []string{"UNKNOWN"}, []int{1}},
+		"the answer of the sandbox is lost":   {dispatcher("lambda", "Invoke", 1, 1, aws.Swallow), []string{"UNKNOWN"}, []int{1}},
+		"the sandbox is throttled":            {dispatcher("lambda", "Invoke", 1, 1, aws.Throttle), []string{"FAILED"}, []int{1}},
+		"dies before it records":              {transaction(record, aws.KillBefore), []string{"UNKNOWN"}, []int{1}},
+		"dies after it recorded":              {transaction(record, aws.KillAfter), []string{"COMPLETED"}, []int{1}},
+		"the answer of the record is lost":    {transaction(record, aws.Swallow), []string{"COMPLETED"}, []int{1}},
+		"the record meets a conflict":         {transaction(record, aws.Conflict), []string{"COMPLETED"}, []int{1}},
+		"the table fails while it is reading": {dispatcher("dynamodb", "GetItem", 1, 4, aws.Fail), []string{"COMPLETED"}, []int{1}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, hurried)
+			w.stack.Counts().Reset()
+			struck := w.stack.Faults().Add(tt.fault)
+			a := w.ended(w.trigger())
+			if got := a.Text("status"); !slices.Contains(tt.want, got) {
+				t.Errorf("ended %s, want %v: %s", got, tt.want, a.Raw)
+			}
+			if struck.Struck() == 0 {
+				t.Error("the fault never struck: the test shows nothing")
+			}
+			if got := w.sent(); !slices.Contains(tt.sent, got) {
+				t.Errorf("sent %d times, want %v", got, tt.sent)
+			}
+		})
+	}
+}
+
+// TestFaultWhileTriggering: what the caller is told holds, whatever happens behind it.
+func TestFaultWhileTriggering(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hurried)
+	executions := func(service, operation string, times int, do aws.Action) aws.Fault {
+		return aws.Fault{Function: "ExecutionsFunction", Service: service, Operation: operation, Times: times, Do: do}
+	}
+	for name, fault := range map[string]aws.Fault{
+		"three conflicts":          executions("dynamodb", "TransactWriteItems", 3, aws.Conflict),
+		"a lost answer":            executions("dynamodb", "TransactWriteItems", 1, aws.Swallow),
+		"a slow queue":             {Function: "ExecutionsFunction", Service: "sqs", Operation: "SendMessage", Delay: 300 * time.Millisecond},
+		"a lost answer of a queue": executions("sqs", "SendMessage", 1, aws.Swallow),
+	} {
+		w.stack.Faults().Clear()
+		w.stack.Counts().Reset()
+		struck := w.stack.Faults().Add(fault)
+		if got := w.ended(w.trigger()).Text("status"); got != "COMPLETED" || struck.Struck() == 0 {
+			t.Errorf("%s: ended %s, struck %d times", name, got, struck.Struck())
+		}
+		if got := w.sent(); got != 1 {
+			t.Errorf("%s: sent %d times", name, got)
+		}
+	}
+	t.Run("a function that dies is a 502, and the key makes the retry safe", func(t *testing.T) {
+		w.stack.Faults().Clear()
+		w.stack.Counts().Reset()
+		w.stack.Faults().Add(executions("dynamodb", "TransactWriteItems", 1, aws.KillAfter))
+		post := func() (int, string) {
+			req, err := http.NewRequestWithContext(t.Context(), "POST", w.stack.URL+"/v1/executions",
+				strings.NewReader(`{"runbookId":"`+w.people.RunbookIDs["Free disk space"]+`","incidentId":"`+w.people.IncidentID+`"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set("Authorization", "Bearer "+w.people.Sessions[demo.Responder])
+			req.Header.Set("Idempotency-Key", "retry-after-502")
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			return res.StatusCode, res.Header.Get("Idempotency-Replayed")
+		}
+		if status, _ := post(); status != http.StatusBadGateway {
+			t.Errorf("got %d, want 502", status)
+		}
+		if status, replayed := post(); status != http.StatusAccepted || replayed != "true" {
+			t.Errorf("again: got %d, replayed %q; want 202 and true", status, replayed)
+		}
+	})
+}
+
+// TestFaultOfTheMail: a mail that cannot be sent at once is sent later, and the caller is told nothing of it.
+func TestFaultOfTheMail(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hurried)
+	struck := w.stack.Faults().Add(aws.Fault{Function: "SigninMailFunction", Service: "ses", Operation: "SendEmail", Times: 4, Do: aws.Fail})
+	if _, err := w.api.SignIn(t.Context(), "observer@pagefree.test"); err != nil {
+		t.Error(err)
+	}
+	if struck.Struck() == 0 {
+		t.Error("the fault never struck")
+	}
+}
