@@ -19,6 +19,7 @@ import (
 
 	front "pagefree/infra/local/aws"
 	"pagefree/infra/local/awstest"
+	"pagefree/infra/openapi/contract"
 	"pagefree/internal/audit"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
@@ -47,6 +48,7 @@ type world struct {
 	t   *testing.T
 	log audit.Log
 	api http.Handler
+	say *contract.Contract
 	env *awstest.Env
 }
 
@@ -62,7 +64,7 @@ func newWorld(t *testing.T) *world {
 	api := httpapi.New()
 	audit.Routes(api, reader)
 	api.OnDenied(audit.Denials(audit.Log{Table: reader.Table}, func() time.Time { return noon.Add(time.Hour) }))
-	return &world{t: t, env: env, api: api.Handler(), log: audit.Log{Table: dynamo.Table{Name: name, DB: dynamodb.NewFromConfig(env.Config)}}}
+	return &world{t: t, env: env, api: api.Handler(), say: contract.Of(t, api), log: audit.Log{Table: dynamo.Table{Name: name, DB: dynamodb.NewFromConfig(env.Config)}}}
 }
 
 func as(ctx context.Context, p principal.Principal) context.Context {
@@ -71,8 +73,9 @@ func as(ctx context.Context, p principal.Principal) context.Context {
 
 func (w *world) get(who principal.Principal, query string) (int, map[string]any) {
 	w.t.Helper()
-	rec := httptest.NewRecorder()
-	w.api.ServeHTTP(rec, httptest.NewRequestWithContext(as(w.t.Context(), who), "GET", "/v1/audit"+query, nil))
+	rec, req := httptest.NewRecorder(), httptest.NewRequestWithContext(as(w.t.Context(), who), "GET", "/v1/audit"+query, nil)
+	w.api.ServeHTTP(rec, req)
+	w.say.Check(w.t, req, rec)
 	var body map[string]any
 	if err := json.Unmarshal(rec.Body.Bytes(), &body); err != nil {
 		w.t.Fatalf("%s: %s", query, rec.Body)

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"pagefree/infra/local/awstest"
+	"pagefree/infra/openapi/contract"
 	"pagefree/internal/audit"
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/dynamo"
@@ -33,6 +34,7 @@ type world struct {
 	desk  *incident.Desk
 	audit dynamo.Table
 	api   http.Handler
+	says  *contract.Contract
 	clock *clock
 
 	team, other string
@@ -70,7 +72,7 @@ func newWorld(t *testing.T) *world {
 	api := httpapi.New()
 	incident.Routes(api, w.desk)
 	api.OnDenied(audit.Denials(w.desk.Audit, w.clock.Now))
-	w.api = api.Handler()
+	w.api, w.says = api.Handler(), contract.Of(t, api)
 
 	w.team, w.other = id.New(id.Team, w.clock.Now()), id.New(id.Team, w.clock.Now())
 	for _, team := range []string{w.team, w.other} {
@@ -143,6 +145,7 @@ func (w *world) as(who, method, path string, body any, headers ...string) answer
 	}
 	rec := httptest.NewRecorder()
 	w.api.ServeHTTP(rec, req)
+	w.says.Check(w.t, req, rec)
 	a := answer{Response: rec.Result(), text: rec.Body.String()}
 	if a.text != "" {
 		if err := json.Unmarshal([]byte(a.text), &a.body); err != nil {
