@@ -41,11 +41,7 @@ func TestAnExecutionRunsAndIsOnRecord(t *testing.T) {
 	if asked.Env["PF_SERVICE"] != "checkout of Platform" || asked.Env["PF_DAYS"] != "7" || asked.Script != "echo done\n" || asked.TimeoutSeconds != 30 {
 		t.Errorf("the sandbox was asked %+v", asked)
 	}
-	var told []string
-	for _, status := range w.timeline() {
-		told = append(told, status)
-	}
-	if got, want := strings.Join(told, " "), "PENDING RUNNING COMPLETED"; got != want {
+	if got, want := strings.Join(w.timeline(), " "), "PENDING RUNNING COMPLETED"; got != want {
 		t.Errorf("the timeline tells %q, want %q", got, want)
 	}
 	if got, want := w.trail(ex), "execution.triggered execution.started execution.completed"; got != want {
