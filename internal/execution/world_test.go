@@ -48,7 +48,8 @@ type world struct {
 	who         map[string]principal.Principal
 }
 
-// clock gives each reader a later millisecond.
+// clock gives each reader a later millisecond. It begins now: an engine may
+// really delete what has expired.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -107,7 +108,8 @@ func newWorld(t *testing.T) *world {
 	incidents := incident.Store{Table: automation}
 	zero := 0
 	w := &world{
-		t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, metrics: &bytes.Buffer{},
+		t: t, metrics: &bytes.Buffer{},
+		clock:   &clock{now: time.Date(2060, 3, 1, 12, 0, 0, 0, time.UTC)}, // to come, or an engine that deletes by TTL would
 		sandbox: &scripted{result: sandbox.Result{ExitCode: &zero, Stdout: "done\n"}},
 	}
 	store := Store{Table: automation, Ephemeral: dynamo.Table{Name: env.Table("EphemeralTable"), DB: db}, Retention: 24 * time.Hour}
