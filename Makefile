@@ -17,6 +17,9 @@ VENV := .local/venv/.installed
 NODE := infra/local/node_modules/.package-lock.json
 DYNAMODB_LOCAL := infra/local/dynamodblocal/lib/.installed
 
+# Packages whose tests keep something in DynamoDB.
+stores = $(addprefix ./,$(sort $(dir $(shell grep -rl --include='*_test.go' infra/local/awstest internal))))
+
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
@@ -34,7 +37,7 @@ faults: $(NODE) ## the tests that kill functions and lose answers, afresh
 
 test-conformance: $(NODE) $(VENV) $(DYNAMODB_LOCAL) ## queues against moto, stores against DynamoDB Local
 	@go test -count 1 ./infra/local/sqs -args -moto
-	@PAGEFREE_ENGINE=dynamodb-local go test -count 1 -timeout 20m ./internal/...
+	@PAGEFREE_ENGINE=dynamodb-local go test -count 1 -timeout 20m $(stores)
 
 lint: $(VENV) ## gofmt, vet, staticcheck, govulncheck, sam validate, cfn-lint, checkov
 	@infra/lint/run
