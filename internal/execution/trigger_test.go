@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	front "pagefree/infra/local/aws"
 	"pagefree/internal/platform/id"
 	"pagefree/internal/runbook"
 )
@@ -364,5 +365,16 @@ func TestAGlobalRunbookIsSeenByWhoRanIt(t *testing.T) {
 		if got := w.as(who, "GET", "/v1/executions/"+a.text("id"), nil); got.status != want {
 			t.Errorf("%s: got %d, want %d", who, got.status, want)
 		}
+	}
+}
+
+func TestContentionIsA503(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rb := w.runbook("Busy", nil)
+	w.faults.Add(front.Fault{Operation: "TransactWriteItems", Do: front.Conflict, Times: -1})
+	a := w.as("responder", "POST", "/v1/executions", map[string]any{"runbookId": rb})
+	if a.status != http.StatusServiceUnavailable || a.text("code") != "unavailable" || a.header.Get("Retry-After") == "" {
+		t.Errorf("got %d %v %v, want 503 unavailable with Retry-After", a.status, a.body, a.header)
 	}
 }

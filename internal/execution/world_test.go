@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	front "pagefree/infra/local/aws"
 	"pagefree/infra/local/awstest"
 	"pagefree/internal/audit"
 	"pagefree/internal/execution/target/sandbox"
@@ -42,6 +43,7 @@ type world struct {
 	desk       *incident.Desk
 	sandbox    *scripted
 	metrics    *bytes.Buffer
+	faults     *front.Faults
 
 	team, other string
 	svc, inc    string
@@ -108,7 +110,7 @@ func newWorld(t *testing.T) *world {
 	incidents := incident.Store{Table: automation}
 	zero := 0
 	w := &world{
-		t: t, metrics: &bytes.Buffer{},
+		t: t, metrics: &bytes.Buffer{}, faults: env.Faults,
 		clock:   &clock{now: time.Date(2060, 3, 1, 12, 0, 0, 0, time.UTC)}, // to come, or an engine that deletes by TTL would
 		sandbox: &scripted{result: sandbox.Result{ExitCode: &zero, Stdout: "done\n"}},
 	}

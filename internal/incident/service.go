@@ -71,7 +71,7 @@ func (d *Desk) Create(ctx context.Context, n NewIncident) (i Incident, opened bo
 		}
 		return i, true, err
 	}
-	return Incident{}, false, contended()
+	return Incident{}, false, dynamo.ErrContended
 }
 
 // fold counts one more alert of an open incident. Many alerts at once write to
@@ -86,9 +86,6 @@ func (d *Desk) fold(ctx context.Context, incidentID, teamID string) (i Incident,
 		if !errors.Is(err, dynamo.ErrContended) {
 			break
 		}
-	}
-	if errors.Is(err, dynamo.ErrContended) {
-		return Incident{}, false, contended()
 	}
 	if err != nil {
 		return Incident{}, false, err
@@ -216,9 +213,6 @@ func (d *Desk) Note(ctx context.Context, incidentID, text string) (Entry, error)
 	now := d.Now()
 	e := Entry{ID: id.New(id.Timeline, now), At: timestamp.Of(now), Kind: EntryNote, Actor: audit.ActorOf(ctx), Text: text, Detail: map[string]any{}}
 	err = d.commit(ctx, i, e, "incident.noted", map[string]any{"entryId": e.ID})
-	if errors.Is(err, dynamo.ErrContended) {
-		return Entry{}, contended()
-	}
 	return e, err
 }
 
@@ -268,7 +262,7 @@ func (d *Desk) change(ctx context.Context, incidentID string, decide func(i Inci
 		}
 		return c.next, err
 	}
-	return Incident{}, contended()
+	return Incident{}, dynamo.ErrContended
 }
 
 // commit writes ops with the timeline entry and audit event of what they do to i.
@@ -299,10 +293,4 @@ func (d *Desk) may(ctx context.Context, incidentID string, min principal.Role) (
 	}
 	who, err := principal.Require(ctx, i.TeamID, min)
 	return i, who, err
-}
-
-func contended() error {
-	e := problem.New(http.StatusServiceUnavailable, problem.Unavailable, "Too many write to this at once. Try again.")
-	e.Header = http.Header{"Retry-After": {"1"}}
-	return e
 }

@@ -2,7 +2,6 @@ package incident
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 
@@ -101,9 +100,6 @@ func (d *Desk) DeleteService(ctx context.Context, serviceID string) error {
 func (d *Desk) commitService(ctx context.Context, v Service, event string, detail map[string]any, ops ...dynamo.Op) error {
 	ops = append(ops, d.Audit.Record(ctx, d.Now(), audit.Entry{Type: event, Subject: audit.Ref{Kind: "service", ID: v.ID}, TeamID: v.TeamID, Detail: detail}))
 	err := dynamo.Commit(ctx, d.Store.Table.DB, ops...)
-	if errors.Is(err, dynamo.ErrContended) {
-		return contended()
-	}
 	lost, ok := dynamo.Failed(err)
 	if !ok {
 		return err

@@ -16,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
 )
@@ -64,11 +65,20 @@ func (a *API) OnDenied(f func(context.Context, *http.Request, *problem.Error)) {
 func (a *API) Handle(pattern string, h Handler) {
 	a.routes = append(a.routes, pattern)
 	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		if err := h(w, r); err != nil {
+		if err := shown(h(w, r)); err != nil {
 			remember(r.Context(), err)
 			problem.Write(w, r, err, principal.OriginOf(r.Context()).RequestID)
 		}
 	})
+}
+
+// shown turns what every room's writes may meet into a problem: contention is
+// nobody's mistake, and trying again will do.
+func shown(err error) error {
+	if _, ours := errors.AsType[*problem.Error](err); !ours && errors.Is(err, dynamo.ErrContended) {
+		return problem.Busy(err)
+	}
+	return err
 }
 
 // Handler answers a request or returns the error to be rendered.
@@ -110,6 +120,7 @@ func Register[I, O any](a *API, op huma.Operation, handler func(context.Context,
 		if err == nil {
 			return out, nil
 		}
+		err = shown(err)
 		remember(ctx, err)
 		return nil, problem.Render(ctx, err, principal.OriginOf(ctx).RequestID)
 	})

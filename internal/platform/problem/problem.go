@@ -118,6 +118,14 @@ func Lost(cause error) *Error {
 	return e
 }
 
+// Busy is the 503 for what many write to at once; trying again will do.
+func Busy(cause error) *Error {
+	e := New(http.StatusServiceUnavailable, Unavailable, "Too many write to this at once. Try again.")
+	e.Header = http.Header{"Retry-After": {"1"}}
+	e.Cause = cause
+	return e
+}
+
 // Transition is the 409 for an action that the present state does not allow.
 func Transition(action, state string) *Error {
 	return New(http.StatusConflict, InvalidTransition, "Cannot %s what is %s.", action, state)
