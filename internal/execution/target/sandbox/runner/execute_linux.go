@@ -18,17 +18,15 @@ const (
 	grace = time.Second
 )
 
-// errLost is the words for a supervisor that went without a report.
+// errLost is for a supervisor that went before it said whether the script has
+// started, as a script of the same user can make it go.
 var errLost = errors.New("the supervisor was lost")
 
 // execute runs the command that of gives, in a work directory with the
 // script, for at most limit. An error means that it did not start, or, if it
 // is no *protocol.NotRun, that nobody knows.
 func (r *Runner) execute(ctx context.Context, req protocol.Request, command func() []string, limit time.Duration) (outcome, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		limit = min(limit, time.Until(deadline)-killMargin)
-	}
-	if limit <= 0 || ctx.Err() != nil {
+	if left(ctx, limit) <= 0 || ctx.Err() != nil {
 		return outcome{}, &protocol.NotRun{Reason: "no time is left"}
 	}
 	dir, err := workDir(r.options, r.walls)
@@ -78,6 +76,7 @@ func (r *Runner) await(ctx context.Context, sup *supervisor, o *outcome, limit t
 		sup.kill(r.walls)
 		return errLost
 	}
+	limit = left(ctx, limit)
 	var e *ended
 	select {
 	case said := <-sup.reports:
@@ -104,9 +103,18 @@ func (r *Runner) await(ctx context.Context, sup *supervisor, o *outcome, limit t
 		o.exit = &e.Exit
 	}
 	if e != nil {
-		o.survivors = max(o.survivors, e.Survivors)
+		sup.vouched = e.Survivors == 0
+		o.survivors = e.Survivors // whatever it was before
 	}
 	return nil
+}
+
+// left is what the context's deadline leaves of limit.
+func left(ctx context.Context, limit time.Duration) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return min(limit, time.Until(deadline)-killMargin)
+	}
+	return limit
 }
 
 // ended waits for the last report, nil if there is none within patience.

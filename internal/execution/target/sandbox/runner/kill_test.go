@@ -81,14 +81,19 @@ func TestNothingOutlivesItsScript(t *testing.T) {
 	t.Parallel()
 	// MARK is in each command line of what is left behind.
 	tests := map[string]string{
-		"a background process":         `bash -c 'sleep 100; : MARK' & exit 0`,
-		"a session of its own":         `setsid bash -c 'sleep 100; : MARK' & exit 0`,
-		"detached twice":               `(setsid bash -c '(setsid bash -c "sleep 100; : MARK" &) ; : MARK' &) ; sleep 0.1; exit 0`,
-		"deaf and detached":            `setsid bash -c 'trap "" TERM HUP INT QUIT; while :; do sleep 100; done; : MARK' & sleep 0.1; exit 0`,
-		"stopped":                      `setsid bash -c 'kill -STOP $$; : MARK' & sleep 0.1; exit 0`,
-		"holding the output open":      `setsid bash -c 'exec 3>&1; sleep 100; : MARK' & echo out; exit 0`,
-		"writing to the end":           `setsid bash -c 'while :; do echo out; done; : MARK' & sleep 0.1; exit 0`,
-		"always another process":       `setsid bash -c 'f() { sleep 0.01; bash -c "$1" "$1" MARK & exit; }; f "$0"' 'sleep 0.01; bash -c "$0" "$0" MARK & exit' MARK & sleep 0.1; exit 0`,
+		"a background process":    `bash -c 'sleep 100; : MARK' & exit 0`,
+		"a session of its own":    `setsid bash -c 'sleep 100; : MARK' & exit 0`,
+		"detached twice":          `(setsid bash -c '(setsid bash -c "sleep 100; : MARK" &) ; : MARK' &) ; sleep 0.1; exit 0`,
+		"deaf and detached":       `setsid bash -c 'trap "" TERM HUP INT QUIT; while :; do sleep 100; done; : MARK' & sleep 0.1; exit 0`,
+		"stopped":                 `setsid bash -c 'kill -STOP $$; : MARK' & sleep 0.1; exit 0`,
+		"holding the output open": `setsid bash -c 'exec 3>&1; sleep 100; : MARK' & echo out; exit 0`,
+		"writing to the end":      `setsid bash -c 'while :; do echo out; done; : MARK' & sleep 0.1; exit 0`,
+		"always another process":  `setsid bash -c 'f() { sleep 0.01; bash -c "$1" "$1" MARK & exit; }; f "$0"' 'sleep 0.01; bash -c "$0" "$0" MARK & exit' MARK & sleep 0.1; exit 0`,
+		"another process and session at each moment": `python3 -c '
+import os
+while True:
+    if os.fork(): os._exit(0)
+    os.setsid()' MARK & sleep 0.3; exit 0`,
 		"without streams and terminal": `setsid bash -c 'sleep 100; : MARK' </dev/null >/dev/null 2>&1 & disown -a; exit 0`,
 	}
 	for name, script := range tests {
@@ -114,7 +119,10 @@ func TestAForkBombIsContained(t *testing.T) {
 		mark := "mark-" + rand.Text()
 		bomb := `bash -c 'f() { f | f & f; }; f; : ` + mark + `' 2>/dev/null; while :; do sleep 1; done`
 		done := make(chan protocol.Result, 1)
-		go func() { done <- runFor(t, r, 2, bomb) }()
+		go func() {
+			defer close(done) // runFor may end this goroutine
+			done <- runFor(t, r, 2, bomb)
+		}()
 		most := 0
 		for {
 			select {

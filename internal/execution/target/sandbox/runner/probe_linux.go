@@ -15,7 +15,9 @@ import (
 // should a wall fail later, nothing is run.
 func raise(o Options) (walls, protocol.Confinement) {
 	root := os.Geteuid() == 0
+	starting.Lock() // another Runner may be showing us
 	hide()
+	starting.Unlock()
 	unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	want := walls{
 		Namespaces: !o.without.Namespaces,
@@ -34,7 +36,7 @@ func raise(o Options) (walls, protocol.Confinement) {
 func tryWalls(o Options, w walls) (walls, []string) {
 	var missing []string
 	if w.Landlock == 0 {
-		missing = append(missing, "landlock: not in this kernel")
+		missing = append(missing, "landlock: not available")
 	}
 	for {
 		probed, err := probe(o, w)

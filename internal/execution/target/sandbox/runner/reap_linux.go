@@ -11,8 +11,8 @@ import (
 
 // process is one line of the kernel's table.
 type process struct {
-	pid, parent, session int
-	zombie               bool
+	pid, parent, group, session int
+	zombie                      bool
 }
 
 // processes lists the ids of all that run.
@@ -46,13 +46,14 @@ func look(pid int) (process, bool) {
 	}
 	p := process{pid: pid, zombie: fields[0][0] == 'Z' || fields[0][0] == 'X'}
 	p.parent, _ = strconv.Atoi(string(fields[1]))
+	p.group, _ = strconv.Atoi(string(fields[2]))
 	p.session, _ = strconv.Atoi(string(fields[3]))
 	return p, true
 }
 
 // below finds what descends from any of roots and still runs. A subreaper
 // among its ancestors keeps a process in this tree, however it detached.
-func below(roots ...int) (pids []int) {
+func below(roots ...int) (found []process) {
 	children := map[int][]process{}
 	for _, pid := range processes() {
 		if p, ok := look(pid); ok {
@@ -65,32 +66,42 @@ func below(roots ...int) (pids []int) {
 			for _, p := range children[root] {
 				next = append(next, p.pid)
 				if !p.zombie {
-					pids = append(pids, p.pid)
+					found = append(found, p)
 				}
 			}
 			delete(children, root)
 		}
 		roots = next
 	}
-	return pids
+	return found
 }
 
 // killPatience bounds a hunt. Only what hangs in the kernel outlives it.
 const killPatience = 2 * time.Second
 
-// hunt kills what find finds until it finds nothing, and returns how many
-// were left when the patience was over. All that is found is stopped before
-// any of it is killed: a stopped process starts no other.
-func hunt(find func() []int) (survivors int) {
+// hunt kills what find finds until find says that nothing is left, and
+// returns how many were when the patience was over.
+//
+// All that is found is stopped before any of it is killed: a stopped process
+// starts no other. Signals go to groups, too: the kernel lets no fork slip
+// through those, which a process that is always another one counts on.
+func hunt(find func() (found []process, gone bool)) (survivors int) {
+	own := unix.Getpgrp()
 	pause := time.Millisecond
 	for begin := time.Now(); ; {
-		pids := find()
-		if len(pids) == 0 || time.Since(begin) > killPatience {
-			return len(pids)
+		found, gone := find()
+		if gone {
+			return 0
+		}
+		if time.Since(begin) > killPatience {
+			return max(len(found), 1)
 		}
 		for _, signal := range []unix.Signal{unix.SIGSTOP, unix.SIGKILL} {
-			for _, pid := range pids {
-				unix.Kill(pid, signal)
+			for _, p := range found {
+				unix.Kill(p.pid, signal)
+				if p.group > 1 && p.group != own {
+					unix.Kill(-p.group, signal)
+				}
 			}
 		}
 		time.Sleep(pause)
@@ -98,13 +109,30 @@ func hunt(find func() []int) (survivors int) {
 	}
 }
 
-// reap collects the children that have ended, of a process that waits for
-// none in particular.
-func reap() {
+// ownDescendants is for hunts of a subreaper that has no other children. A
+// look at /proc can miss a process that starts another one and ends
+// meanwhile; but as long as there is any, the first of them is a child of
+// ours, and the kernel knows whether we have one.
+func ownDescendants() (found []process, gone bool) {
 	for {
-		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
-		if pid <= 0 || err != nil {
-			return
+		switch pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); {
+		case err == unix.ECHILD:
+			return nil, true
+		case pid <= 0:
+			return below(os.Getpid()), false
 		}
+	}
+}
+
+// thrice is for hunts of processes whose parent is another: they are gone
+// when three looks in a row have found none.
+func thrice(look func() []process) func() ([]process, bool) {
+	none := 0
+	return func() ([]process, bool) {
+		found := look()
+		if none++; len(found) > 0 {
+			none = 0
+		}
+		return found, none == 3
 	}
 }

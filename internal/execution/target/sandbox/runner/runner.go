@@ -106,7 +106,7 @@ func (r *Runner) Tainted() bool {
 
 // killMargin is how long before the context's own deadline a run is ended, so
 // that there is time left to kill it and to answer.
-const killMargin = 2 * time.Second
+const killMargin = 3 * time.Second
 
 // Run does what req asks for. The error is a *protocol.NotRun where the
 // script certainly did not start; with any other it may have.

@@ -81,7 +81,7 @@ func supervise() {
 
 	e := await(pid)
 	if !s.Walls.Namespaces { // else the kernel does it when we exit
-		e.Survivors = hunt(func() []int { reap(); return below(os.Getpid()) })
+		e.Survivors = hunt(ownDescendants)
 	}
 	tell.Encode(report{Ended: &e})
 	os.Exit(0)
@@ -92,7 +92,7 @@ func obey(control io.Reader, pid int) {
 	command := make([]byte, 1)
 	for {
 		if _, err := control.Read(command); err != nil {
-			hunt(func() []int { return below(os.Getpid()) })
+			hunt(ownDescendants)
 			os.Exit(1)
 		}
 		if command[0] == terminate {

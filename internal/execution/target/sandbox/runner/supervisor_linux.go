@@ -19,6 +19,7 @@ type supervisor struct {
 	cmd     *exec.Cmd
 	control *os.File // closing it ends everything below the supervisor
 	reports chan report
+	vouched bool // it has said that nothing is left
 	exited  chan struct{}
 	out     *os.File // our ends of the script's streams
 	err     *os.File
@@ -136,7 +137,7 @@ func (sup *supervisor) kill(w walls) (survivors int) {
 		sup.cmd.Process.Kill() // and the kernel kills the rest of its namespace
 		return 0
 	}
-	return hunt(func() []int { return below(sup.cmd.Process.Pid) })
+	return hunt(thrice(func() []process { return below(sup.cmd.Process.Pid) }))
 }
 
 // exitPatience is how long a supervisor may take to exit when all is done.
@@ -158,7 +159,7 @@ func (sup *supervisor) finish(w walls) (survivors int) {
 		}
 	}
 	sup.control.Close()
-	if !w.Namespaces {
+	if !w.Namespaces && !sup.vouched {
 		survivors = max(survivors, sweepOrphans())
 	}
 	// Whatever still holds the other end must not delay the answer.
@@ -182,11 +183,10 @@ func sweepOrphans() (survivors int) {
 	if !ok {
 		return 0
 	}
-	var adopted []int
-	survivors = hunt(func() (pids []int) {
+	return hunt(thrice(func() (found []process) {
 		starting.Lock() // a supervisor is known only once it has been started
 		defer starting.Unlock()
-		adopted = adopted[:0]
+		var adopted []int
 		for _, pid := range processes() {
 			p, ok := look(pid)
 			if _, known := supervisors.Load(pid); !ok || known || p.parent != self.pid || p.session == self.session {
@@ -196,10 +196,9 @@ func sweepOrphans() (survivors int) {
 			if p.zombie {
 				unix.Wait4(pid, nil, unix.WNOHANG, nil)
 			} else {
-				pids = append(pids, pid)
+				found = append(found, p)
 			}
 		}
-		return append(pids, below(adopted...)...)
-	})
-	return survivors
+		return append(found, below(adopted...)...)
+	}))
 }

@@ -57,6 +57,7 @@ func canary(t *testing.T) (path, secret string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.Remove(f.Name()) })
+	defer f.Close()
 	secret = rand.Text()
 	if _, err := f.WriteString(secret); err != nil {
 		t.Fatal(err)
@@ -140,6 +141,7 @@ func TestRunsDoNotSeeEachOther(t *testing.T) {
 		mark := "mark-" + rand.Text()
 		left := make(chan protocol.Result, 1)
 		go func() {
+			defer close(left) // run may end this goroutine
 			left <- run(t, r, `echo "$PF_MARK" > secret; chmod 777 . secret; cp secret /tmp/secret 2>/dev/null; bash -c 'sleep 2; : '"$PF_MARK"; echo whole`, "PF_MARK", mark)
 		}()
 		for deadline := 0; alive(mark) == 0 && deadline < 500; deadline++ {
