@@ -8,15 +8,15 @@ import (
 	"pagefree/internal/platform/timestamp"
 )
 
-// APIKey is a key as people see it. It acts as one role in one team; what it
-// writes counts as written by who made it.
+// APIKey is a key as people see it. It acts as one role in one team, and never
+// as more than who made it is there now; what it writes counts as written by them.
 type APIKey struct {
 	ID          string          `json:"id" dynamodbav:"id"`
 	Name        string          `json:"name" dynamodbav:"name"`
 	TeamID      string          `json:"teamId" dynamodbav:"teamId"`
 	Role        principal.Role  `json:"role" dynamodbav:"role" enum:"OBSERVER,RESPONDER,TEAM_ADMIN"`
 	Prefix      string          `json:"prefix" dynamodbav:"prefix" doc:"the first characters of the key, to recognise it by"`
-	Active      bool            `json:"active" dynamodbav:"-" doc:"false once it expired, or its creator was deactivated"`
+	Active      bool            `json:"active" dynamodbav:"-" doc:"false once it expired, or its creator was deactivated or left the team"`
 	CreatedByID string          `json:"createdById" dynamodbav:"createdById"`
 	CreatedAt   timestamp.Time  `json:"createdAt" dynamodbav:"createdAt"`
 	ExpiresAt   *timestamp.Time `json:"expiresAt" dynamodbav:"expiresAt"`
@@ -34,14 +34,19 @@ type NewAPIKey struct {
 // live reports whether the key works at now, given who made it.
 func (k APIKey) live(creator User, now time.Time) bool {
 	expired := k.ExpiresAt != nil && !now.Before(k.ExpiresAt.Time)
-	return !expired && creator.Active && creator.Epoch == k.Epoch
+	return !expired && creator.Active && creator.Epoch == k.Epoch && creator.roleIn(k.TeamID).Valid()
 }
 
-// principal is who acts through the key.
-func (k APIKey) principal() principal.Principal {
+// principal is who acts through the key: a role that its creator lost, or never
+// had, is not kept by a key.
+func (k APIKey) principal(creator User) principal.Principal {
+	role := k.Role
+	if is := creator.roleIn(k.TeamID); !is.AtLeast(role) {
+		role = is
+	}
 	return principal.Principal{
 		Kind: principal.APIKey, ID: k.ID, UserID: k.CreatedByID,
-		Teams: map[string]principal.Role{k.TeamID: k.Role},
+		Teams: map[string]principal.Role{k.TeamID: role},
 	}
 }
 

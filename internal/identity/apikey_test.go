@@ -1,11 +1,15 @@
 package identity_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"pagefree/internal/platform/principal"
 )
 
 func TestAPIKeys(t *testing.T) {
@@ -111,6 +115,74 @@ func TestAPIKeys(t *testing.T) {
 		w.want(w.do(request{route: "GET /v1/me", as: back}), http.StatusOK, "")
 		if got, want := w.record(lead)[len(w.record(lead))-4:], []string{"user.deactivated", "user.reactivated", "link.issued", "session.created"}; !slices.Equal(got, want) {
 			t.Errorf("record: got %v, want %v", got, want)
+		}
+	})
+}
+
+// TestAPIKeyWithoutItsMaker: a key is worth no more than who made it. Otherwise
+// whoever is put out of a team, or set back, goes on by a key made before.
+func TestAPIKeyWithoutItsMaker(t *testing.T) {
+	w := newWorld(t)
+	admin := w.signIn(adminEmail)
+	core := w.team(admin, "Core")
+	second, _ := w.hire(admin, "second", "", "")
+	lead, leadSession := w.hire(admin, "lead", core, "TEAM_ADMIN")
+	id, secret := w.key(leadSession, core, "TEAM_ADMIN")
+	_, founders := w.key(admin, core, "TEAM_ADMIN")
+	members := "GET /v1/teams/" + core + "/members"
+
+	role := func(w *world, secret string) principal.Role {
+		w.Helper()
+		v := w.authorize("GET", http.Header{"Authorization": {"Bearer " + secret}})
+		var p principal.Principal
+		if raw, ok := v.Context["principal"].(string); ok && json.Unmarshal([]byte(raw), &p) != nil {
+			t.Fatal(raw)
+		}
+		return p.RoleIn(core)
+	}
+	steps := []struct {
+		name string
+		do   request
+		want principal.Role
+	}{
+		{"nothing happened", request{route: "GET /v1/me", as: leadSession}, principal.TeamAdmin},
+		{"its maker is set back", request{route: "PUT /v1/teams/" + core + "/members/" + lead, as: admin, body: `{"role":"RESPONDER"}`}, principal.Responder},
+		{"its maker is out of the team", request{route: "DELETE /v1/teams/" + core + "/members/" + lead, as: admin}, principal.None},
+		{"its maker is back", request{route: "PUT /v1/teams/" + core + "/members/" + lead, as: admin, body: `{"role":"OBSERVER"}`}, principal.Observer},
+		{"its maker has the platform", request{route: "PATCH /v1/users/" + lead, as: admin, body: `{"platformAdmin":true}`}, principal.TeamAdmin},
+	}
+	for _, step := range steps {
+		t.Run(step.name, func(t *testing.T) {
+			w := w.in(t)
+			if a := w.do(step.do); a.status >= 300 {
+				t.Fatalf("got %d: %s", a.status, a.body)
+			}
+			if got := role(w, secret); got != step.want {
+				t.Errorf("it acts as %q, want %q", got, step.want)
+			}
+			status := http.StatusOK
+			if step.want == principal.None {
+				status = http.StatusUnauthorized
+			}
+			if a := w.do(request{route: members, as: secret}); a.status != status {
+				t.Errorf("got %d, want %d", a.status, status)
+			}
+			if got, want := w.do(request{route: "GET /v1/api-keys/" + id, as: admin}).text("active"), fmt.Sprint(step.want != principal.None); got != want {
+				t.Errorf("active: got %q, want %q", got, want)
+			}
+		})
+	}
+	t.Run("a key of who lost the platform", func(t *testing.T) {
+		w := w.in(t)
+		w.join(admin, core, second, "TEAM_ADMIN") // so that the founder may leave
+		me := w.do(request{route: "GET /v1/me", as: admin}).text("id")
+		w.want(w.do(request{route: "DELETE /v1/teams/" + core + "/members/" + me, as: admin}), http.StatusNoContent, "")
+		if got := role(w, founders); got != principal.TeamAdmin {
+			t.Errorf("with the platform it acts as %q", got)
+		}
+		w.want(w.do(request{route: "PATCH /v1/users/" + me, as: leadSession, body: `{"platformAdmin":false}`}), http.StatusOK, "")
+		if got := role(w, founders); got != principal.None {
+			t.Errorf("it acts as %q", got)
 		}
 	})
 }

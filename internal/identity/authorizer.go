@@ -143,7 +143,7 @@ func (a *Authorizer) byKey(ctx context.Context, hash string) (p principal.Princi
 	if err != nil || !k.live(creator, a.Now()) {
 		return p, ended, err
 	}
-	return k.principal(), "", nil
+	return k.principal(creator), "", nil
 }
 
 // pass lets a request through with one finding for the function.

@@ -88,6 +88,11 @@ func (u User) change(c UserChange, by string, now time.Time) (User, []string, er
 	return next, changed, nil
 }
 
+// roleIn is the role that the user acts with in a team.
+func (u User) roleIn(teamID string) principal.Role {
+	return principal.Principal{PlatformAdmin: u.PlatformAdmin, Teams: u.Teams}.RoleIn(teamID)
+}
+
 // adminOf are the teams in which the user is TEAM_ADMIN, sorted.
 func (u User) adminOf() []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(u.Teams)), func(id string) bool { return u.Teams[id] != principal.TeamAdmin })
