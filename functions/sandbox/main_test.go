@@ -4,10 +4,12 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pagefree/internal/execution/target/sandbox/protocol"
 )
@@ -180,6 +182,40 @@ setsid bash -c 'sleep 100; : ` + mark + `' & exit 5`)
 	}
 	if strings.Contains(f.logs(), secret) {
 		t.Error("a secret was logged")
+	}
+}
+
+// TestAKilledFunctionTakesItsScriptAlong: the local stack, and Lambda, kill a
+// function that exceeds its own time limit.
+func TestAKilledFunctionTakesItsScriptAlong(t *testing.T) {
+	programs := []string{bootstrap}
+	if slices.Contains(namespaces(t), "mnt") {
+		programs = append(programs, likeLambda)
+	}
+	for i, program := range programs {
+		f := startFunction(t, program, protocol.Bash)
+		if program == bootstrap && refused(t, f, protocol.Bash) {
+			return
+		}
+		mark := fmt.Sprintf("mark-of-the-killed-%d-%d", os.Getpid(), i)
+		event, err := json.Marshal(protocol.Request{Language: protocol.Bash, TimeoutSeconds: 60,
+			Script: "setsid bash -c 'sleep 50; : " + mark + "' & sleep 50"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.requests <- string(event)
+		until(t, "the script runs", func() bool { return alive(mark) })
+		f.cmd.Process.Kill()
+		until(t, "it is gone", func() bool { return !alive(mark) })
+	}
+}
+
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited for this in vain: %s", what)
+		}
 	}
 }
 

@@ -14,6 +14,9 @@ import (
 // checkLimit bounds a parser. Starting one takes well under a second.
 const checkLimit = 20 * time.Second
 
+// messageBytes bounds a message, which may quote the script at length.
+const messageBytes = 1000
+
 // pythonCheck compiles its first argument and prints what is wrong with it.
 // Deep nesting raises RecursionError or MemoryError rather than SyntaxError.
 const pythonCheck = `
@@ -60,14 +63,16 @@ func (r *Runner) check(ctx context.Context, req protocol.Request) (protocol.Resu
 		res.Check = &protocol.Verdict{OK: true}
 	default:
 		res.Check = &protocol.Verdict{}
-		res.Check.Line, res.Check.Message = complaint(r.interpreter, stdout, stderr)
+		line, message := complaint(r.interpreter, stdout, stderr)
+		res.Check.Line = line
+		res.Check.Message, _ = protocol.Clip([]byte(message), false, messageBytes)
 	}
 	return res, nil
 }
 
 var (
 	// bashComplaint: "script.sh: line 3: syntax error near unexpected token `}'"
-	bashComplaint = regexp.MustCompile(`(?m)^script\.sh: (?:-c: )?line (\d+): (.*)$`)
+	bashComplaint = regexp.MustCompile(`(?m)^script\.sh: (?:-c: )?line (\d+): (.+)$`)
 	// nodeLine: "/tmp/run/script.js:3", above the source line.
 	nodeLine = regexp.MustCompile(`(?m)^(?:file://)?/.*script\.js:(\d+)$`)
 	// nodeComplaint: "SyntaxError: Unexpected token '}'"
@@ -80,8 +85,7 @@ func complaint(in interpreter, stdout, stderr string) (line int, message string)
 	switch in.language {
 	case protocol.Bash:
 		if m := bashComplaint.FindStringSubmatch(stderr); m != nil {
-			line, _ = strconv.Atoi(m[1])
-			return line, m[2]
+			return number(m[1]), m[2]
 		}
 	case protocol.Python:
 		var said struct {
@@ -89,11 +93,11 @@ func complaint(in interpreter, stdout, stderr string) (line int, message string)
 			Message string `json:"message"`
 		}
 		if json.Unmarshal([]byte(stdout), &said) == nil && said.Message != "" {
-			return said.Line, said.Message
+			return min(max(said.Line, 0), protocol.MaxScriptBytes), said.Message
 		}
 	case protocol.JavaScript:
 		if m := nodeLine.FindStringSubmatch(stderr); m != nil {
-			line, _ = strconv.Atoi(m[1])
+			line = number(m[1])
 		}
 		if m := nodeComplaint.FindString(stderr); m != "" {
 			return line, m
@@ -104,4 +108,13 @@ func complaint(in interpreter, stdout, stderr string) (line int, message string)
 		first = "the parser said no more"
 	}
 	return line, first
+}
+
+// number reads a line's number, 0 for one that no script has.
+func number(digits string) int {
+	n, err := strconv.Atoi(digits)
+	if err != nil || n > protocol.MaxScriptBytes {
+		return 0
+	}
+	return n
 }

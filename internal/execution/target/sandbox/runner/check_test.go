@@ -67,3 +67,18 @@ func TestCheckGetsNoParameters(t *testing.T) {
 		}
 	})
 }
+
+// FuzzComplaint: what a parser says quotes a stranger's script.
+func FuzzComplaint(f *testing.F) {
+	f.Add("", "script.sh: line 3: syntax error near unexpected token `}'\n")
+	f.Add(`{"line": 2, "message": "SyntaxError: no"}`, "")
+	f.Add("", "/tmp/run/script.js:99999999999999999999\n}\n^\nSyntaxError: Unexpected token '}'\n")
+	f.Fuzz(func(t *testing.T, stdout, stderr string) {
+		for _, language := range []protocol.Language{protocol.Bash, protocol.Python, protocol.JavaScript} {
+			line, message := complaint(interpreter{language: language}, stdout, stderr)
+			if message == "" || line < 0 || line > 1<<60 {
+				t.Errorf("%s: line %d: %q", language, line, message)
+			}
+		}
+	})
+}

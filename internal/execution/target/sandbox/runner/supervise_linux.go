@@ -77,7 +77,7 @@ func supervise() {
 		os.Exit(1)
 	}
 	tell.Encode(report{Started: true})
-	go obey(control, pid)
+	go obey(control, pid, s.Walls)
 
 	e := await(pid)
 	if !s.Walls.Namespaces { // else the kernel does it when we exit
@@ -88,11 +88,13 @@ func supervise() {
 }
 
 // obey carries out commands until the Runner is gone, and then ends it all.
-func obey(control io.Reader, pid int) {
+func obey(control io.Reader, pid int, w walls) {
 	command := make([]byte, 1)
 	for {
 		if _, err := control.Read(command); err != nil {
-			hunt(ownDescendants)
+			if !w.Namespaces {
+				hunt(ownDescendants)
+			}
 			os.Exit(1)
 		}
 		if command[0] == terminate {
