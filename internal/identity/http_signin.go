@@ -59,10 +59,15 @@ func AuthRoutes(api *httpapi.API, s *SignIn) {
 
 	httpapi.Register(api, httpapi.Public("POST /v1/auth/verify", "Use up a sign-in link and open a session"),
 		func(ctx context.Context, in *struct {
-			Body struct {
+			Relation string `header:"Sec-Fetch-Site" hidden:"true"`
+			Body     struct {
 				Token string `json:"token" doc:"of the link"`
 			}
 		}) (*verifyAnswer, error) {
+			// The answer sets the cookie: no other site's page may sign somebody in, least of all as its own user.
+			if in.Relation == "cross-site" || in.Relation == "same-site" {
+				return nil, httpapi.Refusals[crossOrigin]
+			}
 			opened, err := s.Verify(ctx, in.Body.Token)
 			if err != nil {
 				return nil, err

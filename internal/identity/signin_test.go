@@ -323,3 +323,27 @@ func TestOperatorLink(t *testing.T) {
 		})
 	}
 }
+
+// TestForeignPageSignsNobodyIn: a page of another site, a neighbour's too, may
+// hold a link of its own, and would sign its visitor in as somebody else.
+func TestForeignPageSignsNobodyIn(t *testing.T) {
+	w := newWorld(t)
+	secret := w.link(adminEmail)
+	verify := func(w *world, relation string) answer {
+		return w.do(request{route: "POST /v1/auth/verify", body: map[string]string{"token": secret}, header: http.Header{"Sec-Fetch-Site": {relation}}})
+	}
+	for _, relation := range []string{"cross-site", "same-site"} {
+		t.Run(relation, func(t *testing.T) {
+			w := w.in(t)
+			if a := w.want(verify(w, relation), http.StatusForbidden, "cross_origin"); a.header.Get("Set-Cookie") != "" {
+				t.Errorf("it set %s", a.header.Get("Set-Cookie"))
+			}
+		})
+	}
+	t.Run("our own page, with the link unused", func(t *testing.T) {
+		w := w.in(t)
+		if a := w.want(verify(w, "same-origin"), http.StatusOK, ""); a.header.Get("Set-Cookie") == "" {
+			t.Error("no cookie")
+		}
+	})
+}
