@@ -166,7 +166,7 @@ func (s *Service) writeUser(ctx context.Context, now time.Time, who principal.Pr
 	claimed := -1
 	if next.Email != u.Email {
 		claimed = len(ops)
-		ops = append(ops, s.Store.claimEmail(next.Email, u.ID), s.Store.freeEmail(u.Email, u.ID))
+		ops = append(ops, s.Store.claimEmail(next.Email, u.ID), s.Store.freeEmail(u.Email, u.ID), s.Store.retireEmail(u.Email, u.ID))
 	}
 	counted := len(ops)
 	kind, teams := "user.updated", []string(nil)

@@ -279,6 +279,16 @@ func TestFirstAdmin(t *testing.T) {
 			t.Errorf("got %d users and %d mails, want 2 and 5", users.items(), len(w.env.Mail()))
 		}
 	})
+	t.Run("is nobody who once had the address", func(t *testing.T) { // the parameter may name somebody who is there already
+		w := w.in(t)
+		w.operator.FirstAdmin = "temp@pagefree.test"
+		temp, _ := w.hire(other, "temp", "", "")
+		w.want(w.do(request{route: "PATCH /v1/users/" + temp, as: other, body: `{"email":"gone@pagefree.test"}`}), http.StatusOK, "")
+		if _, err := w.operator.ForOperator(w.Context(), operatorRequest("temp@pagefree.test")); err == nil {
+			t.Error("an address that was taken away came back as a platform admin's")
+		}
+		w.operator.FirstAdmin = adminEmail
+	})
 	t.Run("two admins who demote each other", func(t *testing.T) {
 		w := w.in(t)
 		w.want(w.do(request{route: "PATCH /v1/users/" + first, as: other, body: `{"email":"admin@pagefree.test","active":true}`}), http.StatusOK, "")

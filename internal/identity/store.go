@@ -154,6 +154,12 @@ func (s Store) markFounder(u User) dynamo.Op {
 	return s.Identity.Create(pointerItem{keys: keysOf(founderKey(u.Email)), Owner: u.ID})
 }
 
+// retireEmail keeps an address that a user had from becoming the first admin's:
+// whoever reads its mail is not who the parameter meant any more.
+func (s Store) retireEmail(email, userID string) dynamo.Op {
+	return s.Identity.Put(pointerItem{keys: keysOf(founderKey(email)), Owner: userID}, expression.Or(dynamo.Absent(), dynamo.Present()))
+}
+
 func (s Store) claimEmail(email, userID string) dynamo.Op {
 	return s.Identity.Create(pointerItem{keys: keysOf(emailKey(email)), Owner: userID})
 }
