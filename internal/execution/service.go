@@ -103,7 +103,7 @@ func (s *Service) List(ctx context.Context, f Filter, page httpapi.Page) ([]View
 	for i, it := range items {
 		views[i] = it.view(nil)
 	}
-	return views, next, nil
+	return httpapi.Fit(views, next, func(v View) string { return v.ID })
 }
 
 // Confirm lets a waiting execution run. Only a person confirms; whether the

@@ -3,7 +3,10 @@ package incident_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+
+	"pagefree/internal/incident"
 )
 
 func TestLists(t *testing.T) {
@@ -110,4 +113,41 @@ func TestLists(t *testing.T) {
 			t.Errorf("got %v, want %v", kinds, want)
 		}
 	})
+}
+
+// TestLongItemsInLists: an answer is at most 6 MB, so that one who may write
+// must not be able to make a list that nobody can read any more.
+func TestLongItemsInLists(t *testing.T) {
+	w := newWorld(t)
+	serviceID := w.service("checkout")
+	long := strings.Repeat("\x01", incident.MaxNote) // six bytes each in JSON, and seven in what Lambda answers
+	var first string
+	for range 40 {
+		first = w.must(201, "responder", "POST", "/v1/incidents", map[string]any{
+			"title": "x", "severity": "LOW", "serviceId": serviceID, "description": strings.Repeat(long, incident.MaxDescription/incident.MaxNote),
+		}).id()
+	}
+	for range 60 {
+		w.must(201, "responder", "POST", "/v1/incidents/"+first+"/notes", map[string]any{"text": long})
+	}
+	for path, want := range map[string]int{"/v1/incidents?limit=200": 40, "/v1/incidents/" + first + "/timeline?limit=200": 61} {
+		seen, cursor := map[any]bool{}, ""
+		for pages := 0; pages < 20; pages++ {
+			page := w.must(200, "observer", "GET", path+cursor, nil)
+			if len(page.text) > 3<<20 {
+				t.Errorf("%s: a page of %d bytes", path, len(page.text))
+			}
+			for _, item := range page.items() {
+				seen[item["id"]] = true
+			}
+			next, more := page.body["nextCursor"].(string)
+			if !more {
+				break
+			}
+			cursor = "&cursor=" + next
+		}
+		if len(seen) != want {
+			t.Errorf("%s: %d items on all pages, want %d", path, len(seen), want)
+		}
+	}
 }

@@ -122,7 +122,11 @@ func (d *Desk) List(ctx context.Context, f Filter, page httpapi.Page) ([]Inciden
 	if err != nil {
 		return nil, "", err
 	}
-	return d.Store.incidents(ctx, teams, f.keep, page)
+	list, next, err := d.Store.incidents(ctx, teams, f.keep, page)
+	if err != nil {
+		return nil, "", err
+	}
+	return httpapi.Fit(list, next, func(i Incident) string { return i.ID })
 }
 
 // visible are the teams whose things p may see: all of p's, or the one asked
@@ -228,7 +232,11 @@ func (d *Desk) Timeline(ctx context.Context, incidentID string, page httpapi.Pag
 	if _, _, err := d.may(ctx, incidentID, principal.Observer); err != nil {
 		return nil, "", err
 	}
-	return d.Store.timeline(ctx, incidentID, page)
+	list, next, err := d.Store.timeline(ctx, incidentID, page)
+	if err != nil {
+		return nil, "", err
+	}
+	return httpapi.Fit(list, next, func(e Entry) string { return entrySK(e.ID) })
 }
 
 // changed is what a decision made of an incident.

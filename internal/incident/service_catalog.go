@@ -55,7 +55,11 @@ func (d *Desk) ListServices(ctx context.Context, f ServiceFilter, page httpapi.P
 		return nil, "", err
 	}
 	keep := func(v Service) bool { return strings.Contains(strings.ToLower(v.Name), strings.ToLower(f.Q)) }
-	return d.Store.services(ctx, teams, keep, page)
+	list, next, err := d.Store.services(ctx, teams, keep, page)
+	if err != nil {
+		return nil, "", err
+	}
+	return httpapi.Fit(list, next, func(v Service) string { return v.ID })
 }
 
 // UpdateService changes the words of a service. A stale ifMatch is a 412.

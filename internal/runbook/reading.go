@@ -54,7 +54,7 @@ func (s *Service) Runbooks(ctx context.Context, f Filter, page httpapi.Page) ([]
 	for i, r := range heads {
 		views[i] = r.view(p)
 	}
-	return views, next, nil
+	return httpapi.Fit(views, next, func(v RunbookView) string { return v.ID })
 }
 
 // visible is the scope of a list for a role: the caller's teams with it, and
@@ -90,7 +90,7 @@ func (s *Service) Versions(ctx context.Context, runbookID string, page httpapi.P
 	for i, v := range versions {
 		views[i] = v.view(r)
 	}
-	return fit(views, next)
+	return httpapi.Fit(views, next, func(v VersionView) string { return v.SK })
 }
 
 // Version reads one version.

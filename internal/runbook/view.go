@@ -1,8 +1,6 @@
 package runbook
 
 import (
-	"encoding/json"
-
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/timestamp"
 )
@@ -74,24 +72,4 @@ type Review struct {
 	CreatedByID   string         `json:"createdById" dynamodbav:"createdById"`
 	SubmittedByID string         `json:"submittedById" dynamodbav:"submittedById"`
 	SubmittedAt   timestamp.Time `json:"submittedAt" dynamodbav:"submittedAt"`
-}
-
-// maxAnswer bounds the JSON of a list of versions, in bytes: Lambda answers
-// with 6 MB at most, and escapes the body once more.
-const maxAnswer = 2 << 20
-
-// fit cuts a list of versions to what fits into an answer, at least one, and
-// gives the position to go on from.
-func fit(versions []VersionView, next string) ([]VersionView, string, error) {
-	size := 0
-	for i, v := range versions {
-		raw, err := json.Marshal(v)
-		if err != nil {
-			return nil, "", err
-		}
-		if size += len(raw); size > maxAnswer && i > 0 {
-			return versions[:i], versions[i-1].SK, nil
-		}
-	}
-	return versions, next, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"sync"
@@ -88,6 +89,27 @@ func (c *Cursors) Open(ctx context.Context, in PageInput, list ...string) (Page,
 	}
 	page.Before = position
 	return page, nil
+}
+
+// maxAnswer bounds the JSON of a list's items, in bytes: Lambda answers with
+// 6 MB at most, and escapes the body once more.
+const maxAnswer = 2 << 20
+
+// Fit cuts a list to what fits into an answer, at least one item, and gives
+// the position to go on from. Every list of what people may write at length
+// needs it, or a few long items make an answer that nobody gets.
+func Fit[T any](items []T, next string, position func(T) string) ([]T, string, error) {
+	size := 0
+	for i, item := range items {
+		raw, err := json.Marshal(item)
+		if err != nil {
+			return nil, "", err
+		}
+		if size += len(raw); size > maxAnswer && i > 0 {
+			return items[:i], position(items[i-1]), nil
+		}
+	}
+	return items, next, nil
 }
 
 // Answer makes the body of a list; next is the position that the store

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -105,5 +106,31 @@ func TestTheKeyIsAskedOnceAndOnlyWhenNeeded(t *testing.T) {
 	}
 	if got := asked.Load(); got != 2 {
 		t.Errorf("asked %d times, want again after the failure and then no more", got)
+	}
+}
+
+func TestFit(t *testing.T) {
+	position := func(s string) string { return s[:1] }
+	long := func(name string, size int) string { return name + strings.Repeat("\x01", size) } // six bytes each in JSON
+	tests := map[string]struct {
+		items []string
+		next  string
+		want  int
+		goOn  string
+	}{
+		"none":                      {nil, "", 0, ""},
+		"all of them":               {[]string{"a", "b"}, "", 2, ""},
+		"all, and there are more":   {[]string{"a", "b"}, "b", 2, "b"},
+		"what fits":                 {[]string{long("a", 200_000), long("b", 100_000), long("c", 100_000), "d"}, "d", 2, "b"},
+		"one that is too long":      {[]string{long("a", 400_000), "b"}, "", 1, "a"},
+		"one that is too long last": {[]string{long("a", 400_000)}, "", 1, ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, next, err := httpapi.Fit(tt.items, tt.next, position)
+			if err != nil || len(got) != tt.want || next != tt.goOn {
+				t.Errorf("got %d items and %q, %v; want %d and %q", len(got), next, err, tt.want, tt.goOn)
+			}
+		})
 	}
 }
