@@ -2,6 +2,7 @@ package execution
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"pagefree/internal/execution/target/sandbox"
+	"pagefree/internal/incident"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/log"
 	"pagefree/internal/platform/problem"
@@ -67,16 +69,18 @@ func (d *Dispatcher) Dispatch(ctx context.Context, m Message) error {
 	if err != nil && problem.CodeOf(err) != problem.NotFound {
 		return err
 	}
-	if refusal := d.refusal(ctx, rb, ver, e); refusal.err != nil {
+	env, refusal := d.refusal(ctx, rb, ver, e)
+	if refusal.err != nil {
 		return refusal.err
-	} else if refusal.code != "" {
+	}
+	if refusal.code != "" {
 		return d.record(ctx, e, outcome{Status: StatusFailed, Error: refusal.code})
 	}
 	claimed, ours, err := d.claim(ctx, e, rb)
 	if err != nil || !ours {
 		return err
 	}
-	return d.record(ctx, claimed, d.run(ctx, claimed, ver))
+	return d.record(ctx, claimed, d.run(ctx, claimed, ver, env))
 }
 
 type refusal struct {
@@ -84,21 +88,51 @@ type refusal struct {
 	err  error  // it could not be found out
 }
 
-// refusal decides, right before the script is sent, whether it still may be.
-func (d *Dispatcher) refusal(ctx context.Context, rb runbook.Runbook, ver runbook.Version, e Execution) refusal {
+// refusal decides, right before the script is sent, whether it still may be,
+// and gives what the script gets.
+func (d *Dispatcher) refusal(ctx context.Context, rb runbook.Runbook, ver runbook.Version, e Execution) (map[string]string, refusal) {
 	err := runbook.CheckSeal(ctx, d.Seal, rb, ver)
+	if err == nil {
+		if err := mayStillRun(rb, ver, e); err != nil {
+			return nil, refusal{code: string(problem.CodeOf(err))}
+		}
+	}
+	var env map[string]string
+	if err == nil {
+		env, err = d.underSeal(ctx, ver, e)
+	}
 	if errors.Is(err, runbook.ErrSealBroken) {
-		slog.ErrorContext(ctx, "seal broken", "execution", e.ID, "runbook", e.RunbookID, "version", e.VersionUsed)
+		slog.ErrorContext(ctx, "seal broken", "execution", e.ID, "runbook", e.RunbookID, "version", e.VersionUsed, "cause", err)
 		log.Count(d.metrics(), d.Now(), "SealBroken", 1)
-		return refusal{code: "seal_broken"}
+		return nil, refusal{code: "seal_broken"}
 	}
-	if err != nil {
-		return refusal{err: err}
+	return env, refusal{err: err}
+}
+
+// underSeal holds an execution against what was sealed: its confirmation, its
+// service and its values were right when it was triggered, and lay in the
+// table since. What is sent is made of nothing else of it.
+func (d *Dispatcher) underSeal(ctx context.Context, ver runbook.Version, e Execution) (map[string]string, error) {
+	if ver.RequiresConfirm && e.ConfirmedByID == nil {
+		return nil, fmt.Errorf("%w: nobody confirmed it", runbook.ErrSealBroken)
 	}
-	if err := mayStillRun(rb, ver, e); err != nil {
-		return refusal{code: string(problem.CodeOf(err))}
+	if ver.ServiceID != nil {
+		var inc incident.Incident
+		if e.IncidentID != nil {
+			var err error
+			if inc, _, err = d.Journal.Incidents.Incident(ctx, *e.IncidentID); err != nil {
+				return nil, err
+			}
+		}
+		if inc.ServiceID != *ver.ServiceID {
+			return nil, fmt.Errorf("%w: it is for another service", runbook.ErrSealBroken)
+		}
 	}
-	return refusal{}
+	var values map[string]any
+	if err := json.Unmarshal([]byte(e.Parameters), &values); err != nil {
+		return nil, fmt.Errorf("%w: its values are no JSON", runbook.ErrSealBroken)
+	}
+	return runbook.Environment(ver.Parameters, values)
 }
 
 func (d *Dispatcher) metrics() io.Writer {
@@ -135,13 +169,13 @@ func (d *Dispatcher) claim(ctx context.Context, e Execution, rb runbook.Runbook)
 }
 
 // run sends the script and waits for its end, and turns whatever happens into an outcome.
-func (d *Dispatcher) run(ctx context.Context, e Execution, ver runbook.Version) outcome {
-	if e.Target.Type != "sandbox" {
+func (d *Dispatcher) run(ctx context.Context, e Execution, ver runbook.Version, env map[string]string) outcome {
+	if ver.Target.Type != runbook.Sandbox {
 		return outcome{Status: StatusFailed, Error: "target_unsupported"}
 	}
 	res, err := d.Sandbox.Run(ctx, sandbox.Request{
 		ExecutionID: e.ID, Attempt: e.Attempt, Nonce: e.Nonce, Language: sandbox.Language(ver.Language), Script: ver.ScriptContent,
-		Env: e.Env, TimeoutSeconds: ver.TimeoutSeconds,
+		Env: env, TimeoutSeconds: ver.TimeoutSeconds,
 	})
 	if err != nil {
 		slog.ErrorContext(ctx, "sandbox", "execution", e.ID, "error", err)

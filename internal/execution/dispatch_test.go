@@ -185,9 +185,13 @@ func (w *world) tamper(pk, sk, update string, values map[string]any) {
 		}
 		av[name] = m
 	}
+	var names map[string]string
+	if strings.Contains(update, "#parameters") { // a reserved word
+		names = map[string]string{"#parameters": "parameters"}
+	}
 	table := w.service.Store.Table
 	if _, err := table.DB.UpdateItem(w.t.Context(), &dynamodb.UpdateItemInput{
-		TableName: &table.Name, UpdateExpression: &update, ExpressionAttributeValues: av, ConditionExpression: ptr("attribute_exists(pk)"),
+		TableName: &table.Name, UpdateExpression: &update, ExpressionAttributeNames: names, ExpressionAttributeValues: av, ConditionExpression: ptr("attribute_exists(pk)"),
 		Key: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk}},
 	}); err != nil {
 		w.t.Fatal(err)
@@ -233,6 +237,74 @@ func TestWhatWasTamperedWithDoesNotRun(t *testing.T) {
 			}
 			if got := w.trail(ex); got != "execution.triggered execution.failed" {
 				t.Errorf("the audit trail tells %q", got)
+			}
+			if !strings.Contains(w.metrics.String(), `"SealBroken":1`) {
+				t.Errorf("no alarm metric: %s", w.metrics)
+			}
+		})
+	}
+}
+
+// TestAnExecutionOutsideOfItsSeal: a row of the table is not what anybody
+// asked for, confirmed, or may give to a script.
+func TestAnExecutionOutsideOfItsSeal(t *testing.T) {
+	t.Parallel()
+	values := func(text string) func(*world, string) {
+		return func(w *world, ex string) {
+			w.tamper("ex#"+ex, "ex", "SET #parameters = :v", map[string]any{":v": text})
+		}
+	}
+	tests := map[string]func(w *world, ex string){
+		"a value that is not listed":     values(`{"ZONE":"eu-1; rm -rf /","DAYS":7}`),
+		"a value of another type":        values(`{"ZONE":"eu-1","DAYS":"7"}`),
+		"a variable that nobody defined": values(`{"ZONE":"eu-1","DAYS":7,"EXTRA":"x"}`),
+		"a required one left out":        values(`{"DAYS":7}`),
+		"a default left out":             values(`{"ZONE":"eu-1"}`),
+		"no values":                      values(`null`),
+		"no JSON":                        values(`{`),
+		"a confirmation that never was": func(w *world, ex string) {
+			w.tamper("ex#"+ex, "ex", "REMOVE confirmedById SET rev = :v", map[string]any{":v": 2})
+		},
+		"another service's incident": func(w *world, ex string) {
+			svc, err := w.desk.CreateService(w.ctx("lead"), service(w.team, "search"))
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			w.tamper("ex#"+ex, "ex", "SET incidentId = :v", map[string]any{":v": w.incident(svc.ID, nil)})
+		},
+		"no incident": func(w *world, ex string) {
+			w.tamper("ex#"+ex, "ex", "REMOVE incidentId SET rev = :v", map[string]any{":v": 2})
+		},
+		"nothing": nil,
+	}
+	for name, change := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			rb := w.runbook("Sealed", func(c *runbook.Creation) {
+				c.RequiresConfirm, c.ServiceID = true, &w.svc
+				c.Parameters = []runbook.Parameter{
+					{Name: "ZONE", Type: runbook.String, Required: true, Enum: []any{"eu-1", "eu-2"}}, {Name: "DAYS", Type: runbook.Integer, Default: 7},
+				}
+			})
+			a := w.as("responder", "POST", "/v1/executions", map[string]any{"runbookId": rb, "incidentId": w.inc, "parameters": map[string]any{"ZONE": "eu-1"}})
+			ex := a.text("id")
+			if a := w.as("lead", "POST", "/v1/executions/"+ex+"/confirm", nil); a.status != 200 {
+				t.Fatalf("confirm: %d %v", a.status, a.body)
+			}
+			if change != nil {
+				change(w, ex)
+			}
+			w.dispatch(ex)
+			got := w.read(ex)
+			if change == nil {
+				if got.text("status") != "COMPLETED" || w.sandbox.runs() != 1 {
+					t.Errorf("got %s, %q; want COMPLETED", got.text("status"), got.text("error"))
+				}
+				return
+			}
+			if got.text("status") != "FAILED" || got.text("error") != "seal_broken" || w.sandbox.runs() != 0 {
+				t.Errorf("got %s, %q, %d runs; want FAILED, seal_broken, none", got.text("status"), got.text("error"), w.sandbox.runs())
 			}
 			if !strings.Contains(w.metrics.String(), `"SealBroken":1`) {
 				t.Errorf("no alarm metric: %s", w.metrics)

@@ -10,6 +10,7 @@ package execution
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"pagefree/internal/platform/timestamp"
@@ -28,29 +29,28 @@ const ConfirmWithin = 15 * time.Minute
 
 // Execution is one run of one approved version.
 type Execution struct {
-	ID            string            `dynamodbav:"id"`
-	RunbookID     string            `dynamodbav:"runbookId"`
-	RunbookName   string            `dynamodbav:"runbookName"`
-	VersionUsed   int               `dynamodbav:"versionUsed"`
-	TeamID        string            `dynamodbav:"teamId,omitempty"` // "" for a global runbook without an incident, run by somebody of several teams
-	IncidentID    *string           `dynamodbav:"incidentId"`
-	TriggeredBy   string            `dynamodbav:"triggeredBy"`
-	TriggeredByID string            `dynamodbav:"triggeredById"`
-	Status        Status            `dynamodbav:"status"`
-	Parameters    string            `dynamodbav:"parameters"` // JSON object of typed values
-	Secret        []string          `dynamodbav:"secret,omitempty"`
-	Env           map[string]string `dynamodbav:"env"` // what the script gets, PF_<NAME>
-	Target        runbook.Target    `dynamodbav:"target"`
-	Timeout       int               `dynamodbav:"timeoutSeconds"`
-	Attempt       int               `dynamodbav:"attempt"`
-	MaxAttempts   int               `dynamodbav:"maxAttempts"`
-	ExitCode      *int              `dynamodbav:"exitCode"`
-	Error         *string           `dynamodbav:"error"`
-	Reason        *string           `dynamodbav:"reason"` // why it waits or was cancelled
-	ConfirmedByID *string           `dynamodbav:"confirmedById"`
-	CreatedAt     timestamp.Time    `dynamodbav:"createdAt"`
-	StartedAt     *timestamp.Time   `dynamodbav:"startedAt"`
-	CompletedAt   *timestamp.Time   `dynamodbav:"completedAt"`
+	ID            string          `dynamodbav:"id"`
+	RunbookID     string          `dynamodbav:"runbookId"`
+	RunbookName   string          `dynamodbav:"runbookName"`
+	VersionUsed   int             `dynamodbav:"versionUsed"`
+	TeamID        string          `dynamodbav:"teamId,omitempty"` // "" for a global runbook without an incident, run by somebody of several teams
+	IncidentID    *string         `dynamodbav:"incidentId"`
+	TriggeredBy   string          `dynamodbav:"triggeredBy"`
+	TriggeredByID string          `dynamodbav:"triggeredById"`
+	Status        Status          `dynamodbav:"status"`
+	Parameters    string          `dynamodbav:"parameters"` // JSON object of typed values; those of Secret are masked once it is final
+	Secret        []string        `dynamodbav:"secret,omitempty"`
+	Target        runbook.Target  `dynamodbav:"target"`
+	Timeout       int             `dynamodbav:"timeoutSeconds"`
+	Attempt       int             `dynamodbav:"attempt"`
+	MaxAttempts   int             `dynamodbav:"maxAttempts"`
+	ExitCode      *int            `dynamodbav:"exitCode"`
+	Error         *string         `dynamodbav:"error"`
+	Reason        *string         `dynamodbav:"reason"` // why it waits or was cancelled
+	ConfirmedByID *string         `dynamodbav:"confirmedById"`
+	CreatedAt     timestamp.Time  `dynamodbav:"createdAt"`
+	StartedAt     *timestamp.Time `dynamodbav:"startedAt"`
+	CompletedAt   *timestamp.Time `dynamodbav:"completedAt"`
 
 	Nonce string         `dynamodbav:"nonce,omitempty"` // of the claim: only its holder records an outcome
 	DueAt timestamp.Time `dynamodbav:"dueAt"`           // when the watchdog looks at it, zero once final
@@ -102,17 +102,39 @@ func (e Execution) view(out *Output) View {
 		Attempt: e.Attempt, MaxAttempts: e.MaxAttempts, ExitCode: e.ExitCode, Error: e.Error, Reason: e.Reason,
 		CreatedAt: e.CreatedAt, StartedAt: e.StartedAt, CompletedAt: e.CompletedAt,
 	}
-	json.Unmarshal([]byte(e.Parameters), &v.Parameters) // written by us
-	for _, name := range e.Secret {
-		if _, set := v.Parameters[name]; set {
-			v.Parameters[name] = masked
-		}
-	}
+	json.Unmarshal([]byte(e.withoutSecrets()), &v.Parameters) // written by us
 	if out != nil {
 		v.Stdout, v.Stderr = &out.Stdout, &out.Stderr
 		v.StdoutTruncated, v.StderrTruncated = out.StdoutTruncated, out.StderrTruncated
 	}
 	return v
+}
+
+// withoutSecrets are the parameters with the secret ones masked.
+func (e Execution) withoutSecrets() string {
+	values := map[string]any{}
+	if len(e.Secret) == 0 || json.Unmarshal([]byte(e.Parameters), &values) != nil {
+		return e.Parameters
+	}
+	for _, name := range e.Secret {
+		if _, set := values[name]; set {
+			values[name] = masked
+		}
+	}
+	raw, err := encode(values)
+	if err != nil { // it was JSON a moment ago
+		return "{}"
+	}
+	return raw
+}
+
+// encode is JSON as it is stored, without a longer form for <, > and &.
+func encode(values map[string]any) (string, error) {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(values)
+	return strings.TrimSuffix(b.String(), "\n"), err
 }
 
 // outcome is how a run ended: the next status and what goes with it.
@@ -148,6 +170,7 @@ func (e Execution) finish(o outcome, now time.Time) (Execution, error) {
 	}
 	e.CompletedAt = timestamp.Ptr(now)
 	e.DueAt = timestamp.Time{}
+	e.Parameters = e.withoutSecrets() // nobody needs them any more
 	return e, nil
 }
 

@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -77,5 +78,10 @@ func TestSecretsAreMasked(t *testing.T) {
 	got := e.view(nil).Parameters
 	if got["TOKEN"] != masked || got["ZONE"] != "eu" || len(got) != 2 {
 		t.Errorf("got %v", got)
+	}
+	e.Status = Running
+	done, err := e.finish(outcome{Status: Completed}, time.Now())
+	if err != nil || strings.Contains(done.Parameters, "hunter2") || !strings.Contains(done.Parameters, `"eu"`) {
+		t.Errorf("what is kept of a run that is over: got %s, %v", done.Parameters, err)
 	}
 }

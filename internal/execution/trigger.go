@@ -38,6 +38,10 @@ type Service struct {
 	Now       func() time.Time
 }
 
+// maxValues bounds the JSON of an execution's values, in bytes, templates
+// filled: DynamoDB keeps items of up to 400 KB.
+const maxValues = 256 << 10
+
 // Message is what travels through the queue: everything else is read where it counts.
 type Message struct {
 	ExecutionID string `json:"executionId"`
@@ -58,6 +62,7 @@ type plan struct {
 	incident *incident.Incident
 	teamID   string
 	values   map[string]any
+	encoded  string // values, as JSON
 	who      principal.Principal
 }
 
@@ -94,7 +99,12 @@ func (s *Service) prepare(ctx context.Context, req Request) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	p.values, err = runbook.Values(ver.Parameters, req.Parameters, resolver(scope))
+	if p.values, err = runbook.Values(ver.Parameters, req.Parameters, resolver(scope)); err != nil {
+		return plan{}, err
+	}
+	if p.encoded, err = encode(p.values); err == nil && len(p.encoded) > maxValues {
+		err = problem.New(http.StatusUnprocessableEntity, runbook.ParameterInvalid, "The values are larger than 256 KiB together.")
+	}
 	return p, err
 }
 
@@ -185,7 +195,7 @@ func (s *Service) enqueue(ctx context.Context, executionID string) {
 func (p plan) execution(now time.Time) Execution {
 	e := Execution{
 		ID: id.New(id.Execution, now), RunbookID: p.runbook.ID, RunbookName: p.runbook.Name, VersionUsed: p.version.Version,
-		TeamID: p.teamID, TriggeredBy: ByPerson, TriggeredByID: p.who.ID, Status: Pending, Env: map[string]string{},
+		TeamID: p.teamID, TriggeredBy: ByPerson, TriggeredByID: p.who.ID, Status: Pending, Parameters: p.encoded,
 		Target: p.version.Target, Timeout: p.version.TimeoutSeconds, Attempt: 1, MaxAttempts: 1 + p.version.MaxRetries,
 		CreatedAt: timestamp.Of(now), DueAt: timestamp.Of(now.Add(requeueAfter)), Rev: 1,
 	}
@@ -200,18 +210,10 @@ func (p plan) execution(now time.Time) Execution {
 		e.Status, e.Reason, e.DueAt = AwaitingConfirmation, &reason, timestamp.Of(now.Add(ConfirmWithin))
 	}
 	for _, param := range p.version.Parameters {
-		if v, set := p.values[param.Name]; set {
-			e.Env["PF_"+param.Name] = runbook.EnvValue(v)
-			if param.Secret {
-				e.Secret = append(e.Secret, param.Name)
-			}
+		if _, set := p.values[param.Name]; set && param.Secret {
+			e.Secret = append(e.Secret, param.Name)
 		}
 	}
-	raw, err := json.Marshal(p.values)
-	if err != nil { // values are strings, numbers and booleans that came out of JSON
-		panic(fmt.Sprintf("parameters of %s: %v", e.ID, err))
-	}
-	e.Parameters = string(raw)
 	return e
 }
 

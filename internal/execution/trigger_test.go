@@ -9,6 +9,7 @@ import (
 	"time"
 
 	front "pagefree/infra/local/aws"
+	"pagefree/internal/incident"
 	"pagefree/internal/platform/id"
 	"pagefree/internal/runbook"
 )
@@ -134,6 +135,58 @@ func TestRefusedTriggers(t *testing.T) {
 	}
 	if got := w.queued(); len(got) != 0 {
 		t.Errorf("something was queued all the same: %v", got)
+	}
+}
+
+// TestLongValues: the values of one execution fit into an item, and those of
+// many do not make a list that nobody can read.
+func TestLongValues(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	names := []string{"A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L"}
+	rb := w.runbook("Long", func(c *runbook.Creation) {
+		for _, name := range names {
+			c.Parameters = append(c.Parameters, runbook.Parameter{Name: name, Type: runbook.String})
+		}
+	})
+	filled := w.runbook("Filled", func(c *runbook.Creation) {
+		for _, name := range names {
+			c.Parameters = append(c.Parameters, runbook.Parameter{Name: name, Type: runbook.String, Template: "{{incident.description}}"})
+		}
+	})
+	post := func(size int) answer {
+		values := map[string]any{}
+		for _, name := range names {
+			values[name] = strings.Repeat("\x01", size)
+		}
+		return w.as("responder", "POST", "/v1/executions", map[string]any{"runbookId": rb, "parameters": values})
+	}
+	const fits, many = 3_000, 12 // six bytes in JSON for each
+	var first string
+	for range many {
+		a := post(fits)
+		if a.status != http.StatusAccepted {
+			t.Fatalf("got %d %v", a.status, a.body)
+		}
+		first = a.text("id")
+	}
+	w.dispatch(first)
+	if got := w.read(first); got.text("status") != "COMPLETED" || len(w.sandbox.asked[0].Env["PF_L"]) != fits {
+		t.Errorf("got %s, a value of %d bytes", got.text("status"), len(w.sandbox.asked[0].Env["PF_L"]))
+	}
+	page := w.as("observer", "GET", "/v1/executions", nil)
+	begin := len(page.body["items"].([]any))
+	rest := w.as("observer", "GET", "/v1/executions?cursor="+page.text("nextCursor"), nil)
+	if end := len(rest.body["items"].([]any)); begin == 0 || end == 0 || begin+end != many {
+		t.Errorf("got pages of %d and %d, want %d on two", begin, end, many)
+	}
+	inc, _, err := w.desk.Create(w.ctx("responder"), incident.NewIncident{Title: "x", Severity: incident.Low, ServiceID: w.svc, Description: strings.Repeat("\x01", 8<<10)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := map[string]any{"runbookId": filled, "incidentId": inc.ID}
+	if a := w.as("responder", "POST", "/v1/executions", body); a.status != http.StatusUnprocessableEntity || a.text("code") != "parameter_invalid" {
+		t.Errorf("together too long: got %d %v", a.status, a.body)
 	}
 }
 

@@ -270,6 +270,31 @@ func matchesWhole(re *regexp.Regexp, s string) bool {
 	return loc != nil && loc[0] == 0 && loc[1] == len(s)
 }
 
+// Environment is what a script gets of values that Values made: PF_<NAME> each.
+// Where they were kept in between, somebody may have changed them; so they are
+// checked once more, and what params do not allow is an ErrSealBroken.
+func Environment(params []Parameter, values map[string]any) (map[string]string, error) {
+	env := make(map[string]string, len(values))
+	for _, p := range params {
+		given, is := values[p.Name]
+		if !is {
+			if p.Required || p.Default != nil || p.Template != "" {
+				return nil, fmt.Errorf("%w: %s has no value", ErrSealBroken, p.Name)
+			}
+			continue
+		}
+		v, err := p.value(given)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrSealBroken, p.Name, err)
+		}
+		env["PF_"+p.Name] = EnvValue(v)
+	}
+	if len(env) != len(values) {
+		return nil, fmt.Errorf("%w: there are values of no parameter", ErrSealBroken)
+	}
+	return env, nil
+}
+
 // EnvValue is how a value becomes the text of PF_<NAME>: strings as they are,
 // numbers in plain decimals without an exponent, true or false.
 func EnvValue(v any) string {
