@@ -29,6 +29,7 @@ const MaxBody = 256 << 10
 type API struct {
 	huma   huma.API
 	mux    *http.ServeMux
+	lazy   lazy
 	tag    string   // of the operation that is being registered
 	routes []string // "GET /v1/runbooks/{id}", in the order of their registration
 	denied func(context.Context, *http.Request, *problem.Error)
@@ -36,8 +37,7 @@ type API struct {
 
 // New returns an API without operations.
 func New() *API {
-	mux := http.NewServeMux()
-	a := &API{mux: mux}
+	a := &API{mux: http.NewServeMux(), lazy: lazy{mux: http.NewServeMux()}}
 	config := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI:    "3.1.0",
@@ -48,7 +48,7 @@ func New() *API {
 		Formats:       map[string]huma.Format{"application/json": jsonFormat, problem.ContentType: jsonFormat},
 		DefaultFormat: "application/json",
 	}
-	a.huma = humago.New(mux, config)
+	a.huma = humago.New(a.lazy.mux, config)
 	return a
 }
 
@@ -89,7 +89,10 @@ type Handler func(http.ResponseWriter, *http.Request) error
 func (a *API) Routes() []string { return slices.Clone(a.routes) }
 
 // OpenAPI is the document of what was registered.
-func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
+func (a *API) OpenAPI() *huma.OpenAPI {
+	a.lazy.all()
+	return a.huma.OpenAPI()
+}
 
 // Op describes one operation: "GET /v1/runbooks/{id}" and a summary.
 func Op(route, summary string) huma.Operation {
@@ -113,17 +116,20 @@ func Public(route, summary string) huma.Operation {
 // Register adds an operation. The handler's errors are rendered here and
 // nowhere else.
 func Register[I, O any](a *API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
-	a.tag = tag(op.Path)
-	a.routes = append(a.routes, op.Method+" "+op.Path)
-	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
-		out, err := handler(ctx, in)
-		if err == nil {
-			return out, nil
-		}
-		err = shown(err)
-		remember(ctx, err)
-		return nil, problem.Render(ctx, err, principal.OriginOf(ctx).RequestID)
-	})
+	pattern := op.Method + " " + op.Path
+	a.routes = append(a.routes, pattern)
+	a.mux.Handle(pattern, a.lazy.handler(func() {
+		a.tag = tag(op.Path)
+		huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+			out, err := handler(ctx, in)
+			if err == nil {
+				return out, nil
+			}
+			err = shown(err)
+			remember(ctx, err)
+			return nil, problem.Render(ctx, err, principal.OriginOf(ctx).RequestID)
+		})
+	}))
 }
 
 func operationID(method, path string) string {
