@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test demo lint build deploy bench openapi clean sam-local signin-link test-conformance faults
+.PHONY: help run test demo lint build deploy bench openapi screenshots clean sam-local signin-link test-conformance faults
 
 ENV ?= dev
 PORT ?= 8080
@@ -61,6 +61,9 @@ bench: $(NODE) ## cold starts, memory, DynamoDB calls by operation
 
 openapi: ## writes the OpenAPI document from the code
 	@go run ./infra/openapi
+
+screenshots: $(NODE) ## makes the README's pictures anew, with Chromium
+	@go run ./infra/screenshots infra/screenshots
 
 clean: ## removes the local stack's data and what was built; tools stay
 	@rm -rf .aws-sam
