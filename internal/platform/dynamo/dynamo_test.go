@@ -20,6 +20,7 @@ type thing struct {
 	ID   string `dynamodbav:"id"`
 	Team string `dynamodbav:"byTeam,omitempty"`
 	N    int    `dynamodbav:"n"`
+	Text string `dynamodbav:"text,omitempty"`
 }
 
 func key(pk string) dynamo.Key { return dynamo.Key{PK: pk, SK: "x"} }

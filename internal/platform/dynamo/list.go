@@ -9,11 +9,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
 // maxScanned bounds what one list request reads from each partition: a filter
 // that matches little gives a short page with a cursor, not a slow answer.
 const maxScanned = 2000
+
+// maxRead bounds what is collected, in bytes: a function has 256 MB, and a
+// share of a processor to match. Long items give a short page with a cursor.
+const maxRead = 4 << 20
 
 // Query names the partitions that a list is drawn from. With several (the teams of a
 // caller) the result is merged; ids are ULIDs, so their order is one of time.
@@ -129,7 +134,7 @@ func read[T any](ctx context.Context, t Table, q Query, value string, sortKey fu
 	} else {
 		in.ConsistentRead = aws.Bool(true)
 	}
-	scanned := 0
+	scanned, size := 0, 0
 	for {
 		out, err := t.DB.Query(ctx, in)
 		if err != nil {
@@ -147,8 +152,9 @@ func read[T any](ctx context.Context, t Table, q Query, value string, sortKey fu
 			stopped = sortKey(item)
 			if keep == nil || keep(item) {
 				items = append(items, item)
+				size += weight(&types.AttributeValueMemberM{Value: raw})
 			}
-			if len(items) > q.Limit {
+			if len(items) > q.Limit || size > maxRead/len(q.Values) {
 				return items, stopped, nil
 			}
 		}
@@ -160,4 +166,24 @@ func read[T any](ctx context.Context, t Table, q Query, value string, sortKey fu
 		}
 		in.ExclusiveStartKey = out.LastEvaluatedKey
 	}
+}
+
+// weight is about how many bytes a value takes.
+func weight(v types.AttributeValue) int {
+	n := 1
+	switch v := v.(type) {
+	case *types.AttributeValueMemberS:
+		n += len(v.Value)
+	case *types.AttributeValueMemberB:
+		n += len(v.Value)
+	case *types.AttributeValueMemberM:
+		for name, member := range v.Value {
+			n += len(name) + weight(member)
+		}
+	case *types.AttributeValueMemberL:
+		for _, member := range v.Value {
+			n += weight(member)
+		}
+	}
+	return n
 }

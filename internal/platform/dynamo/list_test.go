@@ -116,3 +116,37 @@ func TestAFilterThatMatchesLittleGivesShortPages(t *testing.T) {
 		t.Errorf("the second page: got %v, %q, %v, want the one item", items, next, err)
 	}
 }
+
+// TestLongItemsGiveShortPages: what one page collects is bounded, and all of it
+// is found on some page.
+func TestLongItemsGiveShortPages(t *testing.T) {
+	table, _ := newTable(t)
+	const items, size = 40, 300 << 10
+	for n := range items {
+		v := thing{PK: fmt.Sprintf("long#%d", n%2), SK: fmt.Sprintf("%03d", n), ID: fmt.Sprint(n), Text: strings.Repeat("x", size), N: n}
+		if err := dynamo.Commit(t.Context(), table.DB, table.Create(v)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q := dynamo.Query{Values: []string{"long#0", "long#1"}, Sort: dynamo.SK, Limit: 200}
+	var seen []int
+	for pages := 1; ; pages++ {
+		page, next, err := dynamo.List(t.Context(), table, q, func(v thing) string { return v.SK }, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page)*size > 6<<20 {
+			t.Errorf("a page of %d items", len(page))
+		}
+		for _, v := range page {
+			seen = append(seen, v.N)
+		}
+		if next == "" || pages > items {
+			break
+		}
+		q.Before = next
+	}
+	if len(seen) != items || !slices.IsSortedFunc(seen, func(a, b int) int { return b - a }) {
+		t.Errorf("got %d items, %v; want %d, newest first", len(seen), seen, items)
+	}
+}
