@@ -22,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"pagefree/infra/local/loopback"
 	"pagefree/infra/local/template"
 )
 
@@ -91,7 +92,7 @@ func New(opts Options) (*Service, error) {
 		}
 		s.functions[id], s.byName[spec.Name] = f, f
 	}
-	s.server = &http.Server{Handler: http.HandlerFunc(s.serveRuntime)}
+	s.server = &http.Server{Handler: loopback.Guard(http.HandlerFunc(s.serveRuntime))}
 	s.background.Go(func() { _ = s.server.Serve(listener) })
 	s.background.Go(s.reapIdle)
 	return s, nil

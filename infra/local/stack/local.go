@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"pagefree/infra/local/loopback"
 	"pagefree/infra/local/ses"
 )
 
@@ -20,7 +21,7 @@ func (s *Stack) local() http.Handler {
 		}
 		answer(w, mails)
 	})
-	return mux
+	return loopback.Guard(mux)
 }
 
 func answer(w http.ResponseWriter, v any) {

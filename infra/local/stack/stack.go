@@ -23,6 +23,7 @@ import (
 	"pagefree/infra/local/gateway"
 	"pagefree/infra/local/kms"
 	"pagefree/infra/local/lambda"
+	"pagefree/infra/local/loopback"
 	"pagefree/infra/local/poll"
 	"pagefree/infra/local/ses"
 	"pagefree/infra/local/sqs"
@@ -190,7 +191,7 @@ func (s *Stack) serve(awsListeners []net.Listener, binaries string) error {
 	if err != nil {
 		return errors.Join(err, s.functions.Close())
 	}
-	server := &http.Server{Handler: s.aws, ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug)}
+	server := &http.Server{Handler: loopback.Guard(s.aws), ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug)}
 	s.serveOn(server, awsListeners)
 	s.onClose(s.functions.Close) // before the services that the functions are calling
 

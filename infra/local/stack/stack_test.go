@@ -251,3 +251,29 @@ func TestTheRealOne(t *testing.T) {
 		}
 	}
 }
+
+// TestAPageOfTheWebReachesNothing: a page whose own name leads to this machine gets no mail, with its links, and no
+// service of AWS. The API itself answers to any name, as in the cloud.
+func TestAPageOfTheWebReachesNothing(t *testing.T) {
+	s := start(t, Options{})
+	for url, want := range map[string]int{
+		s.URL + "/_local/mail": http.StatusMisdirectedRequest, s.URL + "/_local/health": http.StatusMisdirectedRequest,
+		s.AWSEndpoint + "/": http.StatusMisdirectedRequest, s.URL + "/get/a": http.StatusOK,
+	} {
+		for host, want := range map[string]int{"evil.example:8080": want, "localhost:8080": 0} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host = host
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if want != 0 && resp.StatusCode != want || want == 0 && resp.StatusCode == http.StatusMisdirectedRequest {
+				t.Errorf("%s as %s: got %d", url, host, resp.StatusCode)
+			}
+		}
+	}
+}
