@@ -2,12 +2,14 @@ package httpapi
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"strings"
+	"strconv"
 	"sync"
 
 	"pagefree/internal/platform/problem"
@@ -37,11 +39,14 @@ type Page struct {
 
 // Cursors seals the position of a list, so that a cursor that was not ours, or
 // was altered, or belongs to another list, is a 400 and never a way to look
-// into other keys. The zero value is not usable.
+// into other keys. What it holds cannot be read: where a filter left out what
+// the caller may not see, the position is the id of such a thing. The zero
+// value is not usable.
 type Cursors struct {
 	derive func(ctx context.Context, label string) ([]byte, error)
 	once   sync.Mutex
 	key    []byte
+	aead   cipher.AEAD
 }
 
 // NewCursors returns Cursors whose key comes from derive, asked once when the
@@ -50,21 +55,43 @@ func NewCursors(derive func(ctx context.Context, label string) ([]byte, error)) 
 	return &Cursors{derive: derive}
 }
 
-const macLength = 16
-
-func (c *Cursors) mac(ctx context.Context, list, position string) ([]byte, error) {
+// ready derives the keys when they are needed first.
+func (c *Cursors) ready(ctx context.Context) error {
 	c.once.Lock()
 	defer c.once.Unlock()
-	if c.key == nil {
-		key, err := c.derive(ctx, "cursor")
-		if err != nil {
-			return nil, err
-		}
-		c.key = key
+	if c.aead != nil {
+		return nil
 	}
+	key, err := c.derive(ctx, "cursor")
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(key)
+	block, err := aes.NewCipher(sum[:])
+	if err != nil {
+		return err
+	}
+	c.key = key
+	c.aead, err = cipher.NewGCM(block)
+	return err
+}
+
+// seal makes a cursor. Its nonce is made of what it holds, so that the same
+// page has the same cursor, and with it the same ETag.
+func (c *Cursors) seal(list, position string) string {
 	h := hmac.New(sha256.New, c.key)
-	h.Write([]byte(list + "\x00" + position))
-	return h.Sum(nil)[:macLength], nil
+	h.Write([]byte(list + strconv.Quote(position)))
+	nonce := h.Sum(nil)[:c.aead.NonceSize()]
+	return base64.RawURLEncoding.EncodeToString(c.aead.Seal(nonce, nonce, []byte(position), []byte(list)))
+}
+
+// nameOf tells lists apart, whatever their filters hold.
+func nameOf(list []string) string {
+	name := ""
+	for _, part := range list {
+		name += strconv.Quote(part)
+	}
+	return name
 }
 
 // Open turns a list's query into a Page. list names the list and its filters:
@@ -74,20 +101,19 @@ func (c *Cursors) Open(ctx context.Context, in PageInput, list ...string) (Page,
 	if in.Cursor == "" {
 		return page, nil
 	}
-	invalid := problem.New(http.StatusBadRequest, problem.CursorInvalid, "The cursor is not one of this list. Start again without it.")
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(in.Cursor)
-	if err != nil || len(raw) <= macLength {
-		return Page{}, invalid
-	}
-	position := string(raw[macLength:])
-	want, err := c.mac(ctx, strings.Join(list, "\x00"), position)
-	if err != nil {
+	if err := c.ready(ctx); err != nil {
 		return Page{}, err
 	}
-	if !hmac.Equal(raw[:macLength], want) {
+	invalid := problem.New(http.StatusBadRequest, problem.CursorInvalid, "The cursor is not one of this list. Start again without it.")
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(in.Cursor)
+	if err != nil || len(raw) < c.aead.NonceSize() {
 		return Page{}, invalid
 	}
-	page.Before = position
+	position, err := c.aead.Open(nil, raw[:c.aead.NonceSize()], raw[c.aead.NonceSize():], []byte(nameOf(list)))
+	if err != nil || len(position) == 0 {
+		return Page{}, invalid
+	}
+	page.Before = string(position)
 	return page, nil
 }
 
@@ -122,11 +148,10 @@ func Answer[T any](ctx context.Context, c *Cursors, items []T, next string, list
 	if next == "" {
 		return out, nil
 	}
-	mac, err := c.mac(ctx, strings.Join(list, "\x00"), next)
-	if err != nil {
+	if err := c.ready(ctx); err != nil {
 		return nil, err
 	}
-	cursor := base64.RawURLEncoding.EncodeToString(append(mac, next...))
+	cursor := c.seal(nameOf(list), next)
 	out.Body.NextCursor = &cursor
 	return out, nil
 }

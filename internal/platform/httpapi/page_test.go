@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -32,6 +33,17 @@ func TestCursors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	inside, err := httpapi.Answer(ctx, cursors, []string{"a"}, "ex_1", "executions", "x\x00y")
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := *inside.Body.NextCursor
+	if bytes.Contains(raw, []byte("ex_1")) {
+		t.Error("the position can be read")
+	}
+	if again, err := httpapi.Answer(ctx, cursors, []string{"a"}, "ex_1", "executions", "x"); err != nil || *again.Body.NextCursor != cursor {
+		t.Errorf("the same page has another cursor, %v", err)
+	}
 	tests := map[string]struct {
 		cursor string
 		list   []string
@@ -41,6 +53,7 @@ func TestCursors(t *testing.T) {
 		"another list":            {cursor, []string{"incidents", "x"}, problem.CursorInvalid},
 		"another filter":          {cursor, []string{"executions", "y"}, problem.CursorInvalid},
 		"parts joined":            {cursor, []string{"executionsx"}, problem.CursorInvalid},
+		"parts moved":             {moved, []string{"executions\x00x", "y"}, problem.CursorInvalid},
 		"a byte changed":          {altered, []string{"executions", "x"}, problem.CursorInvalid},
 		"of another installation": {*foreign.Body.NextCursor, []string{"executions", "x"}, problem.CursorInvalid},
 		"the position alone":      {base64.RawURLEncoding.EncodeToString([]byte("ex_1")), []string{"executions", "x"}, problem.CursorInvalid},
