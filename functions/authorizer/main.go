@@ -29,6 +29,7 @@ func main() {
 		Idle:     env.Duration("SESSION_IDLE_MINUTES", time.Minute),
 		Site:     settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse).Site(),
 		UsageKey: env.Text("USAGE_KEY_API"),
+		Nobody:   env.Text("USAGE_KEY_NOBODY"),
 		Now:      time.Now,
 	}
 	env.Check()

@@ -257,7 +257,7 @@ func TestDoors(t *testing.T) {
 			}
 		}
 	}
-	if len(api.UsagePlans) != 2 || api.KeySource != "AUTHORIZER" {
+	if len(api.UsagePlans) != 3 || api.KeySource != "AUTHORIZER" { // of callers, of partners, and of nobody
 		t.Errorf("%d usage plans, keys from %s", len(api.UsagePlans), api.KeySource)
 	}
 	for _, plan := range api.UsagePlans {

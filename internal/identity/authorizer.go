@@ -25,6 +25,7 @@ type Authorizer struct {
 	Idle     time.Duration // a session that was not used for so long has ended
 	Site     string        // where people reach PageFree, as in an Origin header; "" if only API Gateway knows
 	UsageKey string        // of the usage plan that requests fall under
+	Nobody   string        // of the plan for those that anyone can send: they must not use up the callers' share
 	Now      func() time.Time
 }
 
@@ -80,9 +81,9 @@ func (a *Authorizer) Handle(ctx context.Context, r AuthorizerRequest) (events.AP
 	c, several := credentials(h)
 	switch {
 	case several:
-		return a.pass(r, "anonymous", httpapi.ContextProblem, ambiguous), nil
+		return a.refuse(r, ambiguous), nil
 	case c.Cookie && foreign(r.HTTPMethod, h, r.RequestContext.DomainName, a.Site):
-		return a.pass(r, "anonymous", httpapi.ContextProblem, crossOrigin), nil
+		return a.refuse(r, crossOrigin), nil
 	}
 	p, why, err := a.identify(ctx, c)
 	if err != nil {
@@ -151,6 +152,13 @@ func (a *Authorizer) pass(r AuthorizerRequest, id, name, value string) events.AP
 	answer := policy(r, id, "Allow")
 	answer.Context = map[string]any{name: value}
 	answer.UsageIdentifierKey = a.UsageKey
+	return answer
+}
+
+// refuse lets a request of nobody through, for the function to refuse.
+func (a *Authorizer) refuse(r AuthorizerRequest, code string) events.APIGatewayCustomAuthorizerResponse {
+	answer := a.pass(r, "anonymous", httpapi.ContextProblem, code)
+	answer.UsageIdentifierKey = a.Nobody
 	return answer
 }
 
