@@ -266,3 +266,25 @@ func TestDoors(t *testing.T) {
 		}
 	}
 }
+
+// TestAccessLog: API Gateway escapes nothing in a line, so that what a caller could write into one would forge the rest
+// of it; and a query or a cookie would keep secrets.
+func TestAccessLog(t *testing.T) {
+	_, format, found := strings.Cut(read(t, "template.yaml"), "\n      AccessLogSetting: ")
+	format, _, end := strings.Cut(format, "AWS::NoValue")
+	if !found || !end {
+		t.Fatal("no AccessLogSetting")
+	}
+	ours := []string{
+		"authorizer.latency", "authorizer.principalId", "error.responseType", "httpMethod", "identity.sourceIp", "integrationLatency",
+		"requestId", "requestTime", "resourcePath", "responseLatency", "responseLength", "status",
+	}
+	var got []string
+	for _, m := range regexp.MustCompile(`\$context\.([A-Za-z.]+)`).FindAllStringSubmatch(format, -1) {
+		got = append(got, m[1])
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, ours) {
+		t.Errorf("got %q, want %q", got, ours)
+	}
+}
