@@ -128,6 +128,49 @@ func TestEphemeralPrefixes(t *testing.T) {
 	}
 }
 
+// TestWritePrefixes: what a function may write into a table that several share. What runs is sealed; this keeps a flaw in
+// one function from making what another one believes.
+func TestWritePrefixes(t *testing.T) {
+	all := []string(nil)                                     // the whole table
+	executions := []string{"due#*", "ex#*", "inc#*", "rb#*"} // the timeline's entries are the incidents'; a runbook is only checked
+	tests := map[string]map[string][]string{
+		"AutomationTable": {
+			"RunbooksFunction": {"rb#*", "rbname#*"}, "IncidentsFunction": {"dedup#*", "inc#*", "svc#*", "svcname#*"},
+			"ExecutionsFunction": executions, "DispatcherFunction": executions, "WatchdogFunction": {"due#*", "ex#*", "inc#*"},
+			"IdentityFunction": {"team#*"},
+		},
+		"IdentityTable": {
+			"IdentityFunction": all, "SigninFunction": all, // which checks
+			"SigninMailFunction": {"email#*", "founder#*", "usr#*"}, "SigninLinkFunction": {"email#*", "founder#*", "usr#*"},
+		},
+	}
+	tmpl := deployed(t)
+	for table, want := range tests {
+		for id, f := range tmpl.Functions {
+			var got []string
+			for _, s := range rights(f, tmpl.Tables[table].ARN) {
+				if !slices.ContainsFunc(s.Actions, func(action string) bool {
+					return slices.Contains([]string{"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"}, action)
+				}) {
+					continue
+				}
+				if _, known := want[id]; !known {
+					t.Errorf("%s, %s: writes into %s", id, s.Sid, table)
+				}
+				keys := s.Conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+				if len(keys) == 0 && want[id] != nil {
+					t.Errorf("%s, %s: writes anything into %s", id, s.Sid, table)
+				}
+				got = append(got, keys...)
+			}
+			slices.Sort(got)
+			if got = slices.Compact(got); !slices.Equal(got, want[id]) {
+				t.Errorf("%s: writes %q into %s, want %q", id, got, table, want[id])
+			}
+		}
+	}
+}
+
 // TestAuditIsAppendOnly: writers put, one reader queries, nobody changes or deletes.
 func TestAuditIsAppendOnly(t *testing.T) {
 	tmpl := deployed(t)
