@@ -71,7 +71,7 @@ func (w *world) timeline() []string {
 // trail is the types of the audit events of a subject, oldest first.
 func (w *world) trail(subject string) string {
 	w.t.Helper()
-	table := w.service.Journal.Audit.Table
+	table := w.table(w.env.Config, "AuditTable")
 	out, err := table.DB.Query(w.t.Context(), &dynamodb.QueryInput{
 		TableName: &table.Name, IndexName: ptr("bySubject"), KeyConditionExpression: ptr("bySubject = :s"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":s": &types.AttributeValueMemberS{Value: "subject#" + subject}},
@@ -95,7 +95,7 @@ func ptr[T any](v T) *T { return &v }
 // due is what stands in the due index.
 func (w *world) due() []string {
 	w.t.Helper()
-	table := w.service.Store.Table
+	table := w.table(w.env.Config, "AutomationTable")
 	var all []string
 	for shard := range 8 {
 		out, err := table.DB.Query(w.t.Context(), &dynamodb.QueryInput{
@@ -189,7 +189,7 @@ func (w *world) tamper(pk, sk, update string, values map[string]any) {
 	if strings.Contains(update, "#parameters") { // a reserved word
 		names = map[string]string{"#parameters": "parameters"}
 	}
-	table := w.service.Store.Table
+	table := w.table(w.env.Config, "AutomationTable")
 	if _, err := table.DB.UpdateItem(w.t.Context(), &dynamodb.UpdateItemInput{
 		TableName: &table.Name, UpdateExpression: &update, ExpressionAttributeNames: names, ExpressionAttributeValues: av, ConditionExpression: ptr("attribute_exists(pk)"),
 		Key: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: pk}, "sk": &types.AttributeValueMemberS{Value: sk}},

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -34,6 +35,7 @@ import (
 // incident, and a sandbox that does what the test says.
 type world struct {
 	t          *testing.T
+	env        *awstest.Env
 	clock      *clock
 	api        http.Handler
 	service    *Service
@@ -101,32 +103,54 @@ func (parses) Check(context.Context, string, string) (runbook.Check, error) {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	env := awstest.New(t)
-	db := dynamodb.NewFromConfig(env.Config)
-	keys := kms.NewFromConfig(env.Config)
-	automation := dynamo.Table{Name: env.Table("AutomationTable"), DB: db}
-	ledger := audit.Log{Table: dynamo.Table{Name: env.Table("AuditTable"), DB: db}}
-	seal := kmsmac.Key{ID: env.KeyID("SealKey"), Client: keys}
-	cursors := httpapi.NewCursors(kmsmac.Key{ID: env.KeyID("DeriveKey"), Client: keys}.Derive)
-	incidents := incident.Store{Table: automation}
 	zero := 0
 	w := &world{
-		t: t, metrics: &bytes.Buffer{}, faults: env.Faults,
+		t: t, env: env, metrics: &bytes.Buffer{}, faults: env.Faults,
 		clock:   &clock{now: time.Date(2060, 3, 1, 12, 0, 0, 0, time.UTC)}, // to come, or an engine that deletes by TTL would
 		sandbox: &scripted{result: sandbox.Result{ExitCode: &zero, Stdout: "done\n"}},
 	}
-	store := Store{Table: automation, Ephemeral: dynamo.Table{Name: env.Table("EphemeralTable"), DB: db}, Retention: 24 * time.Hour}
-	journal := Journal{Audit: ledger, Incidents: incidents}
-	jobs := queue.Queue{URL: env.QueueURL("ExecutionsQueue"), Client: sqs.NewFromConfig(env.Config)}
-	w.service = &Service{Store: store, Runbooks: runbook.Store{Table: automation}, Incidents: incidents, Queue: jobs, Journal: journal, Cursors: cursors, Now: w.clock.Now}
-	w.dispatcher = &Dispatcher{Store: store, Runbooks: runbook.Store{Table: automation}, Journal: journal, Seal: seal, Sandbox: w.sandbox, Metrics: w.metrics, Now: w.clock.Now}
-	w.watchdog = &Watchdog{Store: store, Journal: journal, Queue: jobs, Now: w.clock.Now}
-	w.runbooks = &runbook.Service{Store: runbook.Store{Table: automation}, Services: incidents, Checker: parses{}, Seal: seal, Audit: ledger, Cursors: cursors, Now: w.clock.Now, Targets: []string{runbook.Sandbox}}
-	w.desk = &incident.Desk{Store: incidents, Audit: ledger, Cursors: cursors, Now: w.clock.Now}
+	// Each with the rights that the template gives its function.
+	store := func(cfg aws.Config) Store {
+		return Store{Table: w.table(cfg, "AutomationTable"), Ephemeral: w.table(cfg, "EphemeralTable"), Retention: 24 * time.Hour}
+	}
+	journal := func(cfg aws.Config) Journal {
+		return Journal{Audit: audit.Log{Table: w.table(cfg, "AuditTable")}, Incidents: incident.Store{Table: w.table(cfg, "AutomationTable")}}
+	}
+	jobs := func(cfg aws.Config) queue.Queue {
+		return queue.Queue{URL: env.QueueURL("ExecutionsQueue"), Client: sqs.NewFromConfig(cfg)}
+	}
+	key := func(cfg aws.Config, id string) kmsmac.Key {
+		return kmsmac.Key{ID: env.KeyID(id), Client: kms.NewFromConfig(cfg)}
+	}
+
+	cfg := env.ConfigOf("ExecutionsFunction")
+	w.service = &Service{
+		Store: store(cfg), Runbooks: runbook.Store{Table: store(cfg).Table}, Incidents: journal(cfg).Incidents, Queue: jobs(cfg), Journal: journal(cfg),
+		Cursors: httpapi.NewCursors(key(cfg, "DeriveKey").Derive), Now: w.clock.Now,
+	}
+	cfg = env.ConfigOf("DispatcherFunction")
+	w.dispatcher = &Dispatcher{
+		Store: store(cfg), Runbooks: runbook.Store{Table: store(cfg).Table}, Journal: journal(cfg), Seal: key(cfg, "SealKey"),
+		Sandbox: w.sandbox, Metrics: w.metrics, Now: w.clock.Now,
+	}
+	cfg = env.ConfigOf("WatchdogFunction")
+	w.watchdog = &Watchdog{Store: store(cfg), Journal: journal(cfg), Queue: jobs(cfg), Now: w.clock.Now}
+	cfg = env.ConfigOf("RunbooksFunction")
+	w.runbooks = &runbook.Service{
+		Store: runbook.Store{Table: store(cfg).Table}, Services: journal(cfg).Incidents, Checker: parses{}, Seal: key(cfg, "SealKey"),
+		Audit: journal(cfg).Audit, Now: w.clock.Now, Targets: []string{runbook.Sandbox},
+	}
+	cfg = env.ConfigOf("IncidentsFunction")
+	w.desk = &incident.Desk{Store: journal(cfg).Incidents, Audit: journal(cfg).Audit, Now: w.clock.Now}
 	api := httpapi.New()
 	Routes(api, w.service)
 	w.api = api.Handler()
-	w.people(automation)
+	w.people(w.table(env.Config, "AutomationTable"))
 	return w
+}
+
+func (w *world) table(cfg aws.Config, id string) dynamo.Table {
+	return dynamo.Table{Name: w.env.Table(id), DB: dynamodb.NewFromConfig(cfg)}
 }
 
 func (w *world) people(automation dynamo.Table) {
@@ -268,7 +292,7 @@ func (w *world) read(executionID string) answer {
 // queued takes every message out of the queue.
 func (w *world) queued() []Message {
 	w.t.Helper()
-	q := w.service.Queue
+	q := queue.Queue{URL: w.env.QueueURL("ExecutionsQueue"), Client: sqs.NewFromConfig(w.env.Config)}
 	var all []Message
 	for {
 		out, err := q.Client.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &q.URL, MaxNumberOfMessages: 10})
