@@ -5,13 +5,10 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -150,23 +147,6 @@ func tag(path string) string {
 	return "meta"
 }
 
-// errNotUTF8 is a body whose bytes are no text.
-var errNotUTF8 = errors.New("the body is not UTF-8")
-
-var jsonFormat = huma.Format{
-	Marshal: func(w io.Writer, v any) error {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		return e.Encode(v)
-	},
-	Unmarshal: func(b []byte, v any) error {
-		if !utf8.Valid(b) {
-			return errNotUTF8
-		}
-		return json.Unmarshal(b, v)
-	},
-}
-
 // huma takes the making of its own errors (validation, body, media type) as
 // package variables. Ours carry a code, and never echo the value back: it may
 // be a secret. Members of a body are told apart by case, as JSON does, and
@@ -191,7 +171,8 @@ func humaError(ctx context.Context, status int, msg string, errs []error) *probl
 		}
 	}
 	switch {
-	case status == http.StatusUnprocessableEntity:
+	case status == http.StatusUnprocessableEntity || beyond(p.Fields):
+		p.Status = http.StatusUnprocessableEntity
 		p.Code, p.Detail = problem.ValidationFailed, "The request has values that cannot be used."
 	case status == http.StatusBadRequest:
 		p.Code, p.Detail = "body_invalid", "The body is not the JSON that this route takes."

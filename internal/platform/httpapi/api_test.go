@@ -63,8 +63,11 @@ func newAPI() *httpapi.API {
 	}) (*struct{}, error) {
 		return nil, httpapi.Match(in.IfMatch, 3)
 	})
-	httpapi.Register(api, httpapi.Public("GET /v1/lists", "List"), func(_ context.Context, in *httpapi.PageInput) (*thingOutput, error) {
-		return &thingOutput{Body: map[string]any{"limit": in.Limit}}, nil
+	httpapi.Register(api, httpapi.Public("GET /v1/lists", "List"), func(_ context.Context, in *struct {
+		httpapi.PageInput
+		Tags []string `query:"tag"`
+	}) (*thingOutput, error) {
+		return &thingOutput{Body: map[string]any{"limit": in.Limit, "tags": in.Tags}}, nil
 	})
 	api.Handle("/page", func(w http.ResponseWriter, r *http.Request) error {
 		if r.URL.Query().Has("forbidden") {
@@ -133,7 +136,13 @@ func TestAnswers(t *testing.T) {
 		"a member in another case":     {"POST", "/v1/things", `{"name":"a","COUNT":1}`, nil, 422, "validation_failed", nil, ""},
 		"a missing member":             {"POST", "/v1/things", `{}`, nil, 422, "validation_failed", nil, ""},
 		"a value is not echoed":        {"POST", "/v1/things", `{"name":"pfs_secret"}`, nil, 422, "validation_failed", nil, `"location":"body.name"`},
-		"a number too large":           {"POST", "/v1/things", `{"name":"a","count":1e400}`, nil, 400, "body_invalid", nil, ""},
+		"a number too large":           {"POST", "/v1/things", `{"name":"a","count":1e400}`, nil, 422, "validation_failed", nil, `"message":"a number is beyond those that are taken"`},
+		"an integer as a fraction":     {"POST", "/v1/things", `{"name":"a","count":1.0}`, nil, 422, "validation_failed", nil, `"message":"count is not written as it has to be"`},
+		"a member twice":               {"POST", "/v1/things", `{"name":"a","tags":["x"],"name":"b"}`, nil, 400, "body_invalid", nil, `names a member twice`},
+		"a member twice, deep inside":  {"POST", "/v1/things", `{"name":"a","x":[1,{"y":[],"y":2}]}`, nil, 400, "body_invalid", nil, `names a member twice`},
+		"a name in two objects":        {"POST", "/v1/things", `{"name":"a","x":[{"y":1},{"y":2}]}`, nil, 422, "validation_failed", nil, `"location":"body.x"`},
+		"a media type in upper case":   {"POST", "/v1/things", `{"name":"a"}`, []string{"Content-Type", "Application/JSON; Charset=UTF-8"}, 200, "", nil, ""},
+		"a caller that takes problems": {"GET", "/v1/things/1", "", []string{"Accept", problem.ContentType}, 200, "", map[string]string{"Content-Type": "application/json"}, ""},
 		"a null list":                  {"POST", "/v1/things", `{"name":"a","tags":[null]}`, nil, 422, "validation_failed", nil, ""},
 		"the default limit":            {"GET", "/v1/lists", "", nil, 200, "", nil, `"limit":50`},
 		"limit 200":                    {"GET", "/v1/lists?limit=200", "", nil, 200, "", nil, `"limit":200`},
@@ -141,6 +150,10 @@ func TestAnswers(t *testing.T) {
 		"limit -1":                     {"GET", "/v1/lists?limit=-1", "", nil, 422, "validation_failed", nil, ""},
 		"limit that is no number":      {"GET", "/v1/lists?limit=many", "", nil, 422, "validation_failed", nil, ""},
 		"a limit past every integer":   {"GET", "/v1/lists?limit=99999999999999999999", "", nil, 422, "validation_failed", nil, ""},
+		"an empty limit":               {"GET", "/v1/lists?limit=", "", nil, 422, "validation_failed", nil, `"location":"query.limit"`},
+		"two limits":                   {"GET", "/v1/lists?limit=1&limit=2", "", nil, 422, "validation_failed", nil, `"location":"query.limit"`},
+		"a list with commas":           {"GET", "/v1/lists?tag=a,b", "", nil, 200, "", nil, `"tags":["a","b"]`},
+		"a list by repetition":         {"GET", "/v1/lists?tag=a&tag=b", "", nil, 200, "", nil, `"tags":["a","b"]`},
 		"a page":                       {"GET", "/page", "", nil, 200, "", map[string]string{"Content-Type": "text/html", "Cache-Control": "no-cache"}, "<p>"},
 		"a page's error":               {"GET", "/page?forbidden", "", nil, 403, "forbidden", nil, ""},
 		"a sign of life":               {"GET", "/healthz", "", nil, 200, "", nil, `{"status":"ok"}`},

@@ -23,7 +23,7 @@ func (a *API) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requestID := principal.OriginOf(r.Context()).RequestID
 		var refused refusal
-		r = r.WithContext(context.WithValue(r.Context(), refusedKey{}, &refused))
+		r = uniform(r.WithContext(context.WithValue(r.Context(), refusedKey{}, &refused)))
 		rec := &recorder{header: http.Header{}, status: http.StatusOK}
 		func() {
 			defer func() {
@@ -39,6 +39,9 @@ func (a *API) Handler() http.Handler {
 			a.denied(r.Context(), r, refused.problem)
 		}
 		rec.tag(r)
+		if rec.status < http.StatusBadRequest && rec.header.Get("Content-Type") == problem.ContentType { // it is what the caller accepts
+			rec.header.Set("Content-Type", "application/json")
+		}
 		rec.header.Set("X-Request-Id", requestID)
 		rec.header.Set("X-Content-Type-Options", "nosniff")
 		if rec.header.Get("Cache-Control") == "" {
@@ -46,6 +49,31 @@ func (a *API) Handler() http.Handler {
 		}
 		rec.flush(w, r)
 	})
+}
+
+// uniform brings what may be written in several ways to the one that huma
+// reads. A parameter that is repeated is a list, whose values stand between
+// commas; of the repetitions of any other, huma would take the first and say
+// nothing. Media types have no case (RFC 9110, 8.3.1).
+func uniform(r *http.Request) *http.Request {
+	if media, parameters, found := strings.Cut(r.Header.Get("Content-Type"), ";"); media != strings.ToLower(media) {
+		if media = strings.ToLower(media); found {
+			media += ";" + parameters
+		}
+		r.Header.Set("Content-Type", media)
+	}
+	query, repeated := r.URL.Query(), false
+	for name, values := range query {
+		if len(values) > 1 {
+			query[name], repeated = []string{strings.Join(values, ",")}, true
+		}
+	}
+	if repeated {
+		u := *r.URL
+		u.RawQuery = query.Encode()
+		r.URL = &u
+	}
+	return r
 }
 
 // refusal is where a handler's 403 is kept until the answer is recorded.
