@@ -9,8 +9,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"pagefree/internal/platform/problem"
 )
@@ -18,7 +22,16 @@ import (
 // PageInput are the query parameters of every list.
 type PageInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"how many items at most"`
-	Cursor string `query:"cursor" maxLength:"512" doc:"nextCursor of the page before"`
+	Cursor string `query:"cursor" doc:"nextCursor of the page before"`
+}
+
+// Resolve refuses a limit that was sent empty, which huma takes for none.
+func (PageInput) Resolve(ctx huma.Context) []error {
+	u := ctx.URL()
+	if slices.Contains(u.Query()["limit"], "") {
+		return []error{&huma.ErrorDetail{Location: "query.limit", Message: "invalid integer"}}
+	}
+	return nil
 }
 
 // List is the body of every list, newest first unless said otherwise.
@@ -106,7 +119,7 @@ func (c *Cursors) Open(ctx context.Context, in PageInput, list ...string) (Page,
 	}
 	invalid := problem.New(http.StatusBadRequest, problem.CursorInvalid, "The cursor is not one of this list. Start again without it.")
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(in.Cursor)
-	if err != nil || len(raw) < c.aead.NonceSize() {
+	if err != nil || strings.ContainsAny(in.Cursor, "\r\n") || len(raw) < c.aead.NonceSize() { // base64 skips line ends
 		return Page{}, invalid
 	}
 	position, err := c.aead.Open(nil, raw[:c.aead.NonceSize()], raw[c.aead.NonceSize():], []byte(nameOf(list)))

@@ -58,6 +58,8 @@ func TestCursors(t *testing.T) {
 		"of another installation": {*foreign.Body.NextCursor, []string{"executions", "x"}, problem.CursorInvalid},
 		"the position alone":      {base64.RawURLEncoding.EncodeToString([]byte("ex_1")), []string{"executions", "x"}, problem.CursorInvalid},
 		"a MAC without position":  {base64.RawURLEncoding.EncodeToString(raw[:16]), []string{"executions", "x"}, problem.CursorInvalid},
+		"with a line end":         {cursor + "\n", []string{"executions", "x"}, problem.CursorInvalid},
+		"endless":                 {strings.Repeat("A", 5000), []string{"executions", "x"}, problem.CursorInvalid},
 		"padded":                  {cursor + "=", []string{"executions", "x"}, problem.CursorInvalid},
 		"no base64":               {"é", []string{"executions", "x"}, problem.CursorInvalid},
 	}
