@@ -119,15 +119,17 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 			return err
 		}
 	}
+	people := demo.Admin
 	if !o.noDemo {
+		people = strings.Join([]string{demo.Lead, demo.Reviewer, demo.Responder}, ", ")
 		result, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: out})
 		if err != nil {
 			return errors.Join(err, ctx.Err())
 		}
 		fmt.Fprintf(out, "\ncurl -s -H 'Authorization: Bearer %s' %s/v1/incidents/%s/timeline\n", result.Sessions[demo.Responder], s.URL, result.IncidentID)
 	}
-	fmt.Fprintf(out, "\nAPI      %s\nsign in  %s/signin\nmail     %s/_local/mail\nlogs     %s/logs\nAWS      %s (any keys)\n\nCtrl-C stops it.\n",
-		s.URL, s.URL, s.URL, s.Dir, s.AWSEndpoint)
+	fmt.Fprintf(out, "\nAPI      %s\nsign in  %s/signin (%s)\nmail     %s/_local/mail\ndata     %s (kept)\nlogs     %s/logs\nAWS      %s (any keys)\n\nCtrl-C stops it.\n",
+		s.URL, s.URL, people, s.URL, s.Dir, s.Dir, s.AWSEndpoint)
 	<-ctx.Done()
 	fmt.Fprintln(out, "stopping")
 	return s.Close()

@@ -64,25 +64,25 @@ func (d *demo) say(format string, args ...any) {
 
 // Those of the demo's people who act in it.
 const (
+	Admin     = "admin@pagefree.test" // the first admin
 	Lead      = "lead@pagefree.test"
 	Reviewer  = "reviewer@pagefree.test"
 	Responder = "responder@pagefree.test"
 )
 
 const (
-	admin    = "admin@pagefree.test"
 	observer = "observer@pagefree.test"
 	outsider = "outsider@pagefree.test"
 )
 
 // people signs the first admin in, who makes the others and their teams.
 func (d *demo) people(ctx context.Context) error {
-	token, err := d.SignIn(ctx, admin)
+	token, err := d.SignIn(ctx, Admin)
 	if err != nil {
 		return err
 	}
-	d.sessions[admin] = token
-	d.say("%s signed in by a mailed link", admin)
+	d.sessions[Admin] = token
+	d.say("%s signed in by a mailed link", Admin)
 
 	users := map[string]string{}
 	existing, err := d.all(ctx, "/v1/users", token)
@@ -120,7 +120,7 @@ func (d *demo) people(ctx context.Context) error {
 }
 
 func (d *demo) makeTeam(ctx context.Context, name string, users, roles map[string]string) (string, error) {
-	token := d.sessions[admin]
+	token := d.sessions[Admin]
 	teams, err := d.all(ctx, "/v1/teams", token)
 	if err != nil {
 		return "", err
@@ -141,7 +141,7 @@ func (d *demo) makeTeam(ctx context.Context, name string, users, roles map[strin
 		}
 	}
 	// Whoever makes a team is in it; the admin of the demo manages and does not respond.
-	_, err = d.Want(ctx, http.StatusNoContent, "DELETE", "/v1/teams/"+id+"/members/"+users[admin], token, nil)
+	_, err = d.Want(ctx, http.StatusNoContent, "DELETE", "/v1/teams/"+id+"/members/"+users[Admin], token, nil)
 	return id, err
 }
 
