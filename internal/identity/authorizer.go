@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,7 @@ type Authorizer struct {
 // counts. The host is API Gateway's own word; all else was sent by the caller.
 type AuthorizerRequest struct {
 	MethodArn         string              `json:"methodArn"`
+	Resource          string              `json:"resource"` // as the template names it, "/v1/me"
 	HTTPMethod        string              `json:"httpMethod"`
 	Headers           map[string]string   `json:"headers"`
 	MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
@@ -64,6 +66,10 @@ const (
 	unavailable = "unavailable"
 )
 
+// personal are the resources that take no credential but a session. An API key
+// is of the wrong kind there, and counts as none.
+var personal = []string{"/v1/me", "/v1/auth/sign-out"}
+
 // reserve is the time kept for an answer when DynamoDB does not give one: an
 // authorizer that is late is API Gateway's 500, without a code of ours.
 const reserve = 500 * time.Millisecond
@@ -84,6 +90,8 @@ func (a *Authorizer) Handle(ctx context.Context, r AuthorizerRequest) (events.AP
 		return a.refuse(r, ambiguous), nil
 	case c.Cookie && foreign(r.HTTPMethod, h, r.RequestContext.DomainName, a.Site):
 		return a.refuse(r, crossOrigin), nil
+	case c.Kind == token.APIKey && slices.Contains(personal, r.Resource):
+		return deny(r, "This is for a person's session, not for an API key."), nil
 	}
 	p, why, err := a.identify(ctx, c)
 	if err != nil {

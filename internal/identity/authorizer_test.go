@@ -95,6 +95,7 @@ func TestAuthorizer(t *testing.T) {
 		"a cookie from our page":       {method: "POST", header: http.Header{"Cookie": {cookie + session}, "Origin": {ours}}, want: "pass as user"},
 		"a cookie from their page":     {method: "POST", header: http.Header{"Cookie": {cookie + session}, "Origin": {theirs}}, want: "pass cross_origin"},
 		"read from their page":         {method: "GET", header: http.Header{"Cookie": {cookie + session}, "Origin": {theirs}}, want: "pass as user"},
+		"looked at from their page":    {method: "HEAD", header: http.Header{"Cookie": {cookie + session}, "Origin": {theirs}}, want: "pass cross_origin"},
 		"from a page without a name":   {method: "PATCH", header: http.Header{"Cookie": {cookie + session}, "Origin": {"null"}}, want: "pass cross_origin"},
 		"the browser says so":          {method: "DELETE", header: http.Header{"Cookie": {cookie + session}, "Sec-Fetch-Site": {"cross-site"}}, want: "pass cross_origin"},
 		"of a neighbour":               {method: "PUT", header: http.Header{"Cookie": {cookie + session}, "Sec-Fetch-Site": {"same-site"}}, want: "pass cross_origin"},
@@ -115,6 +116,15 @@ func TestAuthorizer(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a key where a session belongs", func(t *testing.T) {
+		for resource, want := range map[string]string{"/v1/me": "deny unauthenticated", "/v1/auth/sign-out": "deny unauthenticated", "/v1/teams": "pass as apikey"} {
+			r := identity.AuthorizerRequest{MethodArn: "arn:aws:execute-api:us-east-1:000000000000:abc/prod/GET" + resource, HTTPMethod: "GET", Resource: resource, Headers: map[string]string{"X-API-Key": key}}
+			v, err := w.authorizer.Handle(t.Context(), r)
+			if got := finding(t, v); err != nil || got != want {
+				t.Errorf("%s: got %q, %v, want %q", resource, got, err, want)
+			}
+		}
+	})
 	t.Run("single headers", func(t *testing.T) {
 		r := identity.AuthorizerRequest{HTTPMethod: "GET", Headers: map[string]string{"authorization": "Bearer " + session}}
 		if v, err := w.authorizer.Handle(t.Context(), r); err != nil || v.PolicyDocument.Statement[0].Effect != "Allow" {

@@ -57,7 +57,7 @@ func credentials(h http.Header) (c Credential, ambiguous bool) {
 // request: by its Origin, or by what the browser says of the two sites. own
 // are the sites of ours, as hosts (of API Gateway's own word) and origins.
 func foreign(method string, h http.Header, host, site string) bool {
-	if method == http.MethodGet || method == http.MethodHead {
+	if method == http.MethodGet {
 		return false
 	}
 	relation := h.Get("Sec-Fetch-Site") // a page cannot set it
