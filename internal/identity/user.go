@@ -18,6 +18,7 @@ import (
 
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/text"
 	"pagefree/internal/platform/timestamp"
 )
 
@@ -109,14 +110,11 @@ func cleanName(location, raw string) (string, error) {
 		return "", problem.InvalidField(location, "is empty")
 	case len([]rune(name)) > maxName:
 		return "", problem.InvalidField(location, "is longer than %d characters", maxName)
-	case strings.ContainsFunc(name, unreadable):
+	case strings.ContainsFunc(name, unreadable) || text.Reorders(name):
 		return "", problem.InvalidField(location, "has characters that cannot be read")
 	}
 	return name, nil
 }
 
-// unreadable reports control characters and the marks that reorder text, which
-// could make one name look like another.
-func unreadable(r rune) bool {
-	return unicode.IsControl(r) || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 || r == unicode.ReplacementChar
-}
+// unreadable reports what nobody can read.
+func unreadable(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }

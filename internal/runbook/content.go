@@ -13,6 +13,7 @@ import (
 
 	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/template"
+	"pagefree/internal/platform/text"
 )
 
 // Limits of the contract.
@@ -93,6 +94,8 @@ func (c Content) check(targets []string) error {
 		f.add("scriptContent", "it is no UTF-8")
 	case strings.ContainsRune(c.ScriptContent, 0):
 		f.add("scriptContent", "it holds a NUL")
+	case text.Reorders(c.ScriptContent): // a reviewer would approve what they do not see
+		f.add("scriptContent", "it holds marks that change the order in which it is shown; write them as escapes")
 	case strings.TrimSpace(c.ScriptContent) == "" && (c.Target.Type == Sandbox || c.Target.Type == SSM):
 		f.add("scriptContent", "the target %s needs a script", c.Target.Type)
 	}
@@ -121,9 +124,9 @@ func within(f *faults, location string, n, low, high int) {
 }
 
 // words checks text for people: length in characters, no NUL.
-func words(f *faults, location, text string, low, high int) {
-	switch n := utf8.RuneCountInString(text); {
-	case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
+func words(f *faults, location, s string, low, high int) {
+	switch n := utf8.RuneCountInString(s); {
+	case !utf8.ValidString(s) || strings.ContainsRune(s, 0) || text.Reorders(s):
 		f.add(location, "it holds what is no text")
 	case n < low && n == 0:
 		f.add(location, "it is required")
