@@ -89,6 +89,9 @@ type View struct {
 	CreatedAt       timestamp.Time  `json:"createdAt"`
 	StartedAt       *timestamp.Time `json:"startedAt"`
 	CompletedAt     *timestamp.Time `json:"completedAt"`
+	Warnings        []string        `json:"warnings,omitempty" doc:"what a trigger says of the runbook, such as that it is deprecated"`
+
+	deprecation string
 }
 
 // masked is what stands for the value of a secret parameter, everywhere.

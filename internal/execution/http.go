@@ -25,13 +25,19 @@ type triggerInput struct {
 }
 
 type triggerOutput struct {
-	Location string `header:"Location"`
-	Replayed string `header:"Idempotency-Replayed"`
-	Body     View
+	Location    string `header:"Location"`
+	Replayed    string `header:"Idempotency-Replayed"`
+	Deprecation string `header:"Deprecation" doc:"RFC 9745: since when the runbook is deprecated"`
+	Body        View
+}
+
+type previewOutput struct {
+	Deprecation string `header:"Deprecation"`
+	Body        Preview
 }
 
 type oneInput struct {
-	ID string `path:"id" maxLength:"64"`
+	ID string `path:"id"`
 }
 
 type oneOutput struct {
@@ -54,7 +60,7 @@ func Routes(api *httpapi.API, s *Service) {
 		if err != nil {
 			return nil, err
 		}
-		out := &triggerOutput{Location: "/v1/executions/" + v.ID, Body: v}
+		out := &triggerOutput{Location: "/v1/executions/" + v.ID, Deprecation: v.deprecation, Body: v}
 		if replayed {
 			out.Replayed = "true"
 		}
@@ -62,9 +68,9 @@ func Routes(api *httpapi.API, s *Service) {
 	})
 
 	httpapi.Register(api, httpapi.Op("POST /v1/executions/preview", "Show what would run, and run nothing"),
-		func(ctx context.Context, in *struct{ Body requestBody }) (*struct{ Body Preview }, error) {
+		func(ctx context.Context, in *struct{ Body requestBody }) (*previewOutput, error) {
 			p, err := s.Preview(ctx, in.Body.request(""))
-			return &struct{ Body Preview }{p}, err
+			return &previewOutput{Deprecation: p.deprecation, Body: p}, err
 		})
 
 	httpapi.Register(api, httpapi.Op("GET /v1/executions", "List executions"),

@@ -2,11 +2,14 @@ package execution
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"slices"
 	"strings"
 
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
 	"pagefree/internal/runbook"
@@ -18,6 +21,9 @@ type Preview struct {
 	Script     string         `json:"script"`
 	Target     runbook.Target `json:"target"`
 	Version    int            `json:"version"`
+	Warnings   []string       `json:"warnings,omitempty" doc:"such as that the runbook is deprecated"`
+
+	deprecation string
 }
 
 // Filter narrows a list; empty members admit everything.
@@ -44,11 +50,14 @@ func visible(ctx context.Context, e Execution) error {
 }
 
 // find reads an execution that the caller may see.
-func (s *Service) find(ctx context.Context, id string) (Execution, error) {
+func (s *Service) find(ctx context.Context, executionID string) (Execution, error) {
 	if _, err := principal.Authenticated(ctx); err != nil {
 		return Execution{}, err
 	}
-	e, found, err := s.Store.Execution(ctx, id)
+	if !id.Valid(id.Execution, executionID) {
+		return Execution{}, problem.Missing()
+	}
+	e, found, err := s.Store.Execution(ctx, executionID)
 	if err != nil {
 		return Execution{}, err
 	}
@@ -129,8 +138,8 @@ func (s *Service) Confirm(ctx context.Context, id string) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	if notApproved := mayStillRun(rb, ver, e); notApproved != nil {
-		return s.cancelled(ctx, e, "The version is no longer the approved one.", notApproved)
+	if why, ok := errors.AsType[*problem.Error](mayStillRun(rb, ver, e)); ok {
+		return s.cancelled(ctx, e, why.Detail, problem.New(http.StatusConflict, runbook.NotApproved, "%s", why.Detail))
 	}
 	ops := append(s.Journal.tell(ctx, is, now, "execution.confirmed", map[string]any{}), s.Store.replace(e, is), s.Runbooks.StillRuns(rb))
 	if err := s.write(ctx, append(ops, s.Store.moveDue(e, is)...)); err != nil {

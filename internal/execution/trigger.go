@@ -148,7 +148,10 @@ func (s *Service) Preview(ctx context.Context, req Request) (Preview, error) {
 		return Preview{}, err
 	}
 	e := p.execution(s.Now())
-	return Preview{Parameters: e.view(nil).Parameters, Script: p.version.ScriptContent, Target: p.version.Target, Version: p.version.Version}, nil
+	return Preview{
+		Parameters: e.view(nil).Parameters, Script: p.version.ScriptContent, Target: p.version.Target, Version: p.version.Version,
+		Warnings: p.runbook.Warnings(), deprecation: p.runbook.Deprecation(),
+	}, nil
 }
 
 // Trigger starts the approved version of a runbook. replayed tells that the
@@ -181,7 +184,9 @@ func (s *Service) Trigger(ctx context.Context, req Request) (v View, replayed bo
 	if e.Status == Pending {
 		s.enqueue(ctx, e.ID)
 	}
-	return e.view(&Output{}), false, nil
+	v = e.view(&Output{})
+	v.Warnings, v.deprecation = p.runbook.Warnings(), p.runbook.Deprecation()
+	return v, false, nil
 }
 
 // enqueue hurries the dispatcher. A message that cannot be sent is no error:

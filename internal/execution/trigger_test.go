@@ -63,6 +63,11 @@ func TestWhoMayDoWhat(t *testing.T) {
 			t.Errorf("list by %s: got %d items, status %d, want %d", who, got, a.status, want)
 		}
 	}
+	for _, nothing := range []string{"x", "ex_", w.inc, strings.Repeat("x", 3000)} {
+		if a := w.as("responder", "GET", "/v1/executions/"+nothing, nil); a.status != http.StatusNotFound {
+			t.Errorf("reading %.20s: got %d %v", nothing, a.status, a.body)
+		}
+	}
 	if a := w.as("nobody", "GET", "/v1/executions", nil); a.status != http.StatusUnauthorized {
 		t.Errorf("list by nobody: got %d", a.status)
 	}
@@ -289,7 +294,7 @@ func TestConfirmation(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := w.as("responder", "POST", "/v1/executions/"+ex+"/confirm", nil)
-		if a.status != http.StatusConflict || w.read(ex).text("status") != "CANCELLED" {
+		if a.status != http.StatusConflict || a.text("code") != "not_approved" || w.read(ex).text("status") != "CANCELLED" || !strings.Contains(w.read(ex).text("reason"), "archived") {
 			t.Errorf("got %d %v, %s", a.status, a.body, w.read(ex).text("status"))
 		}
 	})
@@ -390,6 +395,26 @@ func TestPreviewShowsWhatWouldRunAndRunsNothing(t *testing.T) {
 	}
 	if got := w.as("observer", "GET", "/v1/executions", nil).body["items"].([]any); len(got) != 0 || len(w.due()) != 0 {
 		t.Errorf("a preview left %v, due %v", got, w.due())
+	}
+}
+
+func TestWhoRunsADeprecatedRunbookIsWarned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rb := w.runbook("Old", nil)
+	for path, status := range map[string]int{"/v1/executions": http.StatusAccepted, "/v1/executions/preview": http.StatusOK} {
+		if a := w.as("responder", "POST", path, map[string]any{"runbookId": rb}); a.status != status || a.header.Get("Deprecation") != "" || a.body["warnings"] != nil {
+			t.Errorf("%s before: got %d %v", path, a.status, a.body)
+		}
+	}
+	if _, err := w.runbooks.Deprecate(w.ctx("lead"), rb, "use the new one"); err != nil {
+		t.Fatal(err)
+	}
+	for path, status := range map[string]int{"/v1/executions": http.StatusAccepted, "/v1/executions/preview": http.StatusOK} {
+		a := w.as("responder", "POST", path, map[string]any{"runbookId": rb})
+		if a.status != status || !strings.HasPrefix(a.header.Get("Deprecation"), "@") || fmt.Sprint(a.body["warnings"]) != "[This runbook is deprecated: use the new one]" {
+			t.Errorf("%s: got %d %v %v", path, a.status, a.header, a.body)
+		}
 	}
 }
 
