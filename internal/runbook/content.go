@@ -128,7 +128,7 @@ func words(f *faults, location, s string, low, high int) {
 	switch n := utf8.RuneCountInString(s); {
 	case !utf8.ValidString(s) || strings.ContainsRune(s, 0) || text.Reorders(s):
 		f.add(location, "it holds what is no text")
-	case n < low && n == 0:
+	case low > 0 && strings.TrimSpace(s) == "":
 		f.add(location, "it is required")
 	case n < low || n > high:
 		f.add(location, "it has %d to %d characters", low, high)

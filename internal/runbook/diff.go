@@ -16,6 +16,9 @@ type Diff struct {
 	To      int      `json:"to"`
 	Unified string   `json:"unified" doc:"unified diffs of the script, the parameters and the settings, one after the other"`
 	Changed []string `json:"changed" doc:"names members of a version"`
+
+	Warnings    []string `json:"warnings,omitempty"`
+	deprecation string
 }
 
 // content is what the writer of a version said of it.

@@ -130,10 +130,22 @@ func versionRoutes(api *httpapi.API, s *Service) {
 		ID string `path:"id"`
 		httpapi.PageInput
 	}
-	httpapi.Register(api, httpapi.Op("GET /v1/runbooks/{id}/versions", "List the versions of a runbook, newest first"), func(ctx context.Context, in *listInput) (*httpapi.ListOutput[VersionView], error) {
-		return page(ctx, s, in.PageInput, []string{"versions", in.ID}, func(p httpapi.Page) ([]VersionView, string, error) {
+	type listAnswer struct {
+		Deprecation string `header:"Deprecation"`
+		Body        httpapi.List[VersionView]
+	}
+	httpapi.Register(api, httpapi.Op("GET /v1/runbooks/{id}/versions", "List the versions of a runbook, newest first"), func(ctx context.Context, in *listInput) (*listAnswer, error) {
+		list, err := page(ctx, s, in.PageInput, []string{"versions", in.ID}, func(p httpapi.Page) ([]VersionView, string, error) {
 			return s.Versions(ctx, in.ID, p)
 		})
+		if err != nil {
+			return nil, err
+		}
+		out := &listAnswer{Body: list.Body}
+		for _, v := range list.Body.Items { // they are of one runbook
+			out.Deprecation = v.deprecation
+		}
+		return out, nil
 	})
 
 	httpapi.Register(api, httpapi.Op("GET /v1/runbooks/{id}/versions/{n}", "Read a version"), func(ctx context.Context, in *versionInput) (*versionAnswer, error) {
@@ -149,7 +161,10 @@ func versionRoutes(api *httpapi.API, s *Service) {
 		N    string `path:"n"`
 		From int    `query:"from" minimum:"1" maximum:"99999999" doc:"the version to compare with; left out: the one before"`
 	}
-	type diffAnswer struct{ Body Diff }
+	type diffAnswer struct {
+		Deprecation string `header:"Deprecation"`
+		Body        Diff
+	}
 	httpapi.Register(api, httpapi.Op("GET /v1/runbooks/{id}/versions/{n}/diff", "Compare two versions"), func(ctx context.Context, in *diffInput) (*diffAnswer, error) {
 		n, err := ordinal(in.N)
 		if err != nil {
@@ -160,7 +175,7 @@ func versionRoutes(api *httpapi.API, s *Service) {
 			from = n - 1
 		}
 		d, err := s.Diff(ctx, in.ID, n, from)
-		return &diffAnswer{Body: d}, err
+		return &diffAnswer{Deprecation: d.deprecation, Body: d}, err
 	})
 }
 

@@ -122,5 +122,7 @@ func (s *Service) Diff(ctx context.Context, runbookID string, n, from int) (Diff
 			return Diff{}, err
 		}
 	}
-	return compare(before, to)
+	d, err := compare(before, to)
+	d.Warnings, d.deprecation = r.Warnings(), r.Deprecation()
+	return d, err
 }

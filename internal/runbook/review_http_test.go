@@ -176,15 +176,19 @@ func TestStates(t *testing.T) {
 	if old.str("status") != "DEPRECATED" {
 		t.Errorf("deprecated: got %s", old.text)
 	}
-	for _, path := range []string{at, at + "/versions/2"} {
+	for _, path := range []string{at, at + "/versions/2", at + "/versions/2/diff"} {
 		a := w.must(200, "observer", "GET", path, nil)
 		warnings, _ := a.body["warnings"].([]any)
 		if got := a.Header.Get("Deprecation"); !strings.HasPrefix(got, "@17") || len(warnings) != 1 || !strings.Contains(warnings[0].(string), "use the new one") {
 			t.Errorf("GET %s: got header %q, warnings %v", path, got, warnings)
 		}
 	}
+	if a := w.must(200, "observer", "GET", at+"/versions", nil); a.Header.Get("Deprecation") != old.Header.Get("Deprecation") || !strings.Contains(a.text, "use the new one") {
+		t.Errorf("its versions: got %v %s", a.Header, a.text)
+	}
 	w.runs(at, 2)
 	w.refused(409, "invalid_transition", "lead", "POST", at+"/deprecate", body{"reason": "x"})
+	w.refused(422, "validation_failed", "lead", "POST", at+"/archive", body{"reason": " \n"})
 
 	if got := w.must(200, "lead", "POST", at+"/archive", body{"reason": "gone"}); got.str("status") != "ARCHIVED" || got.Header.Get("Deprecation") != "" {
 		t.Errorf("archived: got %s", got.text)
