@@ -259,6 +259,7 @@ func TestWhatAnIncidentMaySay(t *testing.T) {
 		"8 KiB of note":          {"/notes", `{"text":"` + strings.Repeat("a", 8<<10) + `"}`, 201},
 		"more than 8 KiB":        {"/notes", `{"text":"` + strings.Repeat("a", 8<<10+1) + `"}`, 422},
 		"an empty note":          {"/notes", `{"text":""}`, 422},
+		"a blank note":           {"/notes", `{"text":" \n\t"}`, 422},
 		"no note":                {"/notes", `{}`, 422},
 		"a long resolution":      {"/resolve", `{"note":"` + strings.Repeat("a", 8<<10+1) + `"}`, 422},
 		"an unknown member":      {"/resolve", `{"because":"x"}`, 422},

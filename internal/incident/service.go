@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"pagefree/internal/audit"
@@ -210,6 +211,9 @@ func (d *Desk) Note(ctx context.Context, incidentID, text string) (Entry, error)
 	i, _, err := d.may(ctx, incidentID, principal.Responder)
 	if err != nil {
 		return Entry{}, err
+	}
+	if strings.TrimSpace(text) == "" {
+		return Entry{}, problem.InvalidField("body.text", "it says nothing")
 	}
 	if err := checkNote("body.text", text); err != nil {
 		return Entry{}, err
