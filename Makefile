@@ -24,7 +24,9 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 run: $(NODE) ## the whole stack on this machine, with demo data, until Ctrl-C (PORT=8080)
-	@PORT=$(PORT) go run ./infra/local run
+	@echo 'Compiling the local stack; the first time takes minutes ...'
+	@go build -o .local/stack ./infra/local
+	@PORT=$(PORT) exec .local/stack run
 
 demo: $(NODE) ## the same in a throw-away folder, checked step by step
 	@go run ./infra/local demo

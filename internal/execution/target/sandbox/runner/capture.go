@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"errors"
 	"io"
 	"os"
 
@@ -20,13 +21,17 @@ func drain(from *os.File) *capture {
 	c := &capture{done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
-		var err error
-		// An error is the end, or the deadline that the end of a run sets.
-		c.kept, err = io.ReadAll(io.LimitReader(from, protocol.MaxOutputBytes))
-		if err != nil || len(c.kept) < protocol.MaxOutputBytes {
-			return
+		kept := make([]byte, protocol.MaxOutputBytes)
+		n, err := io.ReadFull(from, kept)
+		// The end of a run sets a deadline, and a busy machine may be at it
+		// before what the pipe holds was read.
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			n += leftover(from, kept[n:])
 		}
-		c.more = discard(from) > 0
+		c.kept = kept[:n]
+		if n == len(kept) {
+			c.more = discard(from) > 0 || leftover(from, make([]byte, 1)) > 0
+		}
 	}()
 	return c
 }

@@ -37,3 +37,25 @@ func discard(from *os.File) (n int64) {
 		n += dropped
 	}
 }
+
+// leftover reads what a pipe holds, without waiting for more and whatever its
+// deadline, and returns how much it was.
+func leftover(from *os.File, into []byte) (n int) {
+	raw, err := from.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	raw.Control(func(fd uintptr) {
+		for n < len(into) {
+			read, err := unix.Read(int(fd), into[n:])
+			if err == unix.EINTR {
+				continue
+			}
+			if err != nil || read == 0 {
+				return
+			}
+			n += read
+		}
+	})
+	return n
+}
