@@ -55,12 +55,19 @@ func (d *Dispatcher) patience(ctx context.Context, e Execution) time.Duration {
 // message is done with: the execution has an outcome, or belongs to another
 // dispatcher. An error brings the message back.
 func (d *Dispatcher) Dispatch(ctx context.Context, m Message) error {
+	if err := d.dispatch(ctx, m); err != nil {
+		return fmt.Errorf("execution %q: %w", m.ExecutionID, err)
+	}
+	return nil
+}
+
+func (d *Dispatcher) dispatch(ctx context.Context, m Message) error {
 	e, found, err := d.Store.Execution(ctx, m.ExecutionID)
 	if err != nil {
 		return err
 	}
 	if !found {
-		return fmt.Errorf("execution %q does not exist", m.ExecutionID)
+		return errors.New("it does not exist")
 	}
 	if e.Status != Pending {
 		return nil // a duplicate, or it was cancelled
@@ -240,6 +247,9 @@ func (d *Dispatcher) record(ctx context.Context, e Execution, o outcome) error {
 	if _, lost := dynamo.Failed(err); lost {
 		slog.WarnContext(ctx, "outcome came late", "execution", e.ID, "status", o.Status)
 		return nil // somebody else ended it: what is recorded stands
+	}
+	if err == nil {
+		slog.InfoContext(ctx, "execution ended", "execution", e.ID, "status", o.Status)
 	}
 	return err
 }
