@@ -2,6 +2,7 @@ package execution
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -46,9 +47,9 @@ type oneOutput struct {
 
 type listInput struct {
 	httpapi.PageInput
-	RunbookID  string `query:"runbookId" maxLength:"64"`
-	IncidentID string `query:"incidentId" maxLength:"64"`
-	Status     string `query:"status" maxLength:"32"`
+	RunbookID  string   `query:"runbookId" maxLength:"64"`
+	IncidentID string   `query:"incidentId" maxLength:"64"`
+	Status     []Status `query:"status" enum:"AWAITING_CONFIRMATION,PENDING,RUNNING,COMPLETED,FAILED,TIMEOUT,CANCELLED,UNKNOWN" doc:"one or more"`
 }
 
 // Routes adds the executions of the HTTP contract to an API.
@@ -75,16 +76,12 @@ func Routes(api *httpapi.API, s *Service) {
 
 	httpapi.Register(api, httpapi.Op("GET /v1/executions", "List executions"),
 		func(ctx context.Context, in *listInput) (*httpapi.ListOutput[View], error) {
-			status, err := parseStatus(in.Status)
-			if err != nil {
-				return nil, err
-			}
-			name := []string{"executions", in.RunbookID, in.IncidentID, in.Status}
+			name := []string{"executions", in.RunbookID, in.IncidentID, fmt.Sprint(in.Status)}
 			page, err := s.Cursors.Open(ctx, in.PageInput, name...)
 			if err != nil {
 				return nil, err
 			}
-			items, next, err := s.List(ctx, Filter{RunbookID: in.RunbookID, IncidentID: in.IncidentID, Status: status}, page)
+			items, next, err := s.List(ctx, Filter{RunbookID: in.RunbookID, IncidentID: in.IncidentID, Status: in.Status}, page)
 			if err != nil {
 				return nil, err
 			}

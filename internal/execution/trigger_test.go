@@ -366,6 +366,7 @@ func TestLists(t *testing.T) {
 		"the admin's":        {who: "admin", want: []string{all[5], all[4], all[3], all[2], all[1], all[0]}},
 		"of a runbook":       {who: "observer", query: "&runbookId=" + two, want: []string{all[5], all[3], all[1]}},
 		"by status":          {who: "observer", query: "&status=COMPLETED", want: []string{all[0]}},
+		"by two statuses":    {who: "observer", query: "&status=COMPLETED&status=RUNNING", want: []string{all[0]}},
 		"of both":            {who: "observer", query: "&status=PENDING&incidentId=" + w.inc + "&runbookId=" + one, want: []string{all[4], all[2]}},
 		"another team's own": {who: "outsider", want: nil},
 		"another team's":     {who: "outsider", query: "&runbookId=" + one, want: nil},
@@ -375,7 +376,7 @@ func TestLists(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", name, got, tt.want)
 		}
 	}
-	for query, want := range map[string]string{"status=NOPE": "validation_failed", "limit=0": "validation_failed", "limit=201": "validation_failed", "cursor=abc": "cursor_invalid"} {
+	for query, want := range map[string]string{"status=NOPE": "validation_failed", "status=PENDING,NOPE": "validation_failed", "limit=0": "validation_failed", "limit=201": "validation_failed", "cursor=abc": "cursor_invalid"} {
 		if a := w.as("observer", "GET", "/v1/executions?"+query, nil); a.text("code") != want {
 			t.Errorf("%s: got %d %v, want %s", query, a.status, a.body, want)
 		}

@@ -227,6 +227,7 @@ func contractExecutions(t *testing.T, c *contract) {
 		"of an incident":        {as: observer, do: "GET /v1/executions?limit=200&incidentId=" + c.incident, want: 200, has: first.Text("id"), lacks: second.Text("id")},
 		"of both":               {as: observer, do: "GET /v1/executions?runbookId=" + id + "&incidentId=" + c.incident, want: 200, has: first.Text("id"), lacks: second.Text("id")},
 		"by status":             {as: observer, do: "GET /v1/executions?runbookId=" + id + "&status=FAILED", want: 200, has: `"items":[]`},
+		"by two statuses":       {as: observer, do: "GET /v1/executions?runbookId=" + id + "&status=FAILED&status=COMPLETED", want: 200, has: first.Text("id")},
 		"of all":                {as: observer, do: "GET /v1/executions?limit=200", want: 200, has: second.Text("id")},
 		"of another team":       {as: outsider, do: "GET /v1/executions?limit=200", want: 200, lacks: c.team},
 		"read by another team":  {as: outsider, do: "GET /v1/executions/" + first.Text("id"), want: 404, code: "not_found"},
