@@ -23,6 +23,7 @@ type userBody struct {
 }
 
 type userPatch struct {
+	httpapi.Patch
 	Email         *string `json:"email,omitempty" minLength:"3" maxLength:"320"`
 	Name          *string `json:"name,omitempty" minLength:"1" maxLength:"120"`
 	PlatformAdmin *bool   `json:"platformAdmin,omitempty"`
@@ -84,7 +85,7 @@ func userRoutes(api *httpapi.API, s *Service, cursors *httpapi.Cursors) {
 			IfMatch string `header:"If-Match"`
 			Body    userPatch
 		}) (*userAnswer, error) {
-			u, err := s.ChangeUser(ctx, in.ID, in.IfMatch, UserChange(in.Body))
+			u, err := s.ChangeUser(ctx, in.ID, in.IfMatch, UserChange{Email: in.Body.Email, Name: in.Body.Name, PlatformAdmin: in.Body.PlatformAdmin, Active: in.Body.Active})
 			return showUser(u), err
 		})
 }

@@ -38,6 +38,7 @@ type NewService struct {
 
 // ServicePatch changes what a caller said of a service. What is left out stays.
 type ServicePatch struct {
+	httpapi.Patch
 	Name                 *string               `json:"name,omitempty" minLength:"1" maxLength:"120"`
 	Description          *string               `json:"description,omitempty" doc:"at most 8 KiB"`
 	EscalateAfterMinutes httpapi.Nullable[int] `json:"escalateAfterMinutes,omitzero" minimum:"1" maximum:"10080" doc:"null: never"`

@@ -14,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/timestamp"
@@ -101,6 +102,7 @@ type NewIncident struct {
 
 // IncidentPatch changes what a caller said of an incident. What is left out stays; labels are replaced as a whole.
 type IncidentPatch struct {
+	httpapi.Patch
 	Title       *string           `json:"title,omitempty" minLength:"1" maxLength:"200"`
 	Description *string           `json:"description,omitempty" doc:"at most 32 KiB"`
 	Severity    *Severity         `json:"severity,omitempty" enum:"CRITICAL,HIGH,MEDIUM,LOW"`

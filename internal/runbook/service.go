@@ -226,6 +226,7 @@ func (s *Service) AddVersion(ctx context.Context, runbookID string, c Content) (
 
 // Words are what a runbook says of itself; they decide nothing.
 type Words struct {
+	httpapi.Patch
 	Name        *string `json:"name,omitempty" minLength:"1" maxLength:"120"`
 	Description *string `json:"description,omitempty" maxLength:"10000"`
 }

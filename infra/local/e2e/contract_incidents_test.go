@@ -58,6 +58,7 @@ func contractIncidents(t *testing.T, c *contract) {
 		"changed by an observer":    {as: observer, do: "PATCH /v1/incidents/" + id, send: object{"title": "x"}, want: 403, code: "forbidden"},
 		"changed by another team":   {as: outsider, do: "PATCH /v1/incidents/" + id, send: object{"title": "x"}, want: 404, code: "not_found"},
 		"changed to nothing":        {as: responder, do: "PATCH /v1/incidents/" + id, send: object{"title": ""}, want: 422, code: "validation_failed"},
+		"changed to null":           {as: responder, do: "PATCH /v1/incidents/" + id, send: text(`{"title":null}`), want: 422, code: "validation_failed"},
 		"resolved by a change":      {as: responder, do: "PATCH /v1/incidents/" + id, send: object{"status": "RESOLVED"}, want: 422, code: "validation_failed"},
 		"moved to another service":  {as: responder, do: "PATCH /v1/incidents/" + id, send: object{"serviceId": c.other}, want: 422, code: "validation_failed"},
 		"a change":                  {as: responder, do: "PATCH /v1/incidents/" + id, send: object{"severity": "CRITICAL", "labels": object{"zone": "eu-2"}}, want: 200, has: `"labels":{"zone":"eu-2"}`},

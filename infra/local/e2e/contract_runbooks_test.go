@@ -153,6 +153,7 @@ func contractRunbooks(t *testing.T, c *contract) {
 			"a risk":               {as: lead, do: "PATCH /v1/runbooks/" + id, send: object{"risk": "LOW"}, want: 422, code: "validation_failed"},
 			"a name that is taken": {as: lead, do: "PATCH /v1/runbooks/" + id, send: object{"name": taken}, want: 409, code: "name_taken"},
 			"an empty name":        {as: lead, do: "PATCH /v1/runbooks/" + id, send: object{"name": ""}, want: 422, code: "validation_failed"},
+			"a name of null":       {as: lead, do: "PATCH /v1/runbooks/" + id, send: text(`{"name":null}`), want: 422, code: "validation_failed"},
 			"by a responder":       {as: responder, do: "PATCH /v1/runbooks/" + id, send: object{"name": "x"}, want: 403, code: "forbidden"},
 			"by another team":      {as: outsider, do: "PATCH /v1/runbooks/" + id, send: object{"name": "x"}, want: 404, code: "not_found"},
 			"by PUT":               {as: lead, do: "PUT /v1/runbooks/" + id, send: object{"name": "x"}, want: 405, code: "method_not_allowed"},

@@ -26,6 +26,7 @@ func contractUsers(t *testing.T, c *contract) {
 		"a change of nobody":       {as: admin, do: "PATCH /v1/users/usr_" + unknown, send: object{"name": "X"}, want: 404, code: "not_found"},
 		"an address that is taken": {as: admin, do: "POST /v1/users", send: object{"email": strings.ToUpper(email), "name": "X"}, want: 409, code: "email_taken"},
 		"taking another's address": {as: admin, do: "PATCH /v1/users/" + id, send: object{"email": lead}, want: 409, code: "email_taken"},
+		"a name of null":           {as: admin, do: "PATCH /v1/users/" + id, send: text(`{"name":null}`), want: 422, code: "validation_failed"},
 		"deactivating oneself":     {as: admin, do: "PATCH /v1/users/" + me, send: object{"active": false}, want: 409, code: "invalid_transition"},
 		"no name":                  post("name", nil),
 		"an empty name":            post("name", ""),

@@ -30,6 +30,13 @@ type thing struct {
 	Limit httpapi.Nullable[int] `json:"limit,omitzero" minimum:"1"`
 }
 
+type change struct {
+	httpapi.Patch
+	Name  *string               `json:"name,omitempty" maxLength:"5"`
+	Tags  []string              `json:"tags,omitempty"`
+	Limit httpapi.Nullable[int] `json:"limit,omitzero"`
+}
+
 type thingOutput struct {
 	ETag string `header:"ETag"`
 	Body map[string]any
@@ -62,6 +69,9 @@ func newAPI() *httpapi.API {
 		IfMatch string `header:"If-Match"`
 	}) (*struct{}, error) {
 		return nil, httpapi.Match(in.IfMatch, 3)
+	})
+	httpapi.Register(api, httpapi.Op("PATCH /v1/changes", "Change"), func(context.Context, *struct{ Body change }) (*struct{}, error) {
+		return nil, nil
 	})
 	httpapi.Register(api, httpapi.Public("GET /v1/lists", "List"), func(_ context.Context, in *struct {
 		httpapi.PageInput
@@ -120,6 +130,10 @@ func TestAnswers(t *testing.T) {
 		"a body":                       {"POST", "/v1/things", `{"name":"a"}`, nil, 200, "", nil, `"name":"a","sent":false`},
 		"its type with a charset":      {"POST", "/v1/things", `{"name":"a"}`, []string{"Content-Type", "application/json; charset=utf-8"}, 200, "", nil, ""},
 		"null is not nothing":          {"POST", "/v1/things", `{"name":"a","limit":null}`, nil, 200, "", nil, `"limit":null,"name":"a","sent":true`},
+		"a change to null":             {"PATCH", "/v1/changes", `{"limit":null}`, nil, 204, "", nil, ""},
+		"a change to null for a text":  {"PATCH", "/v1/changes", `{"name":null}`, nil, 422, "validation_failed", nil, "name is null"},
+		"a change to null for a list":  {"PATCH", "/v1/changes", `{"tags":null}`, nil, 422, "validation_failed", nil, "tags is null"},
+		"a change of nothing":          {"PATCH", "/v1/changes", `{}`, nil, 204, "", nil, ""},
 		"a value where null may be":    {"POST", "/v1/things", `{"name":"a","limit":4}`, nil, 200, "", nil, `"limit":4`},
 		"a value too small":            {"POST", "/v1/things", `{"name":"a","limit":0}`, nil, 422, "validation_failed", nil, `"location":"body.limit"`},
 		"what is no JSON":              {"POST", "/v1/things", `{"name":`, nil, 400, "body_invalid", nil, ""},
@@ -304,7 +318,7 @@ func TestTheDocument(t *testing.T) {
 			t.Errorf("%s: no %s in %s", name, want, doc)
 		}
 	}
-	if got := api.Routes(); len(got) != 7 || got[0] != "GET /v1/things/{id}" || got[4] != "/page" {
+	if got := api.Routes(); len(got) != 8 || got[0] != "GET /v1/things/{id}" || got[5] != "/page" {
 		t.Errorf("routes: got %v", got)
 	}
 }

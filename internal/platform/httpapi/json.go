@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -37,10 +38,16 @@ var jsonFormat = huma.Format{
 		if mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return plain(mistyped)
 		}
-		if _, first := v.(*any); first && err == nil {
-			return unique(json.NewDecoder(bytes.NewReader(b)))
+		if err != nil {
+			return err
 		}
-		return err
+		switch v.(type) {
+		case *any:
+			return unique(json.NewDecoder(bytes.NewReader(b)))
+		case patch:
+			return refuseNulls(b, reflect.TypeOf(v).Elem())
+		}
+		return nil
 	},
 }
 
