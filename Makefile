@@ -24,6 +24,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 run: $(NODE) ## the whole stack on this machine, with demo data, until Ctrl-C (PORT=8080)
+	@infra/tools/install python3 node
 	@echo 'Compiling the local stack; the first time takes minutes ...'
 	@go build -o .local/stack ./infra/local
 	@PORT=$(PORT) exec .local/stack run
@@ -32,6 +33,7 @@ demo: $(NODE) ## the same in a throw-away folder, checked step by step
 	@go run ./infra/local demo
 
 test: $(NODE) ## all tests, with the race detector
+	@infra/tools/install gcc chromium python3 node
 	@go test -race -timeout 20m ./...
 
 faults: $(NODE) ## the tests that kill functions and lose answers, afresh
@@ -82,7 +84,7 @@ $(VENV): infra/tools/requirements.txt
 	@touch $@
 
 $(NODE): infra/local/package-lock.json
-	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js (Debian: apt-get install nodejs npm), or set DYNAMODB_ENDPOINT and use `go run ./infra/local`' >&2; exit 1; }
+	@infra/tools/install npm node || { echo 'Without Node.js: set DYNAMODB_ENDPOINT and use `go run ./infra/local`' >&2; exit 1; }
 	@echo 'Installing the local DynamoDB engine into infra/local/node_modules ...'
 	@cd infra/local && npm ci --silent --no-audit --no-fund
 	@touch $@

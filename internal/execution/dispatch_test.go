@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -343,79 +342,6 @@ func TestWhatMayNoLongerRunIsNotSent(t *testing.T) {
 				t.Errorf("got %s, %q, %d runs; want FAILED, %q, none", got.text("status"), got.text("error"), w.sandbox.runs(), tt.want)
 			}
 		})
-	}
-}
-
-func TestWatchdog(t *testing.T) {
-	t.Parallel()
-	t.Run("a lost message is sent again, and once", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(t)
-		ex := w.trigger(w.runbook("Lost", nil))
-		w.queued() // nobody handles them
-		w.sweep()
-		if got := w.queued(); len(got) != 0 {
-			t.Errorf("requeued too early: %v", got)
-		}
-		w.clock.advance(requeueAfter)
-		w.sweep()
-		w.sweep()
-		if got := w.queued(); len(got) != 1 || got[0].ExecutionID != ex {
-			t.Errorf("got %v, want one message", got)
-		}
-		w.dispatch(ex)
-		if got := w.read(ex).text("status"); got != "COMPLETED" {
-			t.Errorf("got %s", got)
-		}
-	})
-	t.Run("a dispatcher that died leaves UNKNOWN, not before its own timeout", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(t)
-		ex := w.trigger(w.runbook("Died", nil))
-		e, _, err := w.service.Store.Execution(t.Context(), ex)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rb, _, err := w.dispatcher.Runbooks.Runnable(t.Context(), e.RunbookID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		invocation, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
-		defer cancel()
-		if _, ours, err := w.dispatcher.claim(invocation, e, rb); err != nil || !ours {
-			t.Fatalf("claim: %v, %v", ours, err)
-		}
-		w.clock.advance(6 * time.Minute)
-		w.sweep()
-		if got := w.read(ex).text("status"); got != "RUNNING" {
-			t.Errorf("got %s before the time", got)
-		}
-		w.clock.advance(lateness + time.Second)
-		w.sweep()
-		if got := w.read(ex); got.text("status") != "UNKNOWN" || !strings.HasPrefix(got.text("error"), "unknown") {
-			t.Errorf("got %v", got.body)
-		}
-		w.dispatch(ex)
-		if w.sandbox.runs() != 0 || len(w.due()) != 0 {
-			t.Errorf("got %d runs, due %v", w.sandbox.runs(), w.due())
-		}
-	})
-	t.Run("a confirmation that does not come cancels", func(t *testing.T) {
-		t.Parallel()
-		w := newWorld(t)
-		ex := w.trigger(w.runbook("Asks", func(c *runbook.Creation) { c.RequiresConfirm = true }))
-		w.clock.advance(ConfirmWithin)
-		w.sweep()
-		if got := w.read(ex).text("status"); got != "CANCELLED" {
-			t.Errorf("got %s", got)
-		}
-	})
-}
-
-func (w *world) sweep() {
-	w.t.Helper()
-	if err := w.watchdog.Sweep(w.t.Context()); err != nil {
-		w.t.Fatal(err)
 	}
 }
 

@@ -20,7 +20,7 @@ var (
 // innards are words of what is behind the API, which no answer says.
 var innards = []string{
 	"json:", "Go struct", "Go value", "goroutine", "runtime error", "panic", ".go:", "dynamo", "ConditionalCheck", "TransactionCanceled",
-	"arn:aws", "sqs", "lambda", "strconv", "reflect", "encoding/", "huma", "/work/", "/root/",
+	"arn:aws", "sqs", "lambda", "strconv", "reflect", "encoding/", "huma", "/root/", "/home/", "/internal/", "/infra/",
 }
 
 // private are members of what is stored that are nobody else's business.
