@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"pagefree/internal/execution/target/sandbox/protocol"
+	"pagefree/internal/platform/text"
 )
 
 // capture keeps the beginning of a stream and throws the rest away.
@@ -37,7 +38,7 @@ func drain(from *os.File) *capture {
 }
 
 // text waits for the end of the stream.
-func (c *capture) text() (text string, truncated bool) {
+func (c *capture) text() (kept string, truncated bool) {
 	<-c.done
-	return protocol.Clip(c.kept, c.more, protocol.MaxOutputBytes)
+	return text.Clip(c.kept, c.more, protocol.MaxOutputBytes)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pagefree/internal/execution/target/sandbox/protocol"
+	"pagefree/internal/platform/text"
 )
 
 // checkLimit bounds a parser. Starting one takes well under a second.
@@ -65,7 +66,7 @@ func (r *Runner) check(ctx context.Context, req protocol.Request) (protocol.Resu
 		res.Check = &protocol.Verdict{}
 		line, message := complaint(r.interpreter, stdout, stderr)
 		res.Check.Line = line
-		res.Check.Message, _ = protocol.Clip([]byte(message), false, messageBytes)
+		res.Check.Message, _ = text.Clip([]byte(message), false, messageBytes)
 	}
 	return res, nil
 }

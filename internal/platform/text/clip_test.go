@@ -1,4 +1,4 @@
-package protocol
+package text
 
 import (
 	"strings"
@@ -45,7 +45,7 @@ func FuzzClip(f *testing.F) {
 	f.Add([]byte("héllo\xff\x00😀"), true, 7)
 	f.Add([]byte("\xf0\x9f\x98"), false, 3)
 	f.Fuzz(func(t *testing.T, raw []byte, more bool, limit int) {
-		if limit < 0 || limit > MaxOutputBytes {
+		if limit < 0 || limit > 64<<10 {
 			return
 		}
 		got, cut := Clip(raw, more, limit)
