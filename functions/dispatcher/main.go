@@ -12,15 +12,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	invoke "github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"pagefree/internal/audit"
 	"pagefree/internal/execution"
+	"pagefree/internal/execution/target"
 	"pagefree/internal/execution/target/sandbox"
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/awscfg"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/kmsmac"
 	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/origin"
+	"pagefree/internal/platform/parameter"
 	"pagefree/internal/platform/queue"
 	"pagefree/internal/platform/settings"
 	"pagefree/internal/runbook"
@@ -33,18 +37,30 @@ func main() {
 	db := dynamodb.NewFromConfig(cfg)
 	automation := dynamo.Table{Name: env.Text("AUTOMATION_TABLE"), DB: db}
 	incidents := incident.Store{Table: automation}
+	named := env.Text("ORIGIN_PARAMETER")
+	public := origin.NewSource(settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse),
+		func(ctx context.Context) (string, error) { return parameter.Read(ctx, cfg, named) })
 	dispatcher := &execution.Dispatcher{
-		Store:    execution.Store{Table: automation, Retention: env.Duration("RETENTION_DAYS", 24*time.Hour)},
+		Recorder: execution.Recorder{
+			Store:   execution.Store{Table: automation, Retention: env.Duration("RETENTION_DAYS", 24*time.Hour)},
+			Journal: execution.Journal{Audit: audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}, Incidents: incidents},
+			Queue:   queue.Queue{URL: env.Text("EXECUTIONS_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
+			Now:     time.Now,
+		},
 		Runbooks: runbook.Store{Table: automation},
-		Journal:  execution.Journal{Audit: audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}, Incidents: incidents},
 		Seal:     kmsmac.Key{ID: env.Text("SEAL_KEY_ID"), Client: kms.NewFromConfig(cfg)},
-		Sandbox: sandbox.Client{Invoke: invoke.NewFromConfig(cfg), Functions: map[sandbox.Language]string{
-			sandbox.Bash:       env.Text("SANDBOX_BASH_FUNCTION"),
-			sandbox.Python:     env.Text("SANDBOX_PYTHON_FUNCTION"),
-			sandbox.JavaScript: env.Text("SANDBOX_JAVASCRIPT_FUNCTION"),
-		}},
+		Targets: map[string]target.Sender{
+			runbook.Sandbox: sandbox.Target{Runner: sandbox.Client{Invoke: invoke.NewFromConfig(cfg), Functions: map[sandbox.Language]string{
+				sandbox.Bash:       env.Text("SANDBOX_BASH_FUNCTION"),
+				sandbox.Python:     env.Text("SANDBOX_PYTHON_FUNCTION"),
+				sandbox.JavaScript: env.Text("SANDBOX_JAVASCRIPT_FUNCTION"),
+			}}},
+		},
+		Callback: func(ctx context.Context, executionID string) (string, error) {
+			at, err := public.Get(ctx)
+			return at.URL("/v1/callbacks/" + executionID), err
+		},
 		Metrics: os.Stdout,
-		Now:     time.Now,
 	}
 	env.Check()
 

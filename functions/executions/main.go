@@ -1,5 +1,6 @@
-// Command executions is the Lambda function behind /v1/executions: it starts
-// approved runbooks and shows what came of them.
+// Command executions is the Lambda function behind /v1/executions and
+// /v1/automation: it starts approved runbooks, shows what came of them, and
+// pauses and resumes all that.
 package main
 
 import (
@@ -33,15 +34,17 @@ func main() {
 	ledger := audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}
 	incidents := incident.Store{Table: automation}
 	service := &execution.Service{
-		Store: execution.Store{
-			Table: automation, Ephemeral: dynamo.Table{Name: env.Text("EPHEMERAL_TABLE"), DB: db},
-			Retention: env.Duration("RETENTION_DAYS", 24*time.Hour),
+		Recorder: execution.Recorder{
+			Store: execution.Store{
+				Table: automation, Ephemeral: dynamo.Table{Name: env.Text("EPHEMERAL_TABLE"), DB: db},
+				Retention: env.Duration("RETENTION_DAYS", 24*time.Hour),
+			},
+			Journal: execution.Journal{Audit: ledger, Incidents: incidents},
+			Queue:   queue.Queue{URL: env.Text("EXECUTIONS_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
+			Now:     time.Now,
 		},
 		Runbooks: runbook.Store{Table: automation}, Incidents: incidents,
-		Queue:   queue.Queue{URL: env.Text("EXECUTIONS_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
-		Journal: execution.Journal{Audit: ledger, Incidents: incidents},
 		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
-		Now:     time.Now,
 	}
 	env.Check()
 

@@ -29,13 +29,16 @@ func main() {
 	db := dynamodb.NewFromConfig(cfg)
 	automation := dynamo.Table{Name: env.Text("AUTOMATION_TABLE"), DB: db}
 	watchdog := &execution.Watchdog{
-		Store: execution.Store{Table: automation, Retention: env.Duration("RETENTION_DAYS", 24*time.Hour)},
-		Journal: execution.Journal{
-			Audit:     audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}},
-			Incidents: incident.Store{Table: automation},
-		},
-		Queue: queue.Queue{URL: env.Text("EXECUTIONS_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
-		Now:   time.Now,
+		Follower: execution.Follower{Recorder: execution.Recorder{
+			Store: execution.Store{Table: automation, Retention: env.Duration("RETENTION_DAYS", 24*time.Hour)},
+			Journal: execution.Journal{
+				Audit:     audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}},
+				Incidents: incident.Store{Table: automation},
+			},
+			Queue: queue.Queue{URL: env.Text("EXECUTIONS_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
+			Now:   time.Now,
+		}},
+		Metrics: os.Stdout,
 	}
 	env.Check()
 

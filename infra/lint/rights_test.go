@@ -131,12 +131,14 @@ func TestEphemeralPrefixes(t *testing.T) {
 // TestWritePrefixes: what a function may write into a table that several share. What runs is sealed; this keeps a flaw in
 // one function from making what another one believes.
 func TestWritePrefixes(t *testing.T) {
-	all := []string(nil)                                     // the whole table
-	executions := []string{"due#*", "ex#*", "inc#*", "rb#*"} // the timeline's entries are the incidents'; a runbook is only checked
+	all := []string(nil) // the whole table
+	// The timeline's entries are the incidents'; a runbook is only checked.
+	ends, runs := []string{"brake#*", "due#*", "ex#*", "inc#*"}, []string{"brake#*", "due#*", "ex#*", "inc#*", "rb#*"}
 	tests := map[string]map[string][]string{
 		"AutomationTable": {
 			"RunbooksFunction": {"rb#*", "rbname#*"}, "IncidentsFunction": {"dedup#*", "inc#*", "svc#*", "svcname#*"},
-			"ExecutionsFunction": executions, "DispatcherFunction": executions, "WatchdogFunction": {"due#*", "ex#*", "inc#*"},
+			"ExecutionsFunction": {"brake#*", "due#*", "ex#*", "inc#*", "pause#*", "rb#*"}, "DispatcherFunction": runs,
+			"WatchdogFunction": ends, "CallbacksFunction": ends,
 			"IdentityFunction": {"team#*"},
 		},
 		"IdentityTable": {
@@ -203,7 +205,7 @@ func TestTrust(t *testing.T) {
 		"the people's table": {arn: identity, want: []string{
 			"AuthorizerFunction", "IdentityFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction"}},
 		"the runbooks' table": {arn: automation, want: []string{
-			"DispatcherFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "RunbooksFunction", "WatchdogFunction"}},
+			"CallbacksFunction", "DispatcherFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "RunbooksFunction", "WatchdogFunction"}},
 		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*"},
 		"making seals":            {arn: tmpl.Keys["SealKey"].ARN, action: "kms:GenerateMac", want: []string{"RunbooksFunction"}},
 		"checking seals":          {arn: tmpl.Keys["SealKey"].ARN, action: "kms:VerifyMac", want: []string{"DispatcherFunction"}},

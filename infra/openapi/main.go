@@ -29,6 +29,7 @@ const path = "functions/meta/openapi.json"
 var functions = map[string]func(*httpapi.API){
 	"AuditFunction":      func(api *httpapi.API) { audit.Routes(api, nil) },
 	"ExecutionsFunction": func(api *httpapi.API) { execution.Routes(api, nil) },
+	"CallbacksFunction":  func(api *httpapi.API) { execution.CallbackRoutes(api, nil) },
 	"IdentityFunction":   func(api *httpapi.API) { identity.Routes(api, nil, nil) },
 	"IncidentsFunction":  func(api *httpapi.API) { incident.Routes(api, nil) },
 	"MetaFunction":       func(api *httpapi.API) { httpapi.Meta(api, nil) },

@@ -2,39 +2,43 @@ package execution
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
+	"math/rand/v2"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
-	"pagefree/internal/execution/target/sandbox"
-	"pagefree/internal/incident"
+	"pagefree/internal/execution/target"
 	"pagefree/internal/platform/dynamo"
-	"pagefree/internal/platform/log"
-	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/token"
 	"pagefree/internal/runbook"
 )
 
-// Sandbox runs a script and waits for its end. Its errors tell a request that
-// certainly never left (sandbox.ErrNotSent) from one whose fate is unknown.
-type Sandbox interface {
-	Run(ctx context.Context, req sandbox.Request) (sandbox.Result, error)
+// NamedTargets says what a named target stands for now: an error that is
+// runbook.ErrSealBroken, or one with the code not_approved, for one that may
+// not be used.
+type NamedTargets interface {
+	Resolve(ctx context.Context, targetID, teamID string) (runbook.Target, error)
+}
+
+// Secrets gives the values of a team's secrets by their names. A name without
+// a value is an error that is a *target.Refused.
+type Secrets interface {
+	Resolve(ctx context.Context, teamID string, names []string) (map[string]string, error)
 }
 
 // Dispatcher takes executions from the queue to their targets, at most once each.
 type Dispatcher struct {
-	Store    Store
+	Recorder
 	Runbooks runbook.Store
-	Journal  Journal
 	Seal     runbook.Verifier
-	Sandbox  Sandbox
+	Targets  map[string]target.Sender // by the type of runbook.Target
+	Trackers map[string]target.Tracker
+	Named    NamedTargets
+	Secrets  Secrets
+	Callback func(ctx context.Context, executionID string) (url string, err error) // where receivers of webhooks report
 	Metrics  io.Writer
-	Now      func() time.Time
 }
 
 // lateness is added to the dispatcher's own end, before the watchdog looks at
@@ -51,205 +55,190 @@ func (d *Dispatcher) patience(ctx context.Context, e Execution) time.Duration {
 	return time.Until(end) + lateness
 }
 
+// races is how often one message decides anew on what others wrote meanwhile.
+const races = 8
+
 // Dispatch runs the execution that a message names. A nil error means that the
-// message is done with: the execution has an outcome, or belongs to another
-// dispatcher. An error brings the message back.
+// message is done with: the execution has an outcome, waits for a slot or the
+// end of a pause, or belongs to another dispatcher. An error brings the message back.
 func (d *Dispatcher) Dispatch(ctx context.Context, m Message) error {
-	if err := d.dispatch(ctx, m); err != nil {
-		return fmt.Errorf("execution %q: %w", m.ExecutionID, err)
+	for try := 1; ; try++ {
+		err := d.dispatch(ctx, m)
+		if err == nil {
+			return nil
+		}
+		if _, lost := dynamo.Failed(err); !lost || try == races || !pause(ctx, try) {
+			return fmt.Errorf("execution %q: %w", m.ExecutionID, err)
+		}
 	}
-	return nil
 }
 
+// dispatch decides once. A lost race is a *dynamo.ConditionError.
 func (d *Dispatcher) dispatch(ctx context.Context, m Message) error {
-	e, found, err := d.Store.Execution(ctx, m.ExecutionID)
+	c, err := d.read(ctx, m)
 	if err != nil {
 		return err
 	}
-	if !found {
-		return errors.New("it does not exist")
+	if c.execution.Status != Pending {
+		return d.leftOver(ctx, c.execution) // a duplicate, or it was cancelled
 	}
-	if e.Status != Pending {
-		return nil // a duplicate, or it was cancelled
+	if c.brakes.paused() != nil {
+		return nil // the watchdog comes back to it
 	}
-	rb, ver, err := d.Runbooks.Runnable(ctx, e.RunbookID)
-	if err != nil && problem.CodeOf(err) != problem.NotFound {
+	job, err := d.prepare(ctx, c)
+	if r := refusalOf(err); r != "" {
+		return d.refuse(ctx, c.execution, r)
+	}
+	if err != nil {
 		return err
 	}
-	env, refusal := d.refusal(ctx, rb, ver, e)
-	if refusal.err != nil {
-		return refusal.err
+	if c.slots.Live >= c.version.Concurrency { // as likely as not; the claim makes sure
+		return d.wait(ctx, c.execution)
 	}
-	if refusal.code != "" {
-		return d.record(ctx, e, outcome{Status: StatusFailed, Error: refusal.code})
-	}
-	claimed, ours, err := d.claim(ctx, e, rb)
+	claimed, ours, err := d.claim(ctx, c, &job)
 	if err != nil || !ours {
 		return err
 	}
-	return d.record(ctx, claimed, d.run(ctx, claimed, ver, env))
+	return d.run(ctx, claimed, job)
 }
 
-type refusal struct {
-	code string // the execution ends FAILED with it
-	err  error  // it could not be found out
+// leftOver removes the place in a queue of an execution that waits no more.
+func (d *Dispatcher) leftOver(ctx context.Context, e Execution) error {
+	if e.Status == AwaitingConfirmation || !e.Waiting {
+		return nil
+	}
+	return d.Store.commit(ctx, d.Store.leaveQueue(e))
 }
 
-// refusal decides, right before the script is sent, whether it still may be,
-// and gives what the script gets.
-func (d *Dispatcher) refusal(ctx context.Context, rb runbook.Runbook, ver runbook.Version, e Execution) (map[string]string, refusal) {
-	err := runbook.CheckSeal(ctx, d.Seal, rb, ver)
-	if err == nil {
-		if err := mayStillRun(rb, ver, e); err != nil {
-			return nil, refusal{code: string(problem.CodeOf(err))}
+// refuse ends an execution that may not run.
+func (d *Dispatcher) refuse(ctx context.Context, e Execution, why string) error {
+	_, err := d.step(ctx, e, refused{why: why}, told{toldAs[StatusFailed], map[string]any{"attempt": e.Attempt, "error": why}})
+	return err
+}
+
+// wait leaves an execution for when a slot is free: whoever gives one back sends its message.
+func (d *Dispatcher) wait(ctx context.Context, e Execution) error {
+	if e.Waiting {
+		return nil
+	}
+	_, err := d.step(ctx, e, postponed{until: d.Now().Add(requeueAfter), waiting: true}, told{}, d.Store.queueUp(e)...)
+	return err
+}
+
+// Where the writes of a claim stand in its transaction, after the execution's own.
+const (
+	theRunbook = 1 + iota
+	theSlots
+	theHour
+)
+
+// claim makes the execution ours, in one transaction with the checks that the
+// version that was verified is still the one to run, that a slot is free, and
+// that the hour has room. ours is false when somebody else was first, or it
+// has to wait.
+func (d *Dispatcher) claim(ctx context.Context, c candidate, job *target.Job) (claimedAs Execution, ours bool, err error) {
+	e, now := c.execution, d.Now()
+	more := []dynamo.Op{theRunbook - 1: d.Runbooks.StillRuns(c.runbook), theSlots - 1: d.Store.take(e, c.version.Concurrency)}
+	if limit := c.version.MaxRunsPerHour; limit != nil && e.Attempt == 1 && e.Unsent == 0 {
+		hour, admitted := c.hour.began(now, *limit)
+		if !admitted {
+			return Execution{}, false, d.refuse(ctx, e, "rate_exceeded")
 		}
+		more = append(more, d.Store.count(e.RunbookID, hour))
 	}
-	var env map[string]string
-	if err == nil {
-		env, err = d.underSeal(ctx, ver, e)
+	if e.Waiting {
+		more = append(more, d.Store.leaveQueue(e))
 	}
-	if errors.Is(err, runbook.ErrSealBroken) {
-		slog.ErrorContext(ctx, "seal broken", "execution", e.ID, "runbook", e.RunbookID, "version", e.VersionUsed, "cause", err)
-		log.Count(d.metrics(), d.Now(), "SealBroken", 1)
-		return nil, refusal{code: "seal_broken"}
+	ev := claimed{nonce: job.Nonce, document: job.Document, target: job.Target, until: now.Add(d.patience(ctx, e))}
+	if job.Callback.Token != "" {
+		ev.callback = token.Hash(job.Callback.Token)
 	}
-	return env, refusal{err: err}
-}
-
-// underSeal holds an execution against what was sealed: its confirmation, its
-// service and its values were right when it was triggered, and lay in the
-// table since. What is sent is made of nothing else of it.
-func (d *Dispatcher) underSeal(ctx context.Context, ver runbook.Version, e Execution) (map[string]string, error) {
-	if ver.RequiresConfirm && e.ConfirmedByID == nil {
-		return nil, fmt.Errorf("%w: nobody confirmed it", runbook.ErrSealBroken)
-	}
-	if ver.ServiceID != nil {
-		var inc incident.Incident
-		if e.IncidentID != nil {
-			var err error
-			if inc, _, err = d.Journal.Incidents.Incident(ctx, *e.IncidentID); err != nil {
-				return nil, err
-			}
-		}
-		if inc.ServiceID != *ver.ServiceID {
-			return nil, fmt.Errorf("%w: it is for another service", runbook.ErrSealBroken)
-		}
-	}
-	var values map[string]any
-	if err := json.Unmarshal([]byte(e.Parameters), &values); err != nil {
-		return nil, fmt.Errorf("%w: its values are no JSON", runbook.ErrSealBroken)
-	}
-	return runbook.Environment(ver.Parameters, values)
-}
-
-func (d *Dispatcher) metrics() io.Writer {
-	if d.Metrics == nil {
-		return os.Stdout
-	}
-	return d.Metrics
-}
-
-// claim makes the execution ours, in one transaction with the check that the
-// version that was verified is still the one to run. ours is false when
-// somebody else was first.
-func (d *Dispatcher) claim(ctx context.Context, e Execution, rb runbook.Runbook) (claimed Execution, ours bool, err error) {
-	now := d.Now()
-	is, err := e.claim(ulid.Make().String(), now, now.Add(d.patience(ctx, e)))
-	if err != nil {
-		return Execution{}, false, err
-	}
-	ops := append(d.Journal.tell(ctx, is, now, "execution.started", map[string]any{"attempt": is.Attempt}),
-		d.Store.replace(e, is), d.Runbooks.StillRuns(rb))
-	err = d.Store.commit(ctx, append(ops, d.Store.moveDue(e, is)...)...)
+	is, err := d.step(ctx, e, ev, told{"execution.started", map[string]any{"attempt": e.Attempt}}, more...)
 	if err == nil {
 		return is, true, nil
 	}
 	// The answer may have been lost, not the write: our own nonce tells.
 	seen, found, rerr := d.Store.Execution(ctx, e.ID)
-	if rerr == nil && found && seen.Status == Running && seen.Nonce == is.Nonce {
-		return is, true, nil
+	if rerr == nil && found && seen.Status == Running && seen.Nonce == job.Nonce {
+		return seen, true, nil
 	}
-	if _, lost := dynamo.Failed(err); lost && rerr == nil && found && seen.Status != Pending {
+	lost, is1 := dynamo.Failed(err)
+	if is1 && rerr == nil && found && seen.Status != Pending {
 		return Execution{}, false, nil
 	}
-	return Execution{}, false, err // still pending: the message comes back, and everything is checked anew
+	if is1 && lost.Index == theSlots {
+		return Execution{}, false, d.wait(ctx, e)
+	}
+	return Execution{}, false, err // still pending: everything is checked anew
 }
 
-// run sends the script and waits for its end, and turns whatever happens into an outcome.
-func (d *Dispatcher) run(ctx context.Context, e Execution, ver runbook.Version, env map[string]string) outcome {
-	if ver.Target.Type != runbook.Sandbox {
-		return outcome{Status: StatusFailed, Error: "target_unsupported"}
-	}
-	res, err := d.Sandbox.Run(ctx, sandbox.Request{
-		ExecutionID: e.ID, Attempt: e.Attempt, Nonce: e.Nonce, Language: sandbox.Language(ver.Language), Script: ver.ScriptContent,
-		Env: env, TimeoutSeconds: ver.TimeoutSeconds,
-	})
-	if err != nil {
-		slog.ErrorContext(ctx, "sandbox", "execution", e.ID, "error", err)
-		if errors.Is(err, sandbox.ErrNotSent) {
-			return outcome{Status: StatusFailed, Error: "not_sent: the sandbox did not take the script, and it did not run"}
-		}
-		return outcome{Status: Unknown, Error: "unknown: the sandbox did not say how the script ended; it may have run"}
-	}
-	return outcomeOf(res)
-}
-
-// outcomeOf turns what the sandbox reports into an outcome.
-func outcomeOf(res sandbox.Result) outcome {
-	o := outcome{
-		Status: Completed, ExitCode: res.ExitCode, Error: res.Error,
-		Output: Output{Stdout: res.Stdout, Stderr: res.Stderr, StdoutTruncated: res.StdoutTruncated, StderrTruncated: res.StderrTruncated},
-	}
-	switch {
-	case res.TimedOut:
-		o.Status, o.ExitCode = Timeout, nil
-		if o.Error == "" {
-			o.Error = "timeout"
-		}
-	case res.ExitCode == nil:
-		o.Status = StatusFailed
-	case *res.ExitCode != 0:
-		o.Status = StatusFailed
-		if o.Error == "" {
-			o.Error = fmt.Sprintf("exit code %d", *res.ExitCode)
-		}
-	}
-	return o
-}
-
-var toldAs = map[Status]string{
-	Completed: "execution.completed", StatusFailed: "execution.failed", Timeout: "execution.timed_out",
-	Unknown: "execution.lost", Cancelled: "execution.cancelled",
-}
-
-// record keeps an outcome. It outlives the invocation's deadline by a little:
-// an outcome that is known must not become UNKNOWN for want of a second.
-func (d *Dispatcher) record(ctx context.Context, e Execution, o outcome) error {
+// run sends the job, and records whatever happens. The record outlives the
+// invocation's deadline by a little.
+func (d *Dispatcher) run(ctx context.Context, e Execution, job target.Job) error {
+	report, err := d.Targets[job.Target.Type].Send(ctx, job)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	now := d.Now()
-	is, err := e.finish(o, now)
-	if err != nil {
+	if err == nil && report.State == target.Running {
+		is, err := d.settle(ctx, e, accepted{ref: report.Ref, look: d.firstLook(e)}, nil)
+		if err == nil && is.Status == Running && is.CancelRequestedAt != nil {
+			d.stop(ctx, is)
+		}
 		return err
 	}
-	detail := map[string]any{"attempt": is.Attempt}
-	if o.ExitCode != nil {
-		detail["exitCode"] = *o.ExitCode
-	}
-	if o.Error != "" {
-		detail["error"] = o.Error
-	}
-	ops := append(d.Journal.tell(ctx, is, now, toldAs[o.Status], detail), d.Store.replace(e, is))
-	if o.Output != (Output{}) {
-		ops = append(ops, d.Store.putOutput(e, o.Output))
-	}
-	err = d.Store.commit(ctx, append(ops, d.Store.moveDue(e, is)...)...)
-	if _, lost := dynamo.Failed(err); lost {
-		slog.WarnContext(ctx, "outcome came late", "execution", e.ID, "status", o.Status)
-		return nil // somebody else ended it: what is recorded stands
-	}
-	if err == nil {
-		slog.InfoContext(ctx, "execution ended", "execution", e.ID, "status", o.Status)
-	}
+	event, output := d.outcome(ctx, e, report, err)
+	_, err = d.settle(ctx, e, event, output)
 	return err
+}
+
+// stop passes on that somebody does not want it to run any more. If it cannot,
+// the watchdog will.
+func (d *Dispatcher) stop(ctx context.Context, e Execution) {
+	if t, can := d.Trackers[e.Target.Type]; can {
+		if err := t.Cancel(ctx, e.sent()); err != nil {
+			slog.WarnContext(ctx, "not cancelled yet", "execution", e.ID, "error", err)
+		}
+	}
+}
+
+// firstLook is when to ask what became of a job that goes on by itself: where
+// somebody tracks it each minute, else when its time is over.
+func (d *Dispatcher) firstLook(e Execution) time.Time {
+	if _, tracked := d.Trackers[e.Target.Type]; tracked {
+		return d.Now().Add(lookEvery)
+	}
+	return e.deadline()
+}
+
+// outcome turns what a target reported, or why it did not, into what happened to the attempt.
+func (d *Dispatcher) outcome(ctx context.Context, e Execution, r target.Report, err error) (ended, *Output) {
+	if err == nil {
+		return endedBy(e, r), outputOf(r)
+	}
+	refusal, refused := errors.AsType[*target.Refused](err)
+	level := slog.LevelError
+	if refused {
+		level = slog.LevelWarn
+	}
+	slog.Log(ctx, level, "not sent, or lost", "execution", e.ID, "target", e.Target.Type, "error", err)
+	switch {
+	case refused:
+		return ended{report: target.Report{State: target.Failed, Error: refusal.Error()}, unsent: true, fatal: true}, nil
+	case errors.Is(err, target.ErrNotSent):
+		r := target.Report{State: target.Failed, Error: "not_sent: the target did not take the script, and it did not run"}
+		return ended{report: r, unsent: true, again: backoff(e.Unsent+1, rand.Float64())}, nil
+	}
+	return endedBy(e, target.Report{State: target.Unknown, Error: "unknown: the target did not say how the script ended; it may have run"}), nil
+}
+
+// endedBy is the end that a target reported.
+func endedBy(e Execution, r target.Report) ended {
+	return ended{report: r, again: backoff(e.Attempt, rand.Float64())}
+}
+
+func outputOf(r target.Report) *Output {
+	if r.Output == (target.Output{}) {
+		return nil
+	}
+	o := Output(r.Output)
+	return &o
 }

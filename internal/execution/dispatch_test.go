@@ -14,6 +14,7 @@ import (
 
 	"pagefree/internal/audit"
 	"pagefree/internal/execution/target/sandbox"
+	"pagefree/internal/execution/target/sandbox/protocol"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/runbook"
 )
@@ -123,7 +124,7 @@ func TestEveryEndOfARun(t *testing.T) {
 		"another exit code":       {result: sandbox.Result{ExitCode: ptr(3)}, status: "FAILED", code: "exit code 3", exit: 3.0},
 		"ended by a signal":       {result: sandbox.Result{Signal: "SIGSEGV", Error: "ended by SIGSEGV"}, status: "FAILED", code: "SIGSEGV"},
 		"too slow":                {result: sandbox.Result{TimedOut: true, ExitCode: ptr(143)}, status: "TIMEOUT", code: "timeout"},
-		"never sent":              {err: fmt.Errorf("%w: throttled", sandbox.ErrNotSent), status: "FAILED", code: "not_sent"},
+		"refused by the sandbox":  {err: fmt.Errorf("%w: %w", sandbox.ErrNotSent, &protocol.NotRun{Reason: "no walls here"}), status: "FAILED", code: "sandbox_refused: no walls here"},
 		"nobody knows":            {err: fmt.Errorf("%w: cut", sandbox.ErrUnknown), status: "UNKNOWN", code: "unknown"},
 		"an error of no kind":     {err: errors.New("boom"), status: "UNKNOWN", code: "unknown"},
 		"output stays on failure": {result: sandbox.Result{ExitCode: ptr(1), Stderr: "no space", StderrTruncated: true}, status: "FAILED", code: "exit code 1", exit: 1.0},

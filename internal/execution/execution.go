@@ -9,10 +9,10 @@ package execution
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
+	"pagefree/internal/execution/target"
 	"pagefree/internal/platform/timestamp"
 	"pagefree/internal/runbook"
 )
@@ -29,89 +29,92 @@ const ConfirmWithin = 15 * time.Minute
 
 // Execution is one run of one approved version.
 type Execution struct {
-	ID            string          `dynamodbav:"id"`
-	RunbookID     string          `dynamodbav:"runbookId"`
-	RunbookName   string          `dynamodbav:"runbookName"`
-	VersionUsed   int             `dynamodbav:"versionUsed"`
-	TeamID        string          `dynamodbav:"teamId,omitempty"` // "" for a global runbook without an incident, run by somebody of several teams
-	IncidentID    *string         `dynamodbav:"incidentId"`
-	TriggeredBy   string          `dynamodbav:"triggeredBy"`
-	TriggeredByID string          `dynamodbav:"triggeredById"`
-	Status        Status          `dynamodbav:"status"`
-	Parameters    string          `dynamodbav:"parameters"` // JSON object of typed values; those of Secret are masked once it is final
-	Secret        []string        `dynamodbav:"secret,omitempty"`
-	Target        runbook.Target  `dynamodbav:"target"`
-	Timeout       int             `dynamodbav:"timeoutSeconds"`
-	Attempt       int             `dynamodbav:"attempt"`
-	MaxAttempts   int             `dynamodbav:"maxAttempts"`
-	ExitCode      *int            `dynamodbav:"exitCode"`
-	Error         *string         `dynamodbav:"error"`
-	Reason        *string         `dynamodbav:"reason"` // why it waits or was cancelled
-	ConfirmedByID *string         `dynamodbav:"confirmedById"`
-	CreatedAt     timestamp.Time  `dynamodbav:"createdAt"`
-	StartedAt     *timestamp.Time `dynamodbav:"startedAt"`
-	CompletedAt   *timestamp.Time `dynamodbav:"completedAt"`
+	ID                string              `dynamodbav:"id"`
+	RunbookID         string              `dynamodbav:"runbookId"`
+	RunbookName       string              `dynamodbav:"runbookName"`
+	VersionUsed       int                 `dynamodbav:"versionUsed"`
+	Sequence          int64               `dynamodbav:"sequence"`         // of the runbook's pointer when it was triggered
+	TeamID            string              `dynamodbav:"teamId,omitempty"` // "" for a global runbook without an incident, run by somebody of several teams
+	ServiceID         string              `dynamodbav:"serviceId,omitempty"`
+	IncidentID        *string             `dynamodbav:"incidentId"`
+	TriggeredBy       string              `dynamodbav:"triggeredBy"`
+	TriggeredByID     string              `dynamodbav:"triggeredById"`
+	Status            Status              `dynamodbav:"status"`
+	Parameters        string              `dynamodbav:"parameters"` // JSON object of typed values; those of Secret are masked once it is final
+	Secret            []string            `dynamodbav:"secret,omitempty"`
+	Target            runbook.Target      `dynamodbav:"target"` // a named one until the claim, then what it stands for
+	Timeout           int                 `dynamodbav:"timeoutSeconds"`
+	Attempt           int                 `dynamodbav:"attempt"` // from 1
+	MaxAttempts       int                 `dynamodbav:"maxAttempts"`
+	Attempts          []Attempt           `dynamodbav:"attempts"`
+	ExitCode          *int                `dynamodbav:"exitCode"`
+	Error             *string             `dynamodbav:"error"`
+	Reason            *string             `dynamodbav:"reason"` // why it waits or was cancelled
+	Invocations       []target.Invocation `dynamodbav:"invocations"`
+	ConfirmedByID     *string             `dynamodbav:"confirmedById"`
+	CancelRequestedAt *timestamp.Time     `dynamodbav:"cancelRequestedAt"`
+	CancelledByID     *string             `dynamodbav:"cancelledById"`
+	CreatedAt         timestamp.Time      `dynamodbav:"createdAt"`
+	StartedAt         *timestamp.Time     `dynamodbav:"startedAt"`
+	CompletedAt       *timestamp.Time     `dynamodbav:"completedAt"`
 
-	Nonce string         `dynamodbav:"nonce,omitempty"` // of the claim: only its holder records an outcome
-	DueAt timestamp.Time `dynamodbav:"dueAt"`           // when the watchdog looks at it, zero once final
-	Rev   int64          `dynamodbav:"rev"`
+	Nonce    string         `dynamodbav:"nonce,omitempty"` // of the claim: only its holder records an outcome
+	Slot     string         `dynamodbav:"slot,omitempty"`  // that it holds while it runs, of its runbook's
+	Waiting  bool           `dynamodbav:"waiting"`         // for a slot
+	Unsent   int            `dynamodbav:"unsent"`          // how often this attempt never left
+	Requeued int            `dynamodbav:"requeued"`        // how often its message was sent again, and nothing came of it
+	DueAt    timestamp.Time `dynamodbav:"dueAt"`           // when the watchdog looks at it, zero once final
+	Rev      int64          `dynamodbav:"rev"`
 }
 
-// Output is what a run wrote, kept beside the execution so that lists stay cheap.
-type Output struct {
-	Stdout          string `dynamodbav:"stdout"`
-	Stderr          string `dynamodbav:"stderr"`
-	StdoutTruncated bool   `dynamodbav:"stdoutTruncated"`
-	StderrTruncated bool   `dynamodbav:"stderrTruncated"`
+// Attempt is one try to run an execution. A request that never left is on
+// record too, and its attempt's number comes again.
+type Attempt struct {
+	Attempt   int             `json:"attempt" dynamodbav:"attempt"`
+	Status    Status          `json:"status" dynamodbav:"status" enum:"RUNNING,COMPLETED,FAILED,TIMEOUT,CANCELLED,UNKNOWN"`
+	Sent      bool            `json:"sent" dynamodbav:"sent" doc:"false while it runs, and for a request that certainly never left"`
+	Error     *string         `json:"error" dynamodbav:"error" doc:"why it did not complete"`
+	ExitCode  *int            `json:"exitCode" dynamodbav:"exitCode"`
+	StartedAt timestamp.Time  `json:"startedAt" dynamodbav:"startedAt"`
+	EndedAt   *timestamp.Time `json:"endedAt" dynamodbav:"endedAt"`
+
+	Accepted bool              `json:"-" dynamodbav:"accepted,omitempty"` // its target took it, and goes on by itself
+	Ref      string            `json:"-" dynamodbav:"ref,omitempty"`      // what the target calls it
+	Callback string            `json:"-" dynamodbav:"callback,omitempty"` // hash of the token of its receiver
+	Document *runbook.Document `json:"-" dynamodbav:"document,omitempty"` // that ssm ran
 }
 
-// View is an execution as the HTTP contract shows it.
-type View struct {
-	ID              string          `json:"id"`
-	RunbookID       string          `json:"runbookId"`
-	RunbookName     string          `json:"runbookName"`
-	VersionUsed     int             `json:"versionUsed"`
-	IncidentID      *string         `json:"incidentId"`
-	TriggeredBy     string          `json:"triggeredBy" enum:"manual,workflow,api"`
-	TriggeredByID   string          `json:"triggeredById"`
-	Status          Status          `json:"status" enum:"AWAITING_CONFIRMATION,PENDING,RUNNING,COMPLETED,FAILED,TIMEOUT,CANCELLED,UNKNOWN"`
-	Parameters      map[string]any  `json:"parameters"`
-	Target          runbook.Target  `json:"target"`
-	Attempt         int             `json:"attempt"`
-	MaxAttempts     int             `json:"maxAttempts"`
-	ExitCode        *int            `json:"exitCode"`
-	Stdout          *string         `json:"stdout,omitempty" doc:"at most 65,536 bytes; lists leave it out"`
-	Stderr          *string         `json:"stderr,omitempty" doc:"at most 65,536 bytes; lists leave it out"`
-	StdoutTruncated bool            `json:"stdoutTruncated"`
-	StderrTruncated bool            `json:"stderrTruncated"`
-	Error           *string         `json:"error"`
-	Reason          *string         `json:"reason,omitempty"`
-	CreatedAt       timestamp.Time  `json:"createdAt"`
-	StartedAt       *timestamp.Time `json:"startedAt"`
-	CompletedAt     *timestamp.Time `json:"completedAt"`
-	Warnings        []string        `json:"warnings,omitempty" doc:"what a trigger says of the runbook, such as that it is deprecated"`
+// attempt is the attempt that runs, or ran last. A claim makes one.
+func (e *Execution) attempt() *Attempt {
+	if len(e.Attempts) == 0 { // claimed by a release that kept no list
+		a := Attempt{Attempt: e.Attempt, Status: e.Status, StartedAt: e.CreatedAt}
+		if e.StartedAt != nil {
+			a.StartedAt = *e.StartedAt
+		}
+		e.Attempts = []Attempt{a}
+	}
+	return &e.Attempts[len(e.Attempts)-1]
+}
 
-	deprecation string
+// slot is the name of the slots that its live runs share: its service's.
+func (e Execution) slot() string {
+	if e.ServiceID == "" {
+		return "-"
+	}
+	return e.ServiceID
+}
+
+// sent names the attempt that runs to its target.
+func (e Execution) sent() target.Sent {
+	a := e.attempt()
+	return target.Sent{
+		ExecutionID: e.ID, Attempt: e.Attempt, Ref: a.Ref, Document: a.Document, Target: e.Target,
+		Since: a.StartedAt.Time, Timeout: time.Duration(e.Timeout) * time.Second,
+	}
 }
 
 // masked is what stands for the value of a secret parameter, everywhere.
 const masked = "***"
-
-// view shows an execution; out is nil in lists.
-func (e Execution) view(out *Output) View {
-	v := View{
-		ID: e.ID, RunbookID: e.RunbookID, RunbookName: e.RunbookName, VersionUsed: e.VersionUsed, IncidentID: e.IncidentID,
-		TriggeredBy: e.TriggeredBy, TriggeredByID: e.TriggeredByID, Status: e.Status, Parameters: map[string]any{}, Target: e.Target,
-		Attempt: e.Attempt, MaxAttempts: e.MaxAttempts, ExitCode: e.ExitCode, Error: e.Error, Reason: e.Reason,
-		CreatedAt: e.CreatedAt, StartedAt: e.StartedAt, CompletedAt: e.CompletedAt,
-	}
-	json.Unmarshal([]byte(e.withoutSecrets()), &v.Parameters) // written by us
-	if out != nil {
-		v.Stdout, v.Stderr = &out.Stdout, &out.Stderr
-		v.StdoutTruncated, v.StderrTruncated = out.StdoutTruncated, out.StderrTruncated
-	}
-	return v
-}
 
 // withoutSecrets are the parameters with the secret ones masked.
 func (e Execution) withoutSecrets() string {
@@ -140,49 +143,30 @@ func encode(values map[string]any) (string, error) {
 	return strings.TrimSuffix(b.String(), "\n"), err
 }
 
-// outcome is how a run ended: the next status and what goes with it.
-type outcome struct {
-	Status   Status
-	ExitCode *int
-	Error    string
-	Output   Output
+// Output is what an attempt wrote, kept beside the execution so that lists stay cheap.
+type Output struct {
+	Stdout          string `dynamodbav:"stdout"`
+	Stderr          string `dynamodbav:"stderr"`
+	StdoutTruncated bool   `dynamodbav:"stdoutTruncated"`
+	StderrTruncated bool   `dynamodbav:"stderrTruncated"`
 }
 
-// claim moves a pending execution to RUNNING under a nonce.
-func (e Execution) claim(nonce string, now time.Time, dueAt time.Time) (Execution, error) {
-	if err := allow(e.Status, Running); err != nil {
-		return Execution{}, err
-	}
-	e.Status, e.Nonce, e.Rev = Running, nonce, e.Rev+1
-	e.StartedAt = timestamp.Ptr(now)
-	e.DueAt = timestamp.Of(dueAt)
-	return e, nil
+// Message is what travels through the queue. What it says beside the
+// execution's id lets a dispatcher read all at once; nothing is decided by it.
+type Message struct {
+	ExecutionID string `json:"executionId" dynamodbav:"executionId"`
+	RunbookID   string `json:"runbookId" dynamodbav:"runbookId"`
+	Version     int    `json:"version" dynamodbav:"version"`
+	Sequence    int64  `json:"sequence" dynamodbav:"sequence"`
+	TeamID      string `json:"teamId,omitempty" dynamodbav:"teamId,omitempty"`
+	Slot        string `json:"slot" dynamodbav:"slot"`
+	IncidentID  string `json:"incidentId,omitempty" dynamodbav:"incidentId,omitempty"`
 }
 
-// finish moves an execution to a final status.
-func (e Execution) finish(o outcome, now time.Time) (Execution, error) {
-	if err := allow(e.Status, o.Status); err != nil {
-		return Execution{}, err
+func (e Execution) message() Message {
+	m := Message{ExecutionID: e.ID, RunbookID: e.RunbookID, Version: e.VersionUsed, Sequence: e.Sequence, TeamID: e.TeamID, Slot: e.slot()}
+	if e.IncidentID != nil {
+		m.IncidentID = *e.IncidentID
 	}
-	if !o.Status.Final() {
-		return Execution{}, fmt.Errorf("finish with %s, which is not final", o.Status)
-	}
-	e.Status, e.ExitCode, e.Rev = o.Status, o.ExitCode, e.Rev+1
-	if o.Error != "" {
-		e.Error = &o.Error
-	}
-	e.CompletedAt = timestamp.Ptr(now)
-	e.DueAt = timestamp.Time{}
-	e.Parameters = e.withoutSecrets() // nobody needs them any more
-	return e, nil
-}
-
-// confirm moves a waiting execution to PENDING.
-func (e Execution) confirm(by string, now, dueAt time.Time) (Execution, error) {
-	if err := allow(e.Status, Pending); err != nil {
-		return Execution{}, err
-	}
-	e.Status, e.ConfirmedByID, e.Reason, e.Rev = Pending, &by, nil, e.Rev+1
-	e.DueAt = timestamp.Of(dueAt)
-	return e, nil
+	return m
 }

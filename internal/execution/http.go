@@ -45,6 +45,11 @@ type oneOutput struct {
 	Body View
 }
 
+type cancelOutput struct {
+	Status int
+	Body   View
+}
+
 type listInput struct {
 	httpapi.PageInput
 	RunbookID  string   `query:"runbookId" maxLength:"64"`
@@ -96,5 +101,15 @@ func Routes(api *httpapi.API, s *Service) {
 	}
 	one(httpapi.Op("GET /v1/executions/{id}", "Read an execution with its output"), s.Execution)
 	one(httpapi.Op("POST /v1/executions/{id}/confirm", "Let a waiting execution run"), s.Confirm)
-	one(httpapi.Op("POST /v1/executions/{id}/cancel", "Cancel an execution that has not started"), s.Cancel)
+
+	cancel := httpapi.Op("POST /v1/executions/{id}/cancel", "Cancel an execution, or ask a running one to stop; 202 where its target cannot")
+	httpapi.Register(api, cancel, func(ctx context.Context, in *oneInput) (*cancelOutput, error) {
+		v, cannot, err := s.Cancel(ctx, in.ID)
+		out := &cancelOutput{Status: http.StatusOK, Body: v}
+		if cannot {
+			out.Status = http.StatusAccepted
+		}
+		return out, err
+	})
+	pauseRoutes(api, s)
 }

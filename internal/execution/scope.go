@@ -2,6 +2,7 @@ package execution
 
 import (
 	"context"
+	"sync"
 
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/teams"
@@ -49,9 +50,14 @@ func (s *Service) scope(ctx context.Context, rb runbook.Runbook, inc *incident.I
 	return sc, nil
 }
 
-// resolver fills parameter templates.
-func resolver(sc template.Scope) func(string) (string, error) {
+// resolver fills parameter templates. What they may name is read when the first one asks.
+func (s *Service) resolver(ctx context.Context, rb runbook.Runbook, inc *incident.Incident) func(string) (string, error) {
+	scope := sync.OnceValues(func() (template.Scope, error) { return s.scope(ctx, rb, inc) })
 	return func(text string) (string, error) {
+		sc, err := scope()
+		if err != nil {
+			return "", err
+		}
 		t, err := template.Parse(text)
 		if err != nil {
 			return "", err

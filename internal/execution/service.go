@@ -2,10 +2,10 @@ package execution
 
 import (
 	"context"
-	"errors"
-	"net/http"
 	"slices"
 
+	"pagefree/internal/execution/target"
+	"pagefree/internal/incident"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/id"
@@ -14,15 +14,20 @@ import (
 	"pagefree/internal/runbook"
 )
 
-// Preview is what a trigger would run.
-type Preview struct {
-	Parameters map[string]any `json:"parameters"`
-	Script     string         `json:"script"`
-	Target     runbook.Target `json:"target"`
-	Version    int            `json:"version"`
-	Warnings   []string       `json:"warnings,omitempty" doc:"such as that the runbook is deprecated"`
+// Nodes says where a job for an ssm target would run.
+type Nodes interface {
+	Nodes(ctx context.Context, t runbook.Target) ([]target.Node, error)
+}
 
-	deprecation string
+// Service decides who may start, confirm, cancel and see executions.
+type Service struct {
+	Recorder
+	Runbooks  runbook.Store
+	Incidents incident.Store
+	Named     func(ctx context.Context, targetID, teamID string) (runbook.Target, error) // for previews: what a named target stands for
+	Nodes     Nodes
+	Trackers  map[string]target.Tracker // of targets that can cancel
+	Cursors   *httpapi.Cursors
 }
 
 // Filter narrows a list; empty members admit everything.
@@ -112,87 +117,4 @@ func (s *Service) List(ctx context.Context, f Filter, page httpapi.Page) ([]View
 		views[i] = it.view(nil)
 	}
 	return httpapi.Fit(views, next, func(v View) string { return v.ID })
-}
-
-// Confirm lets a waiting execution run. Only a person confirms; whether the
-// version may still run is checked again, and repeated in the write.
-func (s *Service) Confirm(ctx context.Context, id string) (View, error) {
-	e, err := s.find(ctx, id)
-	if err != nil {
-		return View{}, err
-	}
-	who, err := principal.RequirePerson(ctx, e.TeamID, principal.Responder)
-	if err != nil {
-		return View{}, err
-	}
-	now := s.Now()
-	is, err := e.confirm(who.ID, now, now.Add(requeueAfter))
-	if err != nil {
-		return View{}, err
-	}
-	if !now.Before(e.CreatedAt.Add(ConfirmWithin)) {
-		return s.cancelled(ctx, e, "The confirmation did not come in time.", problem.Transition("confirm", "too old"))
-	}
-	rb, ver, err := s.Runbooks.Runnable(ctx, e.RunbookID)
-	if err != nil {
-		return View{}, err
-	}
-	if why, ok := errors.AsType[*problem.Error](mayStillRun(rb, ver, e)); ok {
-		return s.cancelled(ctx, e, why.Detail, problem.New(http.StatusConflict, runbook.NotApproved, "%s", why.Detail))
-	}
-	ops := append(s.Journal.tell(ctx, is, now, "execution.confirmed", map[string]any{}), s.Store.replace(e, is), s.Runbooks.StillRuns(rb))
-	if err := s.write(ctx, append(ops, s.Store.moveDue(e, is)...)); err != nil {
-		return View{}, err
-	}
-	s.enqueue(ctx, e.ID)
-	return is.view(&Output{}), nil
-}
-
-// Cancel ends an execution that has not started.
-func (s *Service) Cancel(ctx context.Context, id string) (View, error) {
-	e, err := s.find(ctx, id)
-	if err != nil {
-		return View{}, err
-	}
-	if _, err := principal.Require(ctx, e.TeamID, principal.Responder); err != nil {
-		return View{}, err
-	}
-	if err := allow(e.Status, Cancelled); err != nil {
-		return View{}, err
-	}
-	return s.cancelled(ctx, e, "Cancelled by a responder.", nil)
-}
-
-// cancelled ends e for a reason, then returns it, or why it had to end.
-func (s *Service) cancelled(ctx context.Context, e Execution, reason string, why error) (View, error) {
-	is, err := e.finish(outcome{Status: Cancelled}, s.Now())
-	if err != nil {
-		return View{}, err
-	}
-	is.Reason = &reason
-	ops := append(s.Journal.tell(ctx, is, s.Now(), "execution.cancelled", map[string]any{"reason": reason}), s.Store.replace(e, is))
-	if err := s.write(ctx, append(ops, s.Store.moveDue(e, is)...)); err != nil {
-		return View{}, err
-	}
-	return is.view(&Output{}), why
-}
-
-// write commits a step; whoever loses the race is told so.
-func (s *Service) write(ctx context.Context, ops []dynamo.Op) error {
-	err := s.Store.commit(ctx, ops...)
-	if _, lost := dynamo.Failed(err); lost {
-		return problem.Lost(err)
-	}
-	return err
-}
-
-// mayStillRun reports why the version of an execution may no longer run, or nil.
-func mayStillRun(rb runbook.Runbook, ver runbook.Version, e Execution) error {
-	if err := rb.MayRun(); err != nil {
-		return err
-	}
-	if ver.Version != e.VersionUsed {
-		return problem.New(409, "not_approved", "Version %d is no longer the approved one.", e.VersionUsed)
-	}
-	return nil
 }

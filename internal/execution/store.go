@@ -7,14 +7,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 
-	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/timestamp"
 )
 
 // Kinds of due items of this room. A pending execution whose message was lost
-// is queued again; a running one whose dispatcher died is reconciled; one that
-// waits for a confirmation is cancelled.
+// is queued again; a running one whose dispatcher died, or whose job goes on by
+// itself, is followed; one that waits for a confirmation is cancelled.
 const (
 	duePending = "execution.pending"
 	dueRunning = "execution.running"
@@ -22,7 +21,10 @@ const (
 )
 
 // Store keeps executions in the automation table and idempotency keys in the
-// ephemeral one.
+// ephemeral one. The brake's items and the pauses stand beside (brake.go, pause.go).
+//
+//	ex#<execution>  ex         the execution   byTeam ex#<team>, byKind ex, byRunbook ex#<runbook>, byIncident ex#<incident>
+//	ex#<execution>  out#<n>    what attempt n wrote
 type Store struct {
 	Table     dynamo.Table
 	Ephemeral dynamo.Table
@@ -113,31 +115,20 @@ func (s Store) remember(principalID, keyHash, bodyHash, executionID string, now 
 		expression.Or(dynamo.Absent(), expression.Name("expiresAt").LessThanEqual(expression.Value(timestamp.Of(now)))))
 }
 
-// replace is the write of an execution that was at the given state: the
-// status, the holder of the claim and the revision must be as they were read.
-func (s Store) replace(was, is Execution) dynamo.Op {
-	return s.Table.Put(s.item(is), expression.And(
-		dynamo.Is("status", was.Status), dynamo.Is("rev", was.Rev), expression.Or(dynamo.Is("nonce", was.Nonce), expression.Name("nonce").AttributeNotExists())))
-}
-
+// putOutput keeps what an attempt wrote, over what a callback told of it before.
 func (s Store) putOutput(e Execution, o Output) dynamo.Op {
 	k := outputKey(e.ID, e.Attempt)
-	return s.Table.Create(storedOutput{PK: k.PK, SK: k.SK, TTL: e.CreatedAt.Add(s.Retention).Unix(), Output: o})
+	return s.Table.Put(storedOutput{PK: k.PK, SK: k.SK, TTL: e.CreatedAt.Add(s.Retention).Unix(), Output: o}, expression.Or(dynamo.Absent(), dynamo.Present()))
 }
 
-// dueItem is the reminder of an execution in the state that it is in.
-func dueItem(e Execution) due.Item {
-	kind := map[Status]string{AwaitingConfirmation: dueConfirm, Pending: duePending, Running: dueRunning}[e.Status]
-	return due.New(kind, e.ID, e.DueAt.Time)
-}
-
-// moveDue replaces the reminder of one state by that of the next; a final state has none.
-func (s Store) moveDue(was, is Execution) []dynamo.Op {
-	ops := []dynamo.Op{due.Done(s.Table, dueItem(was))}
-	if !is.Status.Final() {
-		ops = append(ops, due.Put(s.Table, dueItem(is)))
+// longestWaiting is the message of the execution that waits longest for a slot.
+func (s Store) longestWaiting(ctx context.Context, runbookID, slot string) (Message, bool, error) {
+	q := dynamo.Query{Values: []string{brakePK(runbookID)}, Sort: dynamo.SK, Prefix: waitPrefix(slot), Oldest: true, Limit: 1}
+	found, _, err := dynamo.List(ctx, s.Table, q, func(w waiter) string { return w.SK }, nil)
+	if err != nil || len(found) == 0 {
+		return Message{}, false, err
 	}
-	return ops
+	return found[0].Message, true, nil
 }
 
 func (s Store) commit(ctx context.Context, ops ...dynamo.Op) error {

@@ -7,45 +7,22 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"time"
 
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
-	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
-	"pagefree/internal/platform/queue"
 	"pagefree/internal/platform/timestamp"
 	"pagefree/internal/runbook"
 )
 
-// requeueAfter is how long a pending execution may wait before the watchdog
-// takes its message for lost.
-const requeueAfter = 2 * time.Minute
-
-// Service decides who may start, confirm, cancel and see executions.
-type Service struct {
-	Store     Store
-	Runbooks  runbook.Store
-	Incidents incident.Store
-	Queue     queue.Queue
-	Journal   Journal
-	Cursors   *httpapi.Cursors
-	Now       func() time.Time
-}
-
 // maxValues bounds the JSON of an execution's values, in bytes, templates
 // filled: DynamoDB keeps items of up to 400 KB.
 const maxValues = 256 << 10
-
-// Message is what travels through the queue: everything else is read where it counts.
-type Message struct {
-	ExecutionID string `json:"executionId"`
-}
 
 // Request is what a caller asks to run.
 type Request struct {
@@ -95,11 +72,7 @@ func (s *Service) prepare(ctx context.Context, req Request) (plan, error) {
 	if ver.ServiceID != nil && (p.incident == nil || p.incident.ServiceID != *ver.ServiceID) {
 		return plan{}, problem.New(http.StatusConflict, "service_mismatch", "This runbook runs only for incidents of its service.")
 	}
-	scope, err := s.scope(ctx, rb, p.incident)
-	if err != nil {
-		return plan{}, err
-	}
-	if p.values, err = runbook.Values(ver.Parameters, req.Parameters, resolver(scope)); err != nil {
+	if p.values, err = runbook.Values(ver.Parameters, req.Parameters, s.resolver(ctx, rb, p.incident)); err != nil {
 		return plan{}, err
 	}
 	if p.encoded, err = encode(p.values); err == nil && len(p.encoded) > maxValues {
@@ -148,10 +121,19 @@ func (s *Service) Preview(ctx context.Context, req Request) (Preview, error) {
 		return Preview{}, err
 	}
 	e := p.execution(s.Now())
-	return Preview{
+	v := Preview{
 		Parameters: e.view(nil).Parameters, Script: p.version.ScriptContent, Target: p.version.Target, Version: p.version.Version,
 		Warnings: p.runbook.Warnings(), deprecation: p.runbook.Deprecation(),
-	}, nil
+	}
+	if v.Target.Type == runbook.Named && s.Named != nil {
+		if v.Target, err = s.Named(ctx, v.Target.TargetID, p.runbook.Team()); err != nil {
+			return Preview{}, err
+		}
+	}
+	if v.Target.Type == runbook.SSM && s.Nodes != nil {
+		v.Nodes, err = s.Nodes.Nodes(ctx, v.Target)
+	}
+	return v, err
 }
 
 // Trigger starts the approved version of a runbook. replayed tells that the
@@ -163,6 +145,13 @@ func (s *Service) Trigger(ctx context.Context, req Request) (v View, replayed bo
 	}
 	p, err := s.prepare(ctx, req)
 	if err != nil {
+		return View{}, false, err
+	}
+	var b brakes
+	if err := s.Store.Table.ReadAll(ctx, b.reads(p.teamID)...); err != nil {
+		return View{}, false, err
+	}
+	if err := b.paused(); err != nil {
 		return View{}, false, err
 	}
 	now := s.Now()
@@ -182,24 +171,16 @@ func (s *Service) Trigger(ctx context.Context, req Request) (v View, replayed bo
 		return View{}, false, err
 	}
 	if e.Status == Pending {
-		s.enqueue(ctx, e.ID)
+		s.enqueue(ctx, e, 0)
 	}
 	v = e.view(&Output{})
 	v.Warnings, v.deprecation = p.runbook.Warnings(), p.runbook.Deprecation()
 	return v, false, nil
 }
 
-// enqueue hurries the dispatcher. A message that cannot be sent is no error:
-// the execution's due item makes the watchdog send it again.
-func (s *Service) enqueue(ctx context.Context, executionID string) {
-	if err := s.Queue.Send(ctx, Message{ExecutionID: executionID}); err != nil {
-		slog.WarnContext(ctx, "execution not queued yet", "execution", executionID, "error", err)
-	}
-}
-
 func (p plan) execution(now time.Time) Execution {
 	e := Execution{
-		ID: id.New(id.Execution, now), RunbookID: p.runbook.ID, RunbookName: p.runbook.Name, VersionUsed: p.version.Version,
+		ID: id.New(id.Execution, now), RunbookID: p.runbook.ID, RunbookName: p.runbook.Name, VersionUsed: p.version.Version, Sequence: p.runbook.Sequence,
 		TeamID: p.teamID, TriggeredBy: ByPerson, TriggeredByID: p.who.ID, Status: Pending, Parameters: p.encoded,
 		Target: p.version.Target, Timeout: p.version.TimeoutSeconds, Attempt: 1, MaxAttempts: 1 + p.version.MaxRetries,
 		CreatedAt: timestamp.Of(now), DueAt: timestamp.Of(now.Add(requeueAfter)), Rev: 1,
@@ -208,7 +189,7 @@ func (p plan) execution(now time.Time) Execution {
 		e.TriggeredBy = ByAPI
 	}
 	if p.incident != nil {
-		e.IncidentID = &p.incident.ID
+		e.IncidentID, e.ServiceID = &p.incident.ID, p.incident.ServiceID
 	}
 	if p.version.RequiresConfirm {
 		reason := "This runbook asks for a confirmation before it runs."

@@ -3,24 +3,26 @@ package execution
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
-	"time"
+	"os"
 
 	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
-	"pagefree/internal/platform/queue"
-	"pagefree/internal/platform/timestamp"
+	"pagefree/internal/platform/log"
 )
 
 // sweepLimit is how many due items of a shard one sweep handles; the rest waits a minute.
 const sweepLimit = 100
 
+// maxTries is how often the message of an execution is sent again before it is
+// given up, and how often a due item may fail.
+const maxTries = 10
+
 // Watchdog makes sure of what queues only hurry: each minute it handles what is due.
 type Watchdog struct {
-	Store   Store
-	Journal Journal
-	Queue   queue.Queue
-	Now     func() time.Time
+	Follower
+	Metrics io.Writer
 }
 
 // Sweep handles every due item of this room. One that fails stays due.
@@ -52,44 +54,46 @@ func (w *Watchdog) handle(ctx context.Context, item due.Item) error {
 	}
 	switch item.Kind {
 	case duePending:
-		return w.requeue(ctx, e)
+		err = w.requeue(ctx, e)
 	case dueRunning:
-		return w.end(ctx, e, outcome{Status: Unknown, Error: "unknown: the dispatcher did not report how the script ended; it may have run"}, "")
+		err = w.Follow(ctx, e)
 	case dueConfirm:
-		return w.end(ctx, e, outcome{Status: Cancelled}, "The confirmation did not come in time.")
+		_, err = w.step(ctx, e, stopped{reason: "The confirmation did not come in time."}, told{toldAs[Cancelled], map[string]any{"attempt": e.Attempt}})
 	}
-	return nil // another room's
-}
-
-// requeue sends the message of a pending execution again and looks at it later.
-func (w *Watchdog) requeue(ctx context.Context, e Execution) error {
-	if err := w.Queue.Send(ctx, Message{ExecutionID: e.ID}); err != nil {
-		return err
-	}
-	is := e
-	is.Rev++
-	is.DueAt = timestamp.Of(w.Now().Add(requeueAfter))
-	return w.write(ctx, append(w.Store.moveDue(e, is), w.Store.replace(e, is)))
-}
-
-// end gives an execution its final status.
-func (w *Watchdog) end(ctx context.Context, e Execution, o outcome, reason string) error {
-	is, err := e.finish(o, w.Now())
-	if err != nil {
-		return err
-	}
-	if reason != "" {
-		is.Reason = &reason
-	}
-	ops := append(w.Journal.tell(ctx, is, w.Now(), toldAs[o.Status], map[string]any{"attempt": is.Attempt}), w.Store.replace(e, is))
-	return w.write(ctx, append(ops, w.Store.moveDue(e, is)...))
-}
-
-// write commits; losing the race means that the execution moved on by itself.
-func (w *Watchdog) write(ctx context.Context, ops []dynamo.Op) error {
-	err := w.Store.commit(ctx, ops...)
-	if _, lost := dynamo.Failed(err); lost {
+	if _, lost := dynamo.Failed(err); lost { // it moved on by itself
 		return nil
 	}
 	return err
+}
+
+// requeue sends the message of a pending execution again and looks at it
+// later. What waits for a slot or the end of a pause may wait for as long as
+// that takes; where dispatchers do nothing about it time and again, it fails.
+func (w *Watchdog) requeue(ctx context.Context, e Execution) error {
+	var b brakes
+	if err := w.Store.Table.ReadAll(ctx, b.reads(e.TeamID)...); err != nil {
+		return err
+	}
+	paused := b.paused() != nil
+	if !paused && !e.Waiting && e.Requeued >= maxTries {
+		slog.ErrorContext(ctx, "given up: no dispatcher could handle it", "execution", e.ID)
+		log.Count(w.metrics(), w.Now(), "ExecutionsGivenUp", 1)
+		why := "not_dispatched: no dispatcher could handle it, and it did not run"
+		_, err := w.step(ctx, e, refused{why: why}, told{toldAs[StatusFailed], map[string]any{"attempt": e.Attempt, "error": why}})
+		return err
+	}
+	if !paused {
+		if err := w.Queue.Send(ctx, e.message()); err != nil {
+			return err
+		}
+	}
+	_, err := w.step(ctx, e, postponed{until: w.Now().Add(requeueAfter), counts: !paused && !e.Waiting}, told{})
+	return err
+}
+
+func (w *Watchdog) metrics() io.Writer {
+	if w.Metrics == nil {
+		return os.Stdout
+	}
+	return w.Metrics
 }

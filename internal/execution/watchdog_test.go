@@ -39,13 +39,17 @@ func TestWatchdog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rb, _, err := w.dispatcher.Runbooks.Runnable(t.Context(), e.RunbookID)
+		invocation, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+		defer cancel()
+		c, err := w.dispatcher.read(invocation, e.message())
 		if err != nil {
 			t.Fatal(err)
 		}
-		invocation, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
-		defer cancel()
-		if _, ours, err := w.dispatcher.claim(invocation, e, rb); err != nil || !ours {
+		job, err := w.dispatcher.prepare(invocation, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ours, err := w.dispatcher.claim(invocation, c, &job); err != nil || !ours {
 			t.Fatalf("claim: %v, %v", ours, err)
 		}
 		w.clock.advance(6 * time.Minute)

@@ -19,6 +19,7 @@ import (
 	front "pagefree/infra/local/aws"
 	"pagefree/infra/local/awstest"
 	"pagefree/internal/audit"
+	"pagefree/internal/execution/target"
 	"pagefree/internal/execution/target/sandbox"
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/dynamo"
@@ -43,7 +44,9 @@ type world struct {
 	watchdog   *Watchdog
 	runbooks   *runbook.Service
 	desk       *incident.Desk
+	callbacks  http.Handler
 	sandbox    *scripted
+	remote     *remote
 	metrics    *bytes.Buffer
 	faults     *front.Faults
 
@@ -93,6 +96,38 @@ func (s *scripted) runs() int {
 	return len(s.asked)
 }
 
+// remote stands where a job goes on by itself: an SSM command, or a webhook
+// that was accepted. It remembers what it was asked.
+type remote struct {
+	mu        sync.Mutex
+	jobs      []target.Job
+	cancelled []target.Sent
+	report    target.Report // of Send
+	err       error
+	becomes   target.Report // of Look
+	unknown   bool          // Look knows nothing of it
+}
+
+func (r *remote) Send(_ context.Context, j target.Job) (target.Report, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.jobs = append(r.jobs, j)
+	return r.report, r.err
+}
+
+func (r *remote) Look(context.Context, target.Sent) (target.Report, bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.becomes, !r.unknown, nil
+}
+
+func (r *remote) Cancel(_ context.Context, s target.Sent) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cancelled = append(r.cancelled, s)
+	return nil
+}
+
 // parses accepts every script.
 type parses struct{}
 
@@ -107,7 +142,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, env: env, metrics: &bytes.Buffer{}, faults: env.Faults,
 		clock:   &clock{now: time.Date(2060, 3, 1, 12, 0, 0, 0, time.UTC)}, // to come, or an engine that deletes by TTL would
-		sandbox: &scripted{result: sandbox.Result{ExitCode: &zero, Stdout: "done\n"}},
+		sandbox: &scripted{result: sandbox.Result{ExitCode: &zero, Stdout: "done\n"}}, remote: &remote{},
 	}
 	// Each with the rights that the template gives its function.
 	store := func(cfg aws.Config) Store {
@@ -123,22 +158,40 @@ func newWorld(t *testing.T) *world {
 		return kmsmac.Key{ID: env.KeyID(id), Client: kms.NewFromConfig(cfg)}
 	}
 
+	recorder := func(cfg aws.Config) Recorder {
+		return Recorder{Store: store(cfg), Journal: journal(cfg), Queue: jobs(cfg), Now: w.clock.Now}
+	}
+
 	cfg := env.ConfigOf("ExecutionsFunction")
 	w.service = &Service{
-		Store: store(cfg), Runbooks: runbook.Store{Table: store(cfg).Table}, Incidents: journal(cfg).Incidents, Queue: jobs(cfg), Journal: journal(cfg),
-		Cursors: httpapi.NewCursors(key(cfg, "DeriveKey").Derive), Now: w.clock.Now,
+		Recorder: recorder(cfg), Runbooks: runbook.Store{Table: store(cfg).Table}, Incidents: journal(cfg).Incidents,
+		Cursors: httpapi.NewCursors(key(cfg, "DeriveKey").Derive), Trackers: map[string]target.Tracker{runbook.SSM: w.remote},
 	}
 	cfg = env.ConfigOf("DispatcherFunction")
 	w.dispatcher = &Dispatcher{
-		Store: store(cfg), Runbooks: runbook.Store{Table: store(cfg).Table}, Journal: journal(cfg), Seal: key(cfg, "SealKey"),
-		Sandbox: w.sandbox, Metrics: w.metrics, Now: w.clock.Now,
+		Recorder: recorder(cfg), Runbooks: runbook.Store{Table: store(cfg).Table}, Seal: key(cfg, "SealKey"),
+		Targets: map[string]target.Sender{
+			runbook.Sandbox: sandbox.Target{Runner: w.sandbox}, runbook.Webhook: w.remote, runbook.SSM: w.remote,
+		},
+		Trackers: map[string]target.Tracker{runbook.SSM: w.remote},
+		Callback: func(_ context.Context, id string) (string, error) {
+			return "https://pagefree.test/v1/callbacks/" + id, nil
+		},
+		Metrics: w.metrics,
 	}
 	cfg = env.ConfigOf("WatchdogFunction")
-	w.watchdog = &Watchdog{Store: store(cfg), Journal: journal(cfg), Queue: jobs(cfg), Now: w.clock.Now}
+	w.watchdog = &Watchdog{
+		Follower: Follower{Recorder: recorder(cfg), Trackers: map[string]target.Tracker{runbook.SSM: w.remote}, Delivery: map[string]time.Duration{runbook.SSM: time.Minute}},
+		Metrics:  w.metrics,
+	}
+	cfg = env.ConfigOf("CallbacksFunction")
+	callbacks := httpapi.New()
+	CallbackRoutes(callbacks, &Callbacks{Recorder: recorder(cfg)})
+	w.callbacks = callbacks.Handler()
 	cfg = env.ConfigOf("RunbooksFunction")
 	w.runbooks = &runbook.Service{
 		Store: runbook.Store{Table: store(cfg).Table}, Services: journal(cfg).Incidents, Checker: parses{}, Seal: key(cfg, "SealKey"),
-		Audit: journal(cfg).Audit, Now: w.clock.Now, Targets: []string{runbook.Sandbox},
+		Audit: journal(cfg).Audit, Now: w.clock.Now, Targets: []string{runbook.Sandbox, runbook.Webhook, runbook.SSM},
 	}
 	cfg = env.ConfigOf("IncidentsFunction")
 	w.desk = &incident.Desk{Store: journal(cfg).Incidents, Audit: journal(cfg).Audit, Now: w.clock.Now}

@@ -67,6 +67,11 @@ func (s Store) Incident(ctx context.Context, incidentID string) (Incident, bool,
 	return i, found, err
 }
 
+// Reading reads an incident together with other things.
+func Reading(incidentID string, out *Incident, found *bool) dynamo.Read {
+	return dynamo.Read{Key: incidentKey(incidentID), Out: out, Found: found}
+}
+
 // holder is the open incident that holds a dedup key of a service.
 func (s Store) holder(ctx context.Context, serviceID, dedupKey string) (incidentID string, found bool, err error) {
 	var p pointer

@@ -107,13 +107,13 @@ func TestFaultAtEachStepOfADispatch(t *testing.T) {
 		want  string
 		sent  int
 	}{
-		{"dies while reading", dispatcher("dynamodb", "GetItem", 1, 1, aws.KillBefore), "COMPLETED", 1},
-		{"the table fails while it is read", dispatcher("dynamodb", "GetItem", 1, 4, aws.Fail), "COMPLETED", 1},
+		{"dies while reading", dispatcher("dynamodb", "BatchGetItem", 1, 1, aws.KillBefore), "COMPLETED", 1},
+		{"the table fails while it is read", dispatcher("dynamodb", "BatchGetItem", 1, 4, aws.Fail), "COMPLETED", 1},
 		{"the seal's key is throttled", dispatcher("kms", "VerifyMac", 1, 2, aws.Throttle), "COMPLETED", 1},
 		{"dies before its claim", transaction(claim, aws.KillBefore), "COMPLETED", 1},
 		{"the answer of the claim is lost", transaction(claim, aws.Swallow), "COMPLETED", 1},
 		{"the claim meets a conflict", transaction(claim, aws.Conflict), "COMPLETED", 1},
-		{"the sandbox is throttled", dispatcher("lambda", "Invoke", 1, 1, aws.Throttle), "FAILED", 1},
+		{"the sandbox is throttled, so it is sent again", dispatcher("lambda", "Invoke", 1, 1, aws.Throttle), "COMPLETED", 2},
 		{"the answer of the sandbox is lost", dispatcher("lambda", "Invoke", 1, 1, aws.Swallow), "UNKNOWN", 1},
 		{"the answer of the record is lost", transaction(record, aws.Swallow), "COMPLETED", 1},
 		{"the record meets a conflict", transaction(record, aws.Conflict), "COMPLETED", 1},

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -21,13 +22,17 @@ type Queue struct {
 }
 
 // Send puts a message, as JSON, into the queue.
-func (q Queue) Send(ctx context.Context, message any) error {
+func (q Queue) Send(ctx context.Context, message any) error { return q.SendLater(ctx, message, 0) }
+
+// SendLater puts a message into the queue that nobody gets before wait is
+// over: whole seconds, rounded up, 900 at most.
+func (q Queue) SendLater(ctx context.Context, message any, wait time.Duration) error {
 	body, err := json.Marshal(message)
 	if err != nil {
 		return err
 	}
 	text := string(body)
-	if _, err := q.Client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &q.URL, MessageBody: &text}); err != nil {
+	if _, err := q.Client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &q.URL, MessageBody: &text, DelaySeconds: int32((wait + time.Second - 1) / time.Second)}); err != nil {
 		return fmt.Errorf("send to queue: %w", err)
 	}
 	return nil

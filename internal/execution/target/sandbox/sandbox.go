@@ -7,8 +7,7 @@
 package sandbox
 
 import (
-	"errors"
-
+	"pagefree/internal/execution/target"
 	"pagefree/internal/execution/target/sandbox/protocol"
 )
 
@@ -31,7 +30,7 @@ const (
 var (
 	// ErrNotSent: nothing of the script has run, and it may be sent again.
 	// The function may have refused it, then the cause is a *protocol.NotRun.
-	ErrNotSent = errors.New("the script was not run")
+	ErrNotSent = target.ErrNotSent
 	// ErrUnknown: the script may have run, whole, in part or not at all.
-	ErrUnknown = errors.New("whether the script ran is unknown")
+	ErrUnknown = target.ErrUnknown
 )

@@ -1,0 +1,152 @@
+package execution
+
+import (
+	"context"
+	"crypto/subtle"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"pagefree/internal/audit"
+	"pagefree/internal/execution/target"
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/id"
+	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/text"
+	"pagefree/internal/platform/token"
+)
+
+// Callbacks takes what receivers of webhooks report. Its callers have no
+// principal: they have the token of one attempt of one execution.
+type Callbacks struct{ Recorder }
+
+// Reported is what became of an attempt in the words of its receiver.
+type Reported struct {
+	ExecutionID string
+	Token       string
+	State       target.State // Running, Completed or Failed, for AWX and Rundeck also Cancelled
+	Ref         string       // what the receiver calls its job; "" leaves what is known
+	ExitCode    *int
+	Error       string
+	Output      *Output // nil: nothing was said of it
+}
+
+// Take records a report. ignored tells that it came too late to matter: the
+// attempt was over, and what is on record stands.
+func (c *Callbacks) Take(ctx context.Context, r Reported) (ignored bool, err error) {
+	if kind, ok := token.KindOf(r.Token); !ok || kind != token.Callback {
+		return false, unknownToken()
+	}
+	if !id.Valid(id.Execution, r.ExecutionID) {
+		return false, problem.Missing()
+	}
+	for try := 1; ; try++ {
+		e, found, err := c.Store.Execution(ctx, r.ExecutionID)
+		if err != nil {
+			return false, err
+		}
+		if !found {
+			return false, problem.Missing()
+		}
+		live, known := e.holds(token.Hash(r.Token))
+		if !known {
+			slog.WarnContext(ctx, "callback with a token that is not the execution's", "execution", e.ID)
+			return false, unknownToken()
+		}
+		if !live {
+			return true, c.late(ctx, e, r)
+		}
+		err = c.apply(ctx, e, r)
+		if _, lost := dynamo.Failed(err); !lost || try == races || !pause(ctx, try) {
+			return false, lostRace(err)
+		}
+	}
+}
+
+func unknownToken() error {
+	e := problem.NoPrincipal()
+	e.Detail = "This needs the token that came with the delivery."
+	return e
+}
+
+// holds reports whether a token's hash is that of the attempt that runs, and
+// whether it is one of any attempt.
+func (e Execution) holds(hash string) (live, known bool) {
+	for i, a := range e.Attempts {
+		if a.Callback != "" && subtle.ConstantTimeCompare([]byte(a.Callback), []byte(hash)) == 1 {
+			return e.Status == Running && i == len(e.Attempts)-1, true
+		}
+	}
+	return false, false
+}
+
+// late puts on record what came too late.
+func (c *Callbacks) late(ctx context.Context, e Execution, r Reported) error {
+	return c.Journal.Audit.Note(ctx, c.Now(), audit.Entry{
+		Type: "execution.callback_ignored", Subject: audit.Ref{Kind: "execution", ID: e.ID}, TeamID: e.TeamID, Outcome: audit.Refused,
+		Detail: map[string]any{"reported": string(r.State), "status": string(e.Status)},
+	})
+}
+
+func (c *Callbacks) apply(ctx context.Context, e Execution, r Reported) error {
+	if r.State == target.Running {
+		return c.progress(ctx, e, r)
+	}
+	report := target.Report{State: r.State, Ref: r.Ref, ExitCode: r.ExitCode, Error: r.Error}
+	if r.ExitCode != nil && *r.ExitCode != 0 && report.State == target.Completed {
+		report.State = target.Failed
+	}
+	if report.State == target.Failed && report.Error == "" {
+		report.Error = "the receiver reported a failure"
+		if r.ExitCode != nil {
+			report.Error = fmt.Sprintf("exit code %d", *r.ExitCode)
+		}
+	}
+	_, err := c.settle(ctx, e, endedBy(e, report), r.Output)
+	return err
+}
+
+// progress shows what a running job wrote so far.
+func (c *Callbacks) progress(ctx context.Context, e Execution, r Reported) error {
+	a := e.attempt()
+	known := a.Accepted && (r.Ref == "" || r.Ref == a.Ref)
+	if known && r.Output == nil {
+		return nil
+	}
+	if r.Ref == "" {
+		r.Ref = a.Ref
+	}
+	is, err := advance(e, accepted{ref: r.Ref, look: e.deadline()}, c.Now())
+	if err != nil {
+		return err
+	}
+	return c.commit(ctx, write{was: e, is: is, output: r.Output})
+}
+
+// clipped is output that a caller gave, as it is kept.
+func clipped(stdout, stderr *string) *Output {
+	if stdout == nil && stderr == nil {
+		return nil
+	}
+	var o Output
+	if stdout != nil {
+		o.Stdout, o.StdoutTruncated = text.Clip([]byte(*stdout), false, target.MaxOutput)
+	}
+	if stderr != nil {
+		o.Stderr, o.StderrTruncated = text.Clip([]byte(*stderr), false, target.MaxOutput)
+	}
+	return &o
+}
+
+// maxCallbackError bounds what a receiver says of a failure, in bytes.
+const maxCallbackError = 2000
+
+// report reads the body of POST /v1/callbacks/{id}.
+func (b callbackBody) report(executionID, bearer string) (Reported, error) {
+	r := Reported{ExecutionID: executionID, Token: bearer, State: target.State(b.Status), ExitCode: b.ExitCode, Output: clipped(b.Stdout, b.Stderr)}
+	r.Error, _ = text.Clip([]byte(b.Error), false, maxCallbackError)
+	if r.State == target.Running && (b.ExitCode != nil || b.Error != "") {
+		return r, problem.New(http.StatusUnprocessableEntity, problem.ValidationFailed, "What still runs has no exitCode and no error.")
+	}
+	return r, nil
+}

@@ -1,0 +1,47 @@
+package execution
+
+import (
+	"context"
+	"strings"
+
+	"pagefree/internal/platform/httpapi"
+)
+
+type callbackBody struct {
+	Status   string  `json:"status" enum:"RUNNING,COMPLETED,FAILED"`
+	ExitCode *int    `json:"exitCode,omitempty" minimum:"-2147483648" maximum:"4294967295" doc:"COMPLETED with another one than 0 is FAILED"`
+	Stdout   *string `json:"stdout,omitempty" doc:"all of it until now; its first 65,536 bytes are kept"`
+	Stderr   *string `json:"stderr,omitempty" doc:"all of it until now; its first 65,536 bytes are kept"`
+	Error    string  `json:"error,omitempty" doc:"why it failed; its first 2,000 bytes are kept"`
+}
+
+type callbackAnswer struct {
+	Ignored bool `json:"ignored" doc:"it came too late, and changed nothing"`
+}
+
+// CallbackRoutes adds what receivers of webhooks call.
+func CallbackRoutes(api *httpapi.API, c *Callbacks) {
+	type input struct {
+		ID            string `path:"id"`
+		Authorization string `header:"Authorization" doc:"Bearer pfc_..., as it came with the delivery"`
+		Body          callbackBody
+	}
+	op := httpapi.Public("POST /v1/callbacks/{id}", "Report on an execution that a webhook was sent for")
+	httpapi.Register(api, op, func(ctx context.Context, in *input) (*struct{ Body callbackAnswer }, error) {
+		report, err := in.Body.report(in.ID, bearer(in.Authorization))
+		if err != nil {
+			return nil, err
+		}
+		ignored, err := c.Take(ctx, report)
+		return &struct{ Body callbackAnswer }{callbackAnswer{Ignored: ignored}}, err
+	})
+}
+
+// bearer is the token of an Authorization header, "" for any other header.
+func bearer(header string) string {
+	scheme, value, _ := strings.Cut(strings.TrimSpace(header), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(value)
+}

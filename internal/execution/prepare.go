@@ -1,0 +1,156 @@
+package execution
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"pagefree/internal/execution/target"
+	"pagefree/internal/incident"
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/token"
+	"pagefree/internal/runbook"
+)
+
+// candidate is all that a dispatch decides on.
+type candidate struct {
+	execution Execution
+	runbook   runbook.Runbook
+	version   runbook.Version
+	incident  *incident.Incident
+	brakes    brakes
+	slots     slots
+	hour      hour
+}
+
+// read reads it in one call, if everything is as the message remembers it.
+func (d *Dispatcher) read(ctx context.Context, m Message) (candidate, error) {
+	var c candidate
+	var found, hasIncident bool
+	var inc incident.Incident
+	expected := runbook.Expect(m.Version, m.Sequence)
+	reads := append(expected.Reads(m.RunbookID),
+		dynamo.Read{Key: key(m.ExecutionID), Out: &c.execution, Found: &found},
+		dynamo.Read{Key: slotsKey(m.RunbookID, m.Slot), Out: &c.slots},
+		dynamo.Read{Key: hourKey(m.RunbookID), Out: &c.hour})
+	if m.IncidentID != "" {
+		reads = append(reads, incident.Reading(m.IncidentID, &inc, &hasIncident))
+	}
+	if err := d.Store.Table.ReadAll(ctx, append(reads, c.brakes.reads(m.TeamID)...)...); err != nil {
+		return candidate{}, err
+	}
+	if !found {
+		return candidate{}, errors.New("it does not exist")
+	}
+	if own := c.execution.message(); own != m { // whoever sent it knew less
+		return d.read(ctx, own)
+	}
+	if hasIncident {
+		c.incident = &inc
+	}
+	if rb, ver, as := expected.Runnable(); as {
+		c.runbook, c.version = rb, ver
+		return c, nil
+	}
+	rb, ver, err := d.Runbooks.Runnable(ctx, c.execution.RunbookID)
+	if err != nil && problem.CodeOf(err) != problem.NotFound { // a runbook that was removed breaks the seal
+		return candidate{}, err
+	}
+	c.runbook, c.version = rb, ver
+	return c, nil
+}
+
+// refusalOf is what the error of an execution says that may not run; "" for any other error.
+func refusalOf(err error) string {
+	if r, ok := errors.AsType[*target.Refused](err); ok {
+		return r.Error()
+	}
+	return ""
+}
+
+// prepare decides, right before a job is sent, whether it still may be, and
+// makes it. One that may not is a *target.Refused.
+func (d *Dispatcher) prepare(ctx context.Context, c candidate) (target.Job, error) {
+	job, err := d.underSeal(ctx, c)
+	if errors.Is(err, runbook.ErrSealBroken) {
+		e := c.execution
+		slog.ErrorContext(ctx, "seal broken", "execution", e.ID, "runbook", e.RunbookID, "version", e.VersionUsed, "cause", err)
+		log.Count(d.metrics(), d.Now(), "SealBroken", 1)
+		return job, &target.Refused{Code: "seal_broken"}
+	}
+	if err != nil {
+		return job, err
+	}
+	if _, can := d.Targets[job.Target.Type]; !can {
+		return job, &target.Refused{Code: "target_unsupported"}
+	}
+	if names := job.Target.SecretNames(); len(names) > 0 {
+		if job.Secrets, err = d.Secrets.Resolve(ctx, c.runbook.Team(), names); err != nil {
+			return job, err
+		}
+	}
+	if job.Target.Type == runbook.Webhook {
+		job.Callback.Token = token.New(token.Callback)
+		job.Callback.URL, err = d.Callback(ctx, job.ExecutionID)
+	}
+	return job, err
+}
+
+// underSeal makes the job of an execution out of what was sealed. Its
+// confirmation, its service and its values were right when it was triggered,
+// and lay in the table since: they are held against the seal once more.
+func (d *Dispatcher) underSeal(ctx context.Context, c candidate) (target.Job, error) {
+	e, ver := c.execution, c.version
+	if err := runbook.CheckSeal(ctx, d.Seal, c.runbook, ver); err != nil {
+		return target.Job{}, err
+	}
+	if why, no := errors.AsType[*problem.Error](mayStillRun(c.runbook, ver, e)); no {
+		return target.Job{}, &target.Refused{Code: string(why.Code)}
+	}
+	if ver.RequiresConfirm && e.ConfirmedByID == nil {
+		return target.Job{}, fmt.Errorf("%w: nobody confirmed it", runbook.ErrSealBroken)
+	}
+	if ver.ServiceID != nil && (c.incident == nil || c.incident.ServiceID != *ver.ServiceID) {
+		return target.Job{}, fmt.Errorf("%w: it is for another service", runbook.ErrSealBroken)
+	}
+	var values map[string]any
+	if err := json.Unmarshal([]byte(e.Parameters), &values); err != nil {
+		return target.Job{}, fmt.Errorf("%w: its values are no JSON", runbook.ErrSealBroken)
+	}
+	env, err := runbook.Environment(ver.Parameters, values)
+	if err != nil {
+		return target.Job{}, err
+	}
+	job := target.Job{
+		ExecutionID: e.ID, Attempt: e.Attempt, Nonce: ulid.Make().String(),
+		Runbook:  target.Runbook{ID: c.runbook.ID, Name: c.runbook.Name, Version: ver.Version},
+		Incident: c.incident, Language: ver.Language, Script: ver.ScriptContent, Values: values, Env: env,
+		Timeout: time.Duration(ver.TimeoutSeconds) * time.Second, Target: ver.Target, Document: ver.Document,
+	}
+	if ver.Target.Type == runbook.Named {
+		if d.Named == nil {
+			return job, &target.Refused{Code: "target_unsupported"}
+		}
+		job.Target, err = d.Named.Resolve(ctx, ver.Target.TargetID, c.runbook.Team())
+		if problem.CodeOf(err) == runbook.NotApproved {
+			err = &target.Refused{Code: string(runbook.NotApproved), Reason: "the named target is not approved"}
+		}
+	}
+	return job, err
+}
+
+func (d *Dispatcher) metrics() io.Writer {
+	if d.Metrics == nil {
+		return os.Stdout
+	}
+	return d.Metrics
+}

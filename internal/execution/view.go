@@ -1,0 +1,74 @@
+package execution
+
+import (
+	"encoding/json"
+
+	"pagefree/internal/execution/target"
+	"pagefree/internal/platform/timestamp"
+	"pagefree/internal/runbook"
+)
+
+// View is an execution as the HTTP contract shows it.
+type View struct {
+	ID                string              `json:"id"`
+	RunbookID         string              `json:"runbookId"`
+	RunbookName       string              `json:"runbookName"`
+	VersionUsed       int                 `json:"versionUsed"`
+	IncidentID        *string             `json:"incidentId"`
+	TriggeredBy       string              `json:"triggeredBy" enum:"manual,workflow,api"`
+	TriggeredByID     string              `json:"triggeredById"`
+	Status            Status              `json:"status" enum:"AWAITING_CONFIRMATION,PENDING,RUNNING,COMPLETED,FAILED,TIMEOUT,CANCELLED,UNKNOWN"`
+	Parameters        map[string]any      `json:"parameters"`
+	Target            runbook.Target      `json:"target"`
+	Attempt           int                 `json:"attempt"`
+	MaxAttempts       int                 `json:"maxAttempts"`
+	Attempts          []Attempt           `json:"attempts" nullable:"false" doc:"what became of each try; requests that never left are among them"`
+	ExitCode          *int                `json:"exitCode"`
+	Stdout            *string             `json:"stdout,omitempty" doc:"at most 65,536 bytes; lists leave it out"`
+	Stderr            *string             `json:"stderr,omitempty" doc:"at most 65,536 bytes; lists leave it out"`
+	StdoutTruncated   bool                `json:"stdoutTruncated"`
+	StderrTruncated   bool                `json:"stderrTruncated"`
+	Invocations       []target.Invocation `json:"invocations,omitempty" doc:"of several nodes, one each"`
+	Error             *string             `json:"error"`
+	Reason            *string             `json:"reason,omitempty" doc:"why it waits, or was cancelled"`
+	ConfirmedByID     *string             `json:"confirmedById,omitempty"`
+	CancelRequestedAt *timestamp.Time     `json:"cancelRequestedAt,omitempty" doc:"somebody wants it to stop; how it ended is its status"`
+	CreatedAt         timestamp.Time      `json:"createdAt"`
+	StartedAt         *timestamp.Time     `json:"startedAt"`
+	CompletedAt       *timestamp.Time     `json:"completedAt"`
+	Warnings          []string            `json:"warnings,omitempty" doc:"what a trigger says of the runbook, such as that it is deprecated"`
+
+	deprecation string
+}
+
+// view shows an execution; out is nil in lists.
+func (e Execution) view(out *Output) View {
+	v := View{
+		ID: e.ID, RunbookID: e.RunbookID, RunbookName: e.RunbookName, VersionUsed: e.VersionUsed, IncidentID: e.IncidentID,
+		TriggeredBy: e.TriggeredBy, TriggeredByID: e.TriggeredByID, Status: e.Status, Parameters: map[string]any{}, Target: e.Target,
+		Attempt: e.Attempt, MaxAttempts: e.MaxAttempts, Attempts: e.Attempts, ExitCode: e.ExitCode, Error: e.Error, Reason: e.Reason,
+		Invocations: e.Invocations, ConfirmedByID: e.ConfirmedByID, CancelRequestedAt: e.CancelRequestedAt,
+		CreatedAt: e.CreatedAt, StartedAt: e.StartedAt, CompletedAt: e.CompletedAt,
+	}
+	if v.Attempts == nil {
+		v.Attempts = []Attempt{}
+	}
+	json.Unmarshal([]byte(e.withoutSecrets()), &v.Parameters) // written by us
+	if out != nil {
+		v.Stdout, v.Stderr = &out.Stdout, &out.Stderr
+		v.StdoutTruncated, v.StderrTruncated = out.StdoutTruncated, out.StderrTruncated
+	}
+	return v
+}
+
+// Preview is what a trigger would run.
+type Preview struct {
+	Parameters map[string]any `json:"parameters"`
+	Script     string         `json:"script"`
+	Target     runbook.Target `json:"target"`
+	Version    int            `json:"version"`
+	Nodes      []target.Node  `json:"nodes,omitempty" doc:"of an ssm target: where it would run"`
+	Warnings   []string       `json:"warnings,omitempty" doc:"such as that the runbook is deprecated"`
+
+	deprecation string
+}
