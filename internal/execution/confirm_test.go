@@ -62,19 +62,3 @@ func TestConfirmation(t *testing.T) {
 		}
 	})
 }
-
-func TestCancelOnlyBeforeTheStart(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	ex := w.trigger(w.runbook("Stop", nil))
-	if a := w.as("responder", "POST", "/v1/executions/"+ex+"/cancel", nil); a.status != http.StatusOK || a.text("status") != "CANCELLED" {
-		t.Fatalf("got %d %v", a.status, a.body)
-	}
-	w.dispatch(ex)
-	if w.sandbox.runs() != 0 {
-		t.Error("a cancelled execution ran")
-	}
-	if a := w.as("responder", "POST", "/v1/executions/"+ex+"/cancel", nil); a.status != http.StatusConflict {
-		t.Errorf("twice: got %d %v", a.status, a.body)
-	}
-}

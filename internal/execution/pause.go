@@ -180,13 +180,10 @@ func (s *Service) Pauses(ctx context.Context) ([]Pause, error) {
 }
 
 func pauseRoutes(api *httpapi.API, s *Service) {
-	type scopeBody struct {
-		TeamID *string `json:"teamId,omitempty" nullable:"true" maxLength:"64" doc:"left out: all teams, which takes a platform admin"`
-	}
 	type pauseInput struct {
 		Body struct {
-			scopeBody
-			Reason string `json:"reason" minLength:"1" maxLength:"2000"`
+			TeamID *string `json:"teamId,omitempty" nullable:"true" maxLength:"64" doc:"left out: all teams, which takes a platform admin"`
+			Reason string  `json:"reason" minLength:"1" maxLength:"2000"`
 		}
 	}
 	httpapi.Register(api, httpapi.Op("GET /v1/automation/pause", "List what is paused"),
@@ -199,9 +196,14 @@ func pauseRoutes(api *httpapi.API, s *Service) {
 			p, err := s.PauseAutomation(ctx, in.Body.TeamID, in.Body.Reason)
 			return &struct{ Body Pause }{p}, err
 		})
+	type resumeInput struct {
+		Body *struct {
+			TeamID *string `json:"teamId,omitempty" nullable:"true" maxLength:"64" doc:"left out: what all teams were paused by"`
+		}
+	}
 	resume := httpapi.Op("POST /v1/automation/resume", "Send again")
 	resume.DefaultStatus = http.StatusNoContent
-	httpapi.Register(api, resume, func(ctx context.Context, in *struct{ Body *scopeBody }) (*struct{}, error) {
+	httpapi.Register(api, resume, func(ctx context.Context, in *resumeInput) (*struct{}, error) {
 		var team *string
 		if in.Body != nil {
 			team = in.Body.TeamID

@@ -22,7 +22,7 @@ type View struct {
 	Target            runbook.Target      `json:"target"`
 	Attempt           int                 `json:"attempt"`
 	MaxAttempts       int                 `json:"maxAttempts"`
-	Attempts          []Attempt           `json:"attempts" nullable:"false" doc:"what became of each try; requests that never left are among them"`
+	Attempts          []Attempt           `json:"attempts,omitempty" doc:"what became of each try, where there was more than one; requests that never left are among them"`
 	ExitCode          *int                `json:"exitCode"`
 	Stdout            *string             `json:"stdout,omitempty" doc:"at most 65,536 bytes; lists leave it out"`
 	Stderr            *string             `json:"stderr,omitempty" doc:"at most 65,536 bytes; lists leave it out"`
@@ -46,12 +46,12 @@ func (e Execution) view(out *Output) View {
 	v := View{
 		ID: e.ID, RunbookID: e.RunbookID, RunbookName: e.RunbookName, VersionUsed: e.VersionUsed, IncidentID: e.IncidentID,
 		TriggeredBy: e.TriggeredBy, TriggeredByID: e.TriggeredByID, Status: e.Status, Parameters: map[string]any{}, Target: e.Target,
-		Attempt: e.Attempt, MaxAttempts: e.MaxAttempts, Attempts: e.Attempts, ExitCode: e.ExitCode, Error: e.Error, Reason: e.Reason,
+		Attempt: e.Attempt, MaxAttempts: e.MaxAttempts, ExitCode: e.ExitCode, Error: e.Error, Reason: e.Reason,
 		Invocations: e.Invocations, ConfirmedByID: e.ConfirmedByID, CancelRequestedAt: e.CancelRequestedAt,
 		CreatedAt: e.CreatedAt, StartedAt: e.StartedAt, CompletedAt: e.CompletedAt,
 	}
-	if v.Attempts == nil {
-		v.Attempts = []Attempt{}
+	if len(e.Attempts) > 1 {
+		v.Attempts = e.Attempts
 	}
 	json.Unmarshal([]byte(e.withoutSecrets()), &v.Parameters) // written by us
 	if out != nil {

@@ -35,23 +35,7 @@ func TestWatchdog(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		ex := w.trigger(w.runbook("Died", nil))
-		e, _, err := w.service.Store.Execution(t.Context(), ex)
-		if err != nil {
-			t.Fatal(err)
-		}
-		invocation, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
-		defer cancel()
-		c, err := w.dispatcher.read(invocation, e.message())
-		if err != nil {
-			t.Fatal(err)
-		}
-		job, err := w.dispatcher.prepare(invocation, c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, ours, err := w.dispatcher.claim(invocation, c, &job); err != nil || !ours {
-			t.Fatalf("claim: %v, %v", ours, err)
-		}
+		w.claimOnly(ex)
 		w.clock.advance(6 * time.Minute)
 		w.sweep()
 		if got := w.read(ex).text("status"); got != "RUNNING" {
@@ -77,6 +61,24 @@ func TestWatchdog(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 	})
+}
+
+// claimOnly is a dispatcher with six minutes of time that dies after its claim.
+func (w *world) claimOnly(ex string) {
+	w.t.Helper()
+	invocation, cancel := context.WithTimeout(w.t.Context(), 6*time.Minute)
+	defer cancel()
+	c, err := w.dispatcher.read(invocation, Message{ExecutionID: ex})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	job, err := w.dispatcher.prepare(invocation, c)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, ours, err := w.dispatcher.claim(invocation, c, &job); err != nil || !ours {
+		w.t.Fatalf("claim: %v, %v", ours, err)
+	}
 }
 
 func (w *world) sweep() {

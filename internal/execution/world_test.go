@@ -106,12 +106,16 @@ type remote struct {
 	err       error
 	becomes   target.Report // of Look
 	unknown   bool          // Look knows nothing of it
+	meanwhile func(target.Job)
 }
 
 func (r *remote) Send(_ context.Context, j target.Job) (target.Report, error) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.jobs = append(r.jobs, j)
+	r.mu.Unlock()
+	if r.meanwhile != nil {
+		r.meanwhile(j)
+	}
 	return r.report, r.err
 }
 
@@ -282,6 +286,7 @@ func (w *world) approve(runbookID string, n int) {
 
 // answer is what came back over HTTP.
 type answer struct {
+	raw    string
 	status int
 	header http.Header
 	body   map[string]any
@@ -291,6 +296,11 @@ func (a answer) text(name string) string { s, _ := a.body[name].(string); return
 
 // as calls the API as somebody; headers are name and value in turn.
 func (w *world) as(who, method, path string, body any, headers ...string) answer {
+	w.t.Helper()
+	return w.send(w.api, who, method, path, body, headers...)
+}
+
+func (w *world) send(to http.Handler, who, method, path string, body any, headers ...string) answer {
 	w.t.Helper()
 	var in io.Reader
 	if body != nil {
@@ -308,8 +318,8 @@ func (w *world) as(who, method, path string, body any, headers ...string) answer
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	rec := httptest.NewRecorder()
-	w.api.ServeHTTP(rec, r)
-	a := answer{status: rec.Code, header: rec.Header()}
+	to.ServeHTTP(rec, r)
+	a := answer{raw: rec.Body.String(), status: rec.Code, header: rec.Header()}
 	if err := json.Unmarshal(rec.Body.Bytes(), &a.body); err != nil && rec.Body.Len() > 0 {
 		w.t.Fatalf("%s %s answered no JSON: %s", method, path, rec.Body)
 	}
