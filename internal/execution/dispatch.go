@@ -92,10 +92,18 @@ func (d *Dispatcher) dispatch(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
+	var counted []dynamo.Op
+	if limit := c.version.MaxRunsPerHour; limit != nil && c.execution.Attempt == 1 && c.execution.Unsent == 0 {
+		hour, admitted := c.hour.began(d.Now(), *limit)
+		if !admitted {
+			return d.refuse(ctx, c.execution, "rate_exceeded")
+		}
+		counted = append(counted, d.Store.count(c.execution.RunbookID, hour))
+	}
 	if c.slots.Live >= c.version.Concurrency { // as likely as not; the claim makes sure
 		return d.wait(ctx, c.execution)
 	}
-	claimed, ours, err := d.claim(ctx, c, &job)
+	claimed, ours, err := d.claim(ctx, c, job, counted...)
 	if err != nil || !ours {
 		return err
 	}
@@ -129,23 +137,15 @@ func (d *Dispatcher) wait(ctx context.Context, e Execution) error {
 const (
 	theRunbook = 1 + iota
 	theSlots
-	theHour
 )
 
 // claim makes the execution ours, in one transaction with the checks that the
-// version that was verified is still the one to run, that a slot is free, and
-// that the hour has room. ours is false when somebody else was first, or it
-// has to wait.
-func (d *Dispatcher) claim(ctx context.Context, c candidate, job *target.Job) (claimedAs Execution, ours bool, err error) {
+// version that was verified is still the one to run, and that a slot is free;
+// counted is the run in its hour. ours is false when somebody else was first,
+// or it has to wait.
+func (d *Dispatcher) claim(ctx context.Context, c candidate, job target.Job, counted ...dynamo.Op) (claimedAs Execution, ours bool, err error) {
 	e, now := c.execution, d.Now()
-	more := []dynamo.Op{theRunbook - 1: d.Runbooks.StillRuns(c.runbook), theSlots - 1: d.Store.take(e, c.version.Concurrency)}
-	if limit := c.version.MaxRunsPerHour; limit != nil && e.Attempt == 1 && e.Unsent == 0 {
-		hour, admitted := c.hour.began(now, *limit)
-		if !admitted {
-			return Execution{}, false, d.refuse(ctx, e, "rate_exceeded")
-		}
-		more = append(more, d.Store.count(e.RunbookID, hour))
-	}
+	more := append([]dynamo.Op{theRunbook - 1: d.Runbooks.StillRuns(c.runbook), theSlots - 1: d.Store.take(e, c.version.Concurrency)}, counted...)
 	if e.Waiting {
 		more = append(more, d.Store.leaveQueue(e))
 	}
@@ -162,11 +162,11 @@ func (d *Dispatcher) claim(ctx context.Context, c candidate, job *target.Job) (c
 	if rerr == nil && found && seen.Status == Running && seen.Nonce == job.Nonce {
 		return seen, true, nil
 	}
-	lost, is1 := dynamo.Failed(err)
-	if is1 && rerr == nil && found && seen.Status != Pending {
+	lost, race := dynamo.Failed(err)
+	if race && rerr == nil && found && seen.Status != Pending {
 		return Execution{}, false, nil
 	}
-	if is1 && lost.Index == theSlots {
+	if race && lost.Index == theSlots {
 		return Execution{}, false, d.wait(ctx, e)
 	}
 	return Execution{}, false, err // still pending: everything is checked anew

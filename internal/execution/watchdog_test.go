@@ -76,7 +76,7 @@ func (w *world) claimOnly(ex string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, ours, err := w.dispatcher.claim(invocation, c, &job); err != nil || !ours {
+	if _, ours, err := w.dispatcher.claim(invocation, c, job); err != nil || !ours {
 		w.t.Fatalf("claim: %v, %v", ours, err)
 	}
 }
