@@ -48,6 +48,26 @@ func TestConfirmation(t *testing.T) {
 			t.Errorf("got %d %v, %s", a.status, a.body, w.read(ex).text("status"))
 		}
 	})
+	t.Run("rolled back since, it is cancelled", func(t *testing.T) {
+		t.Parallel()
+		w, rb, ex := setup(t)
+		w.second(rb) // asks for no confirmation
+		later := w.as("responder", "POST", "/v1/executions", map[string]any{"runbookId": rb}).text("id")
+		if _, err := w.runbooks.Rollback(w.ctx("lead"), rb, 1, "the second is wrong"); err != nil {
+			t.Fatal(err)
+		}
+		w.dispatch(later)
+		if got := w.read(later); got.text("status") != "FAILED" || got.text("error") != "not_approved" {
+			t.Errorf("of the version that was rolled back: got %v", got.body)
+		}
+		if _, err := w.runbooks.Rollback(w.ctx("lead"), rb, 2, "no, it was right"); err != nil {
+			t.Fatal(err)
+		}
+		a := w.as("responder", "POST", "/v1/executions/"+ex+"/confirm", nil)
+		if a.status != http.StatusConflict || a.text("code") != "not_approved" || w.read(ex).text("status") != "CANCELLED" {
+			t.Errorf("got %d %v, %s", a.status, a.body, w.read(ex).text("status"))
+		}
+	})
 	t.Run("a second before the end it is in time, at the end too late", func(t *testing.T) {
 		t.Parallel()
 		w, rb, ex := setup(t)

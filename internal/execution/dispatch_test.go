@@ -186,8 +186,10 @@ func (w *world) tamper(pk, sk, update string, values map[string]any) {
 		av[name] = m
 	}
 	var names map[string]string
-	if strings.Contains(update, "#parameters") { // a reserved word
-		names = map[string]string{"#parameters": "parameters"}
+	for _, reserved := range []string{"parameters", "sequence"} {
+		if strings.Contains(update, "#"+reserved) {
+			names = map[string]string{"#" + reserved: reserved}
+		}
 	}
 	table := w.table(w.env.Config, "AutomationTable")
 	if _, err := table.DB.UpdateItem(w.t.Context(), &dynamodb.UpdateItemInput{
@@ -213,6 +215,18 @@ func TestWhatWasTamperedWithDoesNotRun(t *testing.T) {
 		"the seal": func(w *world, rb string) {
 			w.tamper("rb#"+rb, "v#00000002", "SET seal.mac = :v", map[string]any{":v": []byte("no mac at all, just bytes......!")})
 		},
+		"a parameter": func(w *world, rb string) {
+			w.tamper("rb#"+rb, "v#00000002", "SET #parameters = :v", map[string]any{":v": []runbook.Parameter{{Name: "X", Type: runbook.String, Default: "y"}}})
+		},
+		"the target": func(w *world, rb string) {
+			w.tamper("rb#"+rb, "v#00000002", "SET target = :v", map[string]any{":v": runbook.Target{Type: runbook.SSM, InstanceIDs: []string{"mi-local"}}})
+		},
+		"the document": func(w *world, rb string) {
+			w.tamper("rb#"+rb, "v#00000002", "SET document = :v", map[string]any{":v": runbook.Document{Name: "other", Version: "1", Hash: "00"}})
+		},
+		"the pointer, back to an older approved version with its own seal": func(w *world, rb string) {
+			w.tamper("rb#"+rb, "head", "SET approved = :a, #sequence = :s, pointerMac = :m", map[string]any{":a": 1, ":s": w.before.Sequence, ":m": w.before.PointerMAC})
+		},
 		"the pointer, to an older version": func(w *world, rb string) {
 			w.tamper("rb#"+rb, "head", "SET approved = :v", map[string]any{":v": 1})
 		},
@@ -222,10 +236,11 @@ func TestWhatWasTamperedWithDoesNotRun(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			rb := w.runbook("Sealed", nil)
-			if _, err := w.runbooks.AddVersion(w.ctx("lead"), rb, runbook.Content{Language: runbook.Bash, ScriptContent: "echo two\n", Target: runbook.Target{Type: runbook.Sandbox}}); err != nil {
+			var err error
+			if w.before, err = w.service.Runbooks.Runbook(t.Context(), rb); err != nil {
 				t.Fatal(err)
 			}
-			w.approve(rb, 2)
+			w.second(rb)
 			ex := w.trigger(rb)
 			change(w, rb)
 			w.dispatch(ex)
@@ -324,9 +339,8 @@ func TestWhatMayNoLongerRunIsNotSent(t *testing.T) {
 			return err
 		}},
 		"another version approved since": {want: "not_approved", change: func(w *world, rb string) error {
-			_, err := w.runbooks.AddVersion(w.ctx("lead"), rb, runbook.Content{Language: runbook.Bash, ScriptContent: "echo two\n", Target: runbook.Target{Type: runbook.Sandbox}})
-			w.approve(rb, 2)
-			return err
+			w.second(rb)
+			return nil
 		}},
 	}
 	for name, tt := range tests {

@@ -50,6 +50,8 @@ type world struct {
 	metrics    *bytes.Buffer
 	faults     *front.Faults
 
+	before runbook.Runbook // of a test that slips it back
+
 	team, other string
 	svc, inc    string
 	who         map[string]principal.Principal
@@ -272,6 +274,16 @@ func (w *world) runbook(name string, change func(*runbook.Creation)) string {
 	}
 	w.approve(rb.ID, 1)
 	return rb.ID
+}
+
+// second approves a version 2.
+func (w *world) second(runbookID string) {
+	w.t.Helper()
+	c := runbook.Content{Language: runbook.Bash, ScriptContent: "echo two\n", Target: runbook.Target{Type: runbook.Sandbox}}
+	if _, err := w.runbooks.AddVersion(w.ctx("lead"), runbookID, c); err != nil {
+		w.t.Fatal(err)
+	}
+	w.approve(runbookID, 2)
 }
 
 func (w *world) approve(runbookID string, n int) {
