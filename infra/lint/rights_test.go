@@ -135,7 +135,7 @@ func TestWritePrefixes(t *testing.T) {
 	executions := []string{"due#*", "ex#*", "inc#*", "rb#*"} // the timeline's entries are the incidents'; a runbook is only checked
 	tests := map[string]map[string][]string{
 		"AutomationTable": {
-			"RunbooksFunction": {"rb#*", "rbname#*"}, "IncidentsFunction": {"dedup#*", "inc#*", "svc#*", "svcname#*"},
+			"RunbooksFunction": {"rb#*", "rbname#*", "secret#*", "secretid#*", "tgt#*", "tgtname#*"}, "IncidentsFunction": {"dedup#*", "inc#*", "svc#*", "svcname#*"},
 			"ExecutionsFunction": executions, "DispatcherFunction": executions, "WatchdogFunction": {"due#*", "ex#*", "inc#*"},
 			"IdentityFunction": {"team#*"},
 		},
@@ -207,6 +207,8 @@ func TestTrust(t *testing.T) {
 		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*"},
 		"making seals":            {arn: tmpl.Keys["SealKey"].ARN, action: "kms:GenerateMac", want: []string{"RunbooksFunction"}},
 		"checking seals":          {arn: tmpl.Keys["SealKey"].ARN, action: "kms:VerifyMac", want: []string{"DispatcherFunction"}},
+		"encrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Encrypt", want: []string{"RunbooksFunction"}},
+		"decrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Decrypt"},
 		"deriving cursors": {arn: tmpl.Keys["DeriveKey"].ARN, action: "kms:GenerateMac", want: []string{
 			"AuditFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "RunbooksFunction"}},
 		"the sandbox": {arn: tmpl.Functions["SandboxBashFunction"].ARN, action: "lambda:InvokeFunction", want: []string{
