@@ -64,7 +64,7 @@ func (s *Service) CreateTarget(ctx context.Context, c TargetCreation) (TargetVie
 	k := targetKey(t.ID)
 	t.PK, t.SK, t.ByTeam, t.ByKind = k.PK, k.SK, kindTarget+"#"+team, kindTarget
 	detail := map[string]any{"name": t.Name, "type": t.Type, "version": t.Newest.Version}
-	if err := s.Store.createTarget(ctx, t, targetWaiting(t, now), s.recordTarget(ctx, t, "created", now, detail)); err != nil {
+	if err := s.Store.createTarget(ctx, t, targetWaiting(t), s.recordTarget(ctx, t, "created", now, detail)); err != nil {
 		return TargetView{}, err
 	}
 	return t.view(p), nil
@@ -163,7 +163,7 @@ func (s *Service) ChangeTarget(ctx context.Context, targetID string, c TargetCha
 		is.UpdatedAt = timestamp.Of(now)
 		var waits *reviewItem
 		if is.Newest.Status == PendingReview { // it shows the name too
-			item := targetWaiting(is, now)
+			item := targetWaiting(is)
 			waits = &item
 		}
 		err = s.Store.changeTarget(ctx, t, is, waits, s.recordTarget(ctx, is, "updated", now, detail))
@@ -307,11 +307,12 @@ func (s *Service) openTarget(ctx context.Context, targetID string, require func(
 	return t, p, err
 }
 
-// targetWaiting is the entry of a target in the queue of reviews.
-func targetWaiting(t NamedTarget, now time.Time) reviewItem {
+// targetWaiting is the entry of a target in the queue of reviews. Another name
+// leaves it in its place.
+func targetWaiting(t NamedTarget) reviewItem {
 	k := targetReviewKey(t.ID)
 	return reviewItem{
-		PK: k.PK, SK: k.SK, ByTeam: kindReview + "#" + t.Team(), ByKind: kindReview, ID: id.New("rv", now), Writers: t.Newest.Writers,
+		PK: k.PK, SK: k.SK, ByTeam: kindReview + "#" + t.Team(), ByKind: kindReview, ID: id.New("rv", t.Newest.WrittenAt.Time), Writers: t.Newest.Writers,
 		Review: Review{
 			Kind: kindOfTarget, TargetID: t.ID, TargetName: t.Name, TeamID: t.TeamID, Version: t.Newest.Version,
 			CreatedByID: t.Newest.LastEditorID, SubmittedByID: t.Newest.LastEditorID, SubmittedAt: t.Newest.WrittenAt,
