@@ -175,60 +175,6 @@ func (s *Service) ChangeTarget(ctx context.Context, targetID string, c TargetCha
 // sealedChange reports whether two definitions differ in what is sealed.
 func sealedChange(a, b Target) bool { return !reflect.DeepEqual(sealedTarget(a), sealedTarget(b)) }
 
-// ApproveTarget makes the definition that waits the one that serves, and seals
-// it. Whoever wrote it is refused, and every API key.
-//
-// match is given the revision: who read another definition than the one that
-// waits by now can so keep from approving what they have not seen.
-func (s *Service) ApproveTarget(ctx context.Context, targetID string, match func(rev int64) error) (TargetView, error) {
-	return s.decide(ctx, targetID, match, func(t NamedTarget, by string, now time.Time) (NamedTarget, error) {
-		is, err := t.approve(by, now)
-		if err != nil {
-			return t, err
-		}
-		if is, err = sealTarget(ctx, s.Seal, is); err != nil {
-			return t, err
-		}
-		detail := map[string]any{"version": is.Approved, "contentHash": is.ContentHash}
-		return is, s.Store.approveTarget(ctx, t, is, s.recordTarget(ctx, is, "approved", now, detail))
-	})
-}
-
-// RejectTarget ends the review of the definition that waits.
-func (s *Service) RejectTarget(ctx context.Context, targetID, reason string, match func(rev int64) error) (TargetView, error) {
-	return s.decide(ctx, targetID, match, func(t NamedTarget, by string, now time.Time) (NamedTarget, error) {
-		if err := checkWords(reason, 1); err != nil {
-			return t, err
-		}
-		is, err := t.reject(by, now)
-		if err != nil {
-			return t, err
-		}
-		detail := map[string]any{"version": is.Newest.Version, "reason": reason}
-		return is, s.Store.rejectTarget(ctx, t, is, s.recordTarget(ctx, is, "rejected", now, detail))
-	})
-}
-
-// decide is a person's decision on what waits: do decides and writes.
-func (s *Service) decide(ctx context.Context, targetID string, match func(rev int64) error, do func(NamedTarget, string, time.Time) (NamedTarget, error)) (TargetView, error) {
-	return again(func() (TargetView, error) {
-		t, p, err := s.openTarget(ctx, targetID, principal.RequirePerson)
-		if err != nil {
-			return TargetView{}, err
-		}
-		by, err := author(p)
-		if err != nil {
-			return TargetView{}, err
-		}
-		if err := match(t.Rev); err != nil {
-			return TargetView{}, err
-		}
-		is, err := do(t, by, s.Now())
-		is.Rev++
-		return is.view(p), err
-	})
-}
-
 // DeleteTarget removes a target that no approved runbook names. One that is
 // approved at the same moment finds it gone when it runs: not_approved.
 func (s *Service) DeleteTarget(ctx context.Context, targetID string) error {
@@ -248,76 +194,6 @@ func (s *Service) DeleteTarget(ctx context.Context, targetID string) error {
 		return struct{}{}, s.Store.deleteTarget(ctx, t, s.recordTarget(ctx, t, "deleted", now, map[string]any{"name": t.Name}))
 	})
 	return err
-}
-
-// Target reads one. Global ones show to whoever may write a runbook that names them.
-func (s *Service) Target(ctx context.Context, targetID string) (TargetView, error) {
-	t, p, err := s.openTarget(ctx, targetID, func(ctx context.Context, team string, min principal.Role) (principal.Principal, error) {
-		if p, ok := principal.From(ctx); ok && team == "" && p.Best().AtLeast(min) {
-			return p, nil
-		}
-		return principal.Require(ctx, team, min)
-	})
-	if err != nil {
-		return TargetView{}, err
-	}
-	return t.view(p), nil
-}
-
-// NamedTargets lists those that the caller's runbooks may name, or those of one team, newest first.
-func (s *Service) NamedTargets(ctx context.Context, teamID string, page httpapi.Page) ([]TargetView, string, error) {
-	p, err := principal.Authenticated(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	if !p.Best().AtLeast(principal.TeamAdmin) && teamID == "" {
-		return nil, "", problem.Denied("This needs the role %s in a team.", principal.TeamAdmin)
-	}
-	from := visible(p, principal.TeamAdmin)
-	if !from.all {
-		from.teams = append(from.teams, "")
-	}
-	if teamID != "" {
-		if _, err := principal.Require(ctx, teamID, principal.TeamAdmin); err != nil {
-			return nil, "", err
-		}
-		from = scope{teams: []string{teamID}}
-	}
-	list, next, err := s.Store.targets(ctx, from, page.Limit, page.Before, nil)
-	if err != nil {
-		return nil, "", err
-	}
-	views := make([]TargetView, len(list))
-	for i, t := range list {
-		views[i] = t.view(p)
-	}
-	return httpapi.Fit(views, next, func(v TargetView) string { return v.ID })
-}
-
-// openTarget reads a target for a TEAM_ADMIN of its team.
-func (s *Service) openTarget(ctx context.Context, targetID string, require func(context.Context, string, principal.Role) (principal.Principal, error)) (NamedTarget, principal.Principal, error) {
-	if _, err := principal.Authenticated(ctx); err != nil {
-		return NamedTarget{}, principal.Principal{}, err
-	}
-	t, found, err := s.Store.target(ctx, targetID)
-	if err != nil || !found {
-		return NamedTarget{}, principal.Principal{}, missing(err)
-	}
-	p, err := require(ctx, t.Team(), principal.TeamAdmin)
-	return t, p, err
-}
-
-// targetWaiting is the entry of a target in the queue of reviews. Another name
-// leaves it in its place.
-func targetWaiting(t NamedTarget) reviewItem {
-	k := targetReviewKey(t.ID)
-	return reviewItem{
-		PK: k.PK, SK: k.SK, ByTeam: kindReview + "#" + t.Team(), ByKind: kindReview, ID: id.New("rv", t.Newest.WrittenAt.Time), Writers: t.Newest.Writers,
-		Review: Review{
-			Kind: kindOfTarget, TargetID: t.ID, TargetName: t.Name, TeamID: t.TeamID, Version: t.Newest.Version,
-			CreatedByID: t.Newest.LastEditorID, SubmittedByID: t.Newest.LastEditorID, SubmittedAt: t.Newest.WrittenAt,
-		},
-	}
 }
 
 // recordTarget is the audit event of a change of a target. Its definition is
