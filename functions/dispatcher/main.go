@@ -26,6 +26,7 @@ import (
 	"pagefree/internal/platform/origin"
 	"pagefree/internal/platform/parameter"
 	"pagefree/internal/platform/queue"
+	"pagefree/internal/platform/secret"
 	"pagefree/internal/platform/settings"
 	"pagefree/internal/runbook"
 )
@@ -34,7 +35,7 @@ func main() {
 	env := settings.From(os.Getenv)
 	log.Setup(os.Stdout, "dispatcher")
 	cfg := awscfg.FromEnv(os.Getenv)
-	db := dynamodb.NewFromConfig(cfg)
+	db, keys := dynamodb.NewFromConfig(cfg), kms.NewFromConfig(cfg)
 	automation := dynamo.Table{Name: env.Text("AUTOMATION_TABLE"), DB: db}
 	incidents := incident.Store{Table: automation}
 	named := env.Text("ORIGIN_PARAMETER")
@@ -48,7 +49,8 @@ func main() {
 			Now:     time.Now,
 		},
 		Runbooks: runbook.Store{Table: automation},
-		Seal:     kmsmac.Key{ID: env.Text("SEAL_KEY_ID"), Client: kms.NewFromConfig(cfg)},
+		Seal:     kmsmac.Key{ID: env.Text("SEAL_KEY_ID"), Client: keys},
+		Secrets:  secret.Resolver{Store: secret.Store{Table: automation}, Key: &secret.Key{ID: env.Text("SECRETS_KEY_ID"), Client: keys}},
 		Targets: map[string]target.Sender{
 			runbook.Sandbox: sandbox.Target{Runner: sandbox.Client{Invoke: invoke.NewFromConfig(cfg), Functions: map[sandbox.Language]string{
 				sandbox.Bash:       env.Text("SANDBOX_BASH_FUNCTION"),

@@ -1,5 +1,6 @@
-// Command runbooks is the Lambda function behind /v1/runbooks and /v1/reviews:
-// the library of what may run, and its review.
+// Command runbooks is the Lambda function behind /v1/runbooks, /v1/reviews,
+// /v1/targets and /v1/secrets: the library of what may run, and where, and its
+// review.
 package main
 
 import (
@@ -20,8 +21,10 @@ import (
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/kmsmac"
 	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/secret"
 	"pagefree/internal/platform/settings"
 	"pagefree/internal/runbook"
+	"pagefree/internal/runbook/vault"
 )
 
 // checker parses scripts in the sandbox that would run them.
@@ -39,6 +42,7 @@ func main() {
 	db, keys := dynamodb.NewFromConfig(cfg), kms.NewFromConfig(cfg)
 	automation := dynamo.Table{Name: env.Text("AUTOMATION_TABLE"), DB: db}
 	ledger := audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}
+	cursors := httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: keys}.Derive)
 	service := &runbook.Service{
 		Store:    runbook.Store{Table: automation},
 		Services: incident.Store{Table: automation},
@@ -48,15 +52,23 @@ func main() {
 			sandbox.JavaScript: env.Text("SANDBOX_JAVASCRIPT_FUNCTION"),
 		}}},
 		Seal:    kmsmac.Key{ID: env.Text("SEAL_KEY_ID"), Client: keys},
-		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: keys}.Derive),
+		Cursors: cursors,
 		Audit:   ledger,
 		Now:     time.Now,
-		Targets: []string{runbook.Sandbox},
+		Targets: []string{runbook.Sandbox, runbook.SSM, runbook.Webhook, runbook.Named},
+	}
+	secrets := &vault.Service{
+		Store:   secret.Store{Table: automation},
+		Key:     &secret.Key{ID: env.Text("SECRETS_KEY_ID"), Client: keys},
+		Cursors: cursors,
+		Audit:   ledger,
+		Now:     time.Now,
 	}
 	env.Check()
 
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	runbook.Routes(api, service)
+	vault.Routes(api, secrets)
 	lambda.Start(httpapi.Lambda(api.Handler()))
 }

@@ -133,10 +133,10 @@ func TestEphemeralPrefixes(t *testing.T) {
 func TestWritePrefixes(t *testing.T) {
 	all := []string(nil) // the whole table
 	// The timeline's entries are the incidents'; a runbook is only checked.
-	ends, runs := []string{"brake#*", "due#*", "ex#*", "inc#*"}, []string{"brake#*", "due#*", "ex#*", "inc#*", "rb#*"}
+	ends, runs := []string{"brake#*", "due#*", "ex#*", "inc#*"}, []string{"brake#*", "due#*", "ex#*", "inc#*", "rb#*", "tgt#*"}
 	tests := map[string]map[string][]string{
 		"AutomationTable": {
-			"RunbooksFunction": {"rb#*", "rbname#*"}, "IncidentsFunction": {"dedup#*", "inc#*", "svc#*", "svcname#*"},
+			"RunbooksFunction": {"rb#*", "rbname#*", "secret#*", "secretid#*", "tgt#*", "tgtname#*"}, "IncidentsFunction": {"dedup#*", "inc#*", "svc#*", "svcname#*"},
 			"ExecutionsFunction": {"brake#*", "due#*", "ex#*", "inc#*", "pause#*", "rb#*"}, "DispatcherFunction": runs,
 			"WatchdogFunction": ends, "CallbacksFunction": ends,
 			"IdentityFunction": {"team#*"},
@@ -209,6 +209,8 @@ func TestTrust(t *testing.T) {
 		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*"},
 		"making seals":            {arn: tmpl.Keys["SealKey"].ARN, action: "kms:GenerateMac", want: []string{"RunbooksFunction"}},
 		"checking seals":          {arn: tmpl.Keys["SealKey"].ARN, action: "kms:VerifyMac", want: []string{"DispatcherFunction"}},
+		"encrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Encrypt", want: []string{"RunbooksFunction"}},
+		"decrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Decrypt", want: []string{"DispatcherFunction"}},
 		"deriving cursors": {arn: tmpl.Keys["DeriveKey"].ARN, action: "kms:GenerateMac", want: []string{
 			"AuditFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "RunbooksFunction"}},
 		"the sandbox": {arn: tmpl.Functions["SandboxBashFunction"].ARN, action: "lambda:InvokeFunction", want: []string{

@@ -18,6 +18,7 @@ import (
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/origin"
 	"pagefree/internal/runbook"
+	"pagefree/internal/runbook/vault"
 	"pagefree/internal/web/signin"
 )
 
@@ -33,7 +34,10 @@ var functions = map[string]func(*httpapi.API){
 	"IdentityFunction":   func(api *httpapi.API) { identity.Routes(api, nil, nil) },
 	"IncidentsFunction":  func(api *httpapi.API) { incident.Routes(api, nil) },
 	"MetaFunction":       func(api *httpapi.API) { httpapi.Meta(api, nil) },
-	"RunbooksFunction":   func(api *httpapi.API) { runbook.Routes(api, nil) },
+	"RunbooksFunction": func(api *httpapi.API) {
+		runbook.Routes(api, nil)
+		vault.Routes(api, nil)
+	},
 	"SigninFunction": func(api *httpapi.API) {
 		identity.AuthRoutes(api, nil)
 		signin.Routes(api, nil, origin.Origin{})

@@ -36,7 +36,7 @@ func Denials(log Log, now func() time.Time) func(context.Context, *http.Request,
 // kinds are the audit's names of what ids name.
 var kinds = map[string]string{
 	id.Runbook: "runbook", id.Execution: "execution", id.Incident: "incident", id.Service: "service",
-	id.Team: "team", id.User: "user", id.APIKey: "apikey",
+	id.Team: "team", id.User: "user", id.APIKey: "apikey", id.Target: "target", id.Secret: "secret",
 }
 
 // subjectOf is the first thing that a path names by id, or the route itself.

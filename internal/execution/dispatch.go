@@ -15,15 +15,8 @@ import (
 	"pagefree/internal/runbook"
 )
 
-// NamedTargets says what a named target stands for now: an error that is
-// runbook.ErrSealBroken, or one with the code not_approved, for one that may
-// not be used.
-type NamedTargets interface {
-	Resolve(ctx context.Context, targetID, teamID string) (runbook.Target, error)
-}
-
-// Secrets gives the values of a team's secrets by their names. A name without
-// a value is an error that is a *target.Refused.
+// Secrets gives the values of a team's secrets by their names; "" is the team
+// of the global ones. A name without a value is a *secret.MissingError.
 type Secrets interface {
 	Resolve(ctx context.Context, teamID string, names []string) (map[string]string, error)
 }
@@ -35,7 +28,6 @@ type Dispatcher struct {
 	Seal     runbook.Verifier
 	Targets  map[string]target.Sender // by the type of runbook.Target
 	Trackers map[string]target.Tracker
-	Named    NamedTargets
 	Secrets  Secrets
 	Callback func(ctx context.Context, executionID string) (url string, err error) // where receivers of webhooks report
 	Metrics  io.Writer
@@ -85,29 +77,32 @@ func (d *Dispatcher) dispatch(ctx context.Context, m Message) error {
 	if c.brakes.paused() != nil {
 		return nil // the watchdog comes back to it
 	}
-	job, err := d.prepare(ctx, c)
+	p, err := d.prepare(ctx, c)
 	if r := refusalOf(err); r != "" {
 		return d.refuse(ctx, c.execution, r)
 	}
 	if err != nil {
 		return err
 	}
-	var counted []dynamo.Op
+	var also []dynamo.Op
 	if limit := c.version.MaxRunsPerHour; limit != nil && c.execution.Attempt == 1 && c.execution.Unsent == 0 {
 		hour, admitted := c.hour.began(d.Now(), *limit)
 		if !admitted {
 			return d.refuse(ctx, c.execution, "rate_exceeded")
 		}
-		counted = append(counted, d.Store.count(c.execution.RunbookID, hour))
+		also = append(also, d.Store.count(c.execution.RunbookID, hour))
 	}
 	if c.slots.Live >= c.version.Concurrency { // as likely as not; the claim makes sure
 		return d.wait(ctx, c.execution)
 	}
-	claimed, ours, err := d.claim(ctx, c, job, counted...)
+	if p.named != nil {
+		also = append(also, d.Runbooks.StillServes(*p.named))
+	}
+	claimed, ours, err := d.claim(ctx, c, p.job, also...)
 	if err != nil || !ours {
 		return err
 	}
-	return d.run(ctx, claimed, job)
+	return d.run(ctx, claimed, p.job)
 }
 
 // leftOver removes the place in a queue of an execution that waits no more.
@@ -141,11 +136,11 @@ const (
 
 // claim makes the execution ours, in one transaction with the checks that the
 // version that was verified is still the one to run, and that a slot is free;
-// counted is the run in its hour. ours is false when somebody else was first,
+// also are the run in its hour, and that its named target still serves. ours is false when somebody else was first,
 // or it has to wait.
-func (d *Dispatcher) claim(ctx context.Context, c candidate, job target.Job, counted ...dynamo.Op) (claimedAs Execution, ours bool, err error) {
+func (d *Dispatcher) claim(ctx context.Context, c candidate, job target.Job, also ...dynamo.Op) (claimedAs Execution, ours bool, err error) {
 	e, now := c.execution, d.Now()
-	more := append([]dynamo.Op{theRunbook - 1: d.Runbooks.StillRuns(c.runbook), theSlots - 1: d.Store.take(e, c.version.Concurrency)}, counted...)
+	more := append([]dynamo.Op{theRunbook - 1: d.Runbooks.StillRuns(c.runbook), theSlots - 1: d.Store.take(e, c.version.Concurrency)}, also...)
 	if e.Waiting {
 		more = append(more, d.Store.leaveQueue(e))
 	}

@@ -17,6 +17,7 @@ import (
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/log"
 	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/secret"
 	"pagefree/internal/platform/token"
 	"pagefree/internal/runbook"
 )
@@ -77,75 +78,92 @@ func refusalOf(err error) string {
 	return ""
 }
 
+// prepared is a job that may be sent, and the named target that it goes to, if any.
+type prepared struct {
+	job   target.Job
+	named *runbook.NamedTarget
+}
+
 // prepare decides, right before a job is sent, whether it still may be, and
 // makes it. One that may not is a *target.Refused.
-func (d *Dispatcher) prepare(ctx context.Context, c candidate) (target.Job, error) {
-	job, err := d.underSeal(ctx, c)
+func (d *Dispatcher) prepare(ctx context.Context, c candidate) (prepared, error) {
+	p, err := d.underSeal(ctx, c)
 	if errors.Is(err, runbook.ErrSealBroken) {
 		e := c.execution
 		slog.ErrorContext(ctx, "seal broken", "execution", e.ID, "runbook", e.RunbookID, "version", e.VersionUsed, "cause", err)
 		log.Count(d.metrics(), d.Now(), "SealBroken", 1)
-		return job, &target.Refused{Code: "seal_broken"}
+		return p, &target.Refused{Code: "seal_broken"}
 	}
 	if err != nil {
-		return job, err
+		return p, err
 	}
-	if _, can := d.Targets[job.Target.Type]; !can {
-		return job, &target.Refused{Code: "target_unsupported"}
+	if _, can := d.Targets[p.job.Target.Type]; !can {
+		return p, &target.Refused{Code: "target_unsupported"}
 	}
-	if names := job.Target.SecretNames(); len(names) > 0 {
-		if job.Secrets, err = d.Secrets.Resolve(ctx, c.runbook.Team(), names); err != nil {
-			return job, err
+	if names := p.job.Target.SecretNames(); len(names) > 0 {
+		team := c.runbook.Team()
+		if p.named != nil { // a global target has global secrets
+			team = p.named.Team()
+		}
+		p.job.Secrets, err = d.Secrets.Resolve(ctx, team, names)
+		if missing, is := errors.AsType[*secret.MissingError](err); is {
+			return p, &target.Refused{Code: "secret_missing", Reason: missing.Error()}
+		}
+		if err != nil {
+			return p, err
 		}
 	}
-	if job.Target.Type == runbook.Webhook {
-		job.Callback.Token = token.New(token.Callback)
-		job.Callback.URL, err = d.Callback(ctx, job.ExecutionID)
+	if p.job.Target.Type == runbook.Webhook {
+		p.job.Callback.Token = token.New(token.Callback)
+		p.job.Callback.URL, err = d.Callback(ctx, p.job.ExecutionID)
 	}
-	return job, err
+	return p, err
 }
 
 // underSeal makes the job of an execution out of what was sealed. Its
 // confirmation, its service and its values were right when it was triggered,
 // and lay in the table since: they are held against the seal once more.
-func (d *Dispatcher) underSeal(ctx context.Context, c candidate) (target.Job, error) {
+func (d *Dispatcher) underSeal(ctx context.Context, c candidate) (prepared, error) {
 	e, ver := c.execution, c.version
 	if err := runbook.CheckSeal(ctx, d.Seal, c.runbook, ver); err != nil {
-		return target.Job{}, err
+		return prepared{}, err
 	}
 	if why, no := errors.AsType[*problem.Error](mayStillRun(c.runbook, ver, e)); no {
-		return target.Job{}, &target.Refused{Code: string(why.Code)}
+		return prepared{}, &target.Refused{Code: string(why.Code)}
 	}
 	if ver.RequiresConfirm && e.ConfirmedByID == nil {
-		return target.Job{}, fmt.Errorf("%w: nobody confirmed it", runbook.ErrSealBroken)
+		return prepared{}, fmt.Errorf("%w: nobody confirmed it", runbook.ErrSealBroken)
 	}
 	if ver.ServiceID != nil && (c.incident == nil || c.incident.ServiceID != *ver.ServiceID) {
-		return target.Job{}, fmt.Errorf("%w: it is for another service", runbook.ErrSealBroken)
+		return prepared{}, fmt.Errorf("%w: it is for another service", runbook.ErrSealBroken)
 	}
 	var values map[string]any
 	if err := json.Unmarshal([]byte(e.Parameters), &values); err != nil {
-		return target.Job{}, fmt.Errorf("%w: its values are no JSON", runbook.ErrSealBroken)
+		return prepared{}, fmt.Errorf("%w: its values are no JSON", runbook.ErrSealBroken)
 	}
 	env, err := runbook.Environment(ver.Parameters, values)
 	if err != nil {
-		return target.Job{}, err
+		return prepared{}, err
 	}
-	job := target.Job{
+	p := prepared{job: target.Job{
 		ExecutionID: e.ID, Attempt: e.Attempt, Nonce: ulid.Make().String(),
 		Runbook:  target.Runbook{ID: c.runbook.ID, Name: c.runbook.Name, Version: ver.Version},
 		Incident: c.incident, Language: ver.Language, Script: ver.ScriptContent, Values: values, Env: env,
 		Timeout: time.Duration(ver.TimeoutSeconds) * time.Second, Target: ver.Target, Document: ver.Document,
+	}}
+	if ver.Target.Type != runbook.Named {
+		return p, nil
 	}
-	if ver.Target.Type == runbook.Named {
-		if d.Named == nil {
-			return job, &target.Refused{Code: "target_unsupported"}
-		}
-		job.Target, err = d.Named.Resolve(ctx, ver.Target.TargetID, c.runbook.Team())
-		if problem.CodeOf(err) == runbook.NotApproved {
-			err = &target.Refused{Code: string(runbook.NotApproved), Reason: "the named target is not approved"}
-		}
+	named, err := d.Runbooks.NamedTarget(ctx, ver.Target.TargetID)
+	if err != nil {
+		return p, err
 	}
-	return job, err
+	p.job.Target, err = runbook.CheckTarget(ctx, d.Seal, named, c.runbook.Team())
+	if problem.CodeOf(err) == runbook.NotApproved {
+		err = &target.Refused{Code: string(runbook.NotApproved), Reason: "nobody approved the target that it names"}
+	}
+	p.named = &named
+	return p, err
 }
 
 func (d *Dispatcher) metrics() io.Writer {

@@ -24,7 +24,6 @@ type Service struct {
 	Recorder
 	Runbooks  runbook.Store
 	Incidents incident.Store
-	Named     func(ctx context.Context, targetID, teamID string) (runbook.Target, error) // for previews: what a named target stands for
 	Nodes     Nodes
 	Trackers  map[string]target.Tracker // of targets that can cancel
 	Cursors   *httpapi.Cursors

@@ -125,8 +125,12 @@ func (s *Service) Preview(ctx context.Context, req Request) (Preview, error) {
 		Parameters: e.view(nil).Parameters, Script: p.version.ScriptContent, Target: p.version.Target, Version: p.version.Version,
 		Warnings: p.runbook.Warnings(), deprecation: p.runbook.Deprecation(),
 	}
-	if v.Target.Type == runbook.Named && s.Named != nil {
-		if v.Target, err = s.Named(ctx, v.Target.TargetID, p.runbook.Team()); err != nil {
+	if v.Target.Type == runbook.Named {
+		named, err := s.Runbooks.NamedTarget(ctx, v.Target.TargetID)
+		if err != nil {
+			return Preview{}, err
+		}
+		if v.Target, err = named.Serves(p.runbook.Team()); err != nil {
 			return Preview{}, err
 		}
 	}

@@ -72,11 +72,11 @@ func (w *world) claimOnly(ex string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	job, err := w.dispatcher.prepare(invocation, c)
+	p, err := w.dispatcher.prepare(invocation, c)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, ours, err := w.dispatcher.claim(invocation, c, job); err != nil || !ours {
+	if _, ours, err := w.dispatcher.claim(invocation, c, p.job); err != nil || !ours {
 		w.t.Fatalf("claim: %v, %v", ours, err)
 	}
 }

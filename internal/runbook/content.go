@@ -71,13 +71,18 @@ func (c Content) withDefaults() Content {
 	if c.Parameters == nil {
 		c.Parameters = []Parameter{}
 	}
-	if c.Target.Type == SSM && c.Target.MaxNodes == 0 {
-		c.Target.MaxNodes = 1
-	}
-	if c.Target.Type == Webhook && c.Target.Preset == "" {
-		c.Target.Preset = "generic"
-	}
+	c.Target = c.Target.withDefaults()
 	return c
+}
+
+func (t Target) withDefaults() Target {
+	if t.Type == SSM && t.MaxNodes == 0 {
+		t.MaxNodes = 1
+	}
+	if t.Type == Webhook && t.Preset == "" {
+		t.Preset = "generic"
+	}
+	return t
 }
 
 // check reports everything that is wrong with the content, or nil. targets are
@@ -96,9 +101,8 @@ func (c Content) check(targets []string) error {
 		f.add("scriptContent", "it holds a NUL")
 	case text.Reorders(c.ScriptContent): // a reviewer would approve what they do not see
 		f.add("scriptContent", "it holds marks that change the order in which it is shown; write them as escapes")
-	case strings.TrimSpace(c.ScriptContent) == "" && (c.Target.Type == Sandbox || c.Target.Type == SSM):
-		f.add("scriptContent", "the target %s needs a script", c.Target.Type)
 	}
+	c.checkScript(&f, c.Target.Type)
 	within(&f, "timeoutSeconds", c.TimeoutSeconds, 5, 300)
 	within(&f, "maxRetries", c.MaxRetries, 0, 3)
 	within(&f, "concurrency", c.Concurrency, 1, 100)
@@ -115,6 +119,13 @@ func (c Content) check(targets []string) error {
 	checkParameters(&f, c.Parameters, c.Target.Type)
 	c.Target.check(&f, targets)
 	return f.err()
+}
+
+// checkScript wants a script for a type of target that runs it.
+func (c Content) checkScript(f *faults, target string) {
+	if strings.TrimSpace(c.ScriptContent) == "" && (target == Sandbox || target == SSM) {
+		f.add("scriptContent", "the target %s needs a script", target)
+	}
 }
 
 func within(f *faults, location string, n, low, high int) {

@@ -91,11 +91,14 @@ func newWorld(t *testing.T) *world {
 	now := w.clock.Now()
 	w.team, w.other = id.New(id.Team, now), id.New(id.Team, now)
 	w.svc, w.otherSvc = id.New(id.Service, now), id.New(id.Service, now)
+	own := env.ConfigOf("RunbooksFunction") // with its rights and no others
+	ownDB, ownKeys := dynamodb.NewFromConfig(own), kms.NewFromConfig(own)
 	w.service = &Service{
-		Store: w.store, Services: services{w.svc: w.team, w.otherSvc: w.other}, Checker: checker{}, Seal: w.seal,
-		Audit:   audit.Log{Table: w.audit},
-		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.KeyID("DeriveKey"), Client: keys}.Derive),
-		Now:     w.clock.Now, Targets: []string{Sandbox},
+		Store:    Store{Table: dynamo.Table{Name: w.store.Table.Name, DB: ownDB}},
+		Services: services{w.svc: w.team, w.otherSvc: w.other}, Checker: checker{}, Seal: kmsmac.Key{ID: w.seal.ID, Client: ownKeys},
+		Audit:   audit.Log{Table: dynamo.Table{Name: w.audit.Name, DB: ownDB}},
+		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.KeyID("DeriveKey"), Client: ownKeys}.Derive),
+		Now:     w.clock.Now, Targets: everyTarget,
 	}
 	api := httpapi.New()
 	Routes(api, w.service)

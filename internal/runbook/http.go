@@ -69,6 +69,7 @@ func Routes(api *httpapi.API, s *Service) {
 	versionRoutes(api, s)
 	reviewRoutes(api, s)
 	stateRoutes(api, s)
+	targetRoutes(api, s)
 }
 
 func libraryRoutes(api *httpapi.API, s *Service) {

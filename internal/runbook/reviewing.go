@@ -3,6 +3,7 @@ package runbook
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func waiting(r Runbook, v Version, now time.Time) reviewItem {
 	return reviewItem{
 		PK: k.PK, SK: k.SK, ByTeam: kindReview + "#" + r.Team(), ByKind: kindReview, ID: id.New("rv", now),
 		Review: Review{
-			RunbookID: r.ID, RunbookName: r.Name, TeamID: r.TeamID, Version: v.Version, Language: v.Language,
+			Kind: kindOfRunbook, RunbookID: r.ID, RunbookName: r.Name, TeamID: r.TeamID, Version: v.Version, Language: v.Language,
 			ServiceID: v.ServiceID, Risk: v.Risk, Check: v.Check, ChangeNote: v.ChangeNote,
 			CreatedByID: v.CreatedByID, SubmittedByID: *v.SubmittedByID, SubmittedAt: timestamp.Of(now),
 		},
@@ -178,7 +179,7 @@ func (s *Service) Reviews(ctx context.Context, page httpapi.Page) ([]Review, str
 	}
 	me := writer(p)
 	items, next, err := s.Store.reviews(ctx, visible(p, principal.TeamAdmin), page.Limit, page.Before, func(r reviewItem) bool {
-		return r.CreatedByID != me && r.SubmittedByID != me
+		return r.CreatedByID != me && r.SubmittedByID != me && !slices.Contains(r.Writers, me)
 	})
 	if err != nil {
 		return nil, "", err

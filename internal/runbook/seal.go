@@ -216,7 +216,7 @@ type sealedDocumentV1 struct {
 func encodeV1(teamID string, ver Version) ([]byte, error) {
 	s := sealedV1{
 		Format: 1, RunbookID: ver.RunbookID, Version: ver.Version, TeamID: teamID, Language: ver.Language,
-		ScriptContent: ver.ScriptContent, Parameters: []sealedParameterV1{}, Target: sealedTargetV1(ver.Target),
+		ScriptContent: ver.ScriptContent, Parameters: []sealedParameterV1{}, Target: sealedTarget(ver.Target),
 		TimeoutSeconds: ver.TimeoutSeconds, MaxRetries: ver.MaxRetries, Idempotent: ver.Idempotent,
 		Concurrency: ver.Concurrency, MaxRunsPerHour: ver.MaxRunsPerHour, ServiceID: ver.ServiceID,
 		RequiresConfirm: ver.RequiresConfirm, Risk: ver.Risk, Document: (*sealedDocumentV1)(ver.Document),
@@ -226,15 +226,6 @@ func encodeV1(teamID string, ver Version) ([]byte, error) {
 			p.Enum = nil
 		}
 		s.Parameters = append(s.Parameters, sealedParameterV1(p))
-	}
-	if len(s.Target.InstanceIDs) == 0 {
-		s.Target.InstanceIDs = nil
-	}
-	if len(s.Target.Tags) == 0 {
-		s.Target.Tags = nil
-	}
-	if len(s.Target.Headers) == 0 {
-		s.Target.Headers = nil
 	}
 	if ver.ReviewedByID != nil {
 		s.ApprovedByID = *ver.ReviewedByID

@@ -160,8 +160,8 @@ func each(v reflect.Value, path string, visit func(path string, change func() fu
 		visit(path, swap(reflect.ValueOf(v.String()+"x").Convert(v.Type())))
 	case reflect.Bool:
 		visit(path, swap(reflect.ValueOf(!v.Bool())))
-	case reflect.Int:
-		visit(path, swap(reflect.ValueOf(int(v.Int())+1)))
+	case reflect.Int, reflect.Int64:
+		visit(path, swap(reflect.ValueOf(v.Int()+1).Convert(v.Type())))
 	case reflect.Uint8:
 		visit(path, swap(reflect.ValueOf(uint8(v.Uint())^1)))
 	default:

@@ -37,6 +37,9 @@ type Service struct {
 	Cursors  *httpapi.Cursors
 	Now      func() time.Time
 	Targets  []string // types of targets that something dispatches to
+
+	// CheckURL refuses addresses of webhooks that can be seen to be forbidden. nil refuses none.
+	CheckURL func(rawURL string) error
 }
 
 // attempts is how often a decision is made again on what somebody else wrote meanwhile.
@@ -166,6 +169,9 @@ func missing(err error) error {
 func (s *Service) accept(ctx context.Context, team string, c Content) (Content, error) {
 	c = c.withDefaults()
 	if err := c.check(s.Targets); err != nil {
+		return c, err
+	}
+	if err := s.reachable(ctx, team, c); err != nil {
 		return c, err
 	}
 	if c.ServiceID == nil {

@@ -1,9 +1,6 @@
 package runbook
 
 import (
-	"slices"
-	"strings"
-
 	"pagefree/internal/platform/timestamp"
 )
 
@@ -115,18 +112,3 @@ const (
 	Webhook = "webhook"
 	Named   = "named"
 )
-
-// SecretNames are the secrets that a webhook's headers and signature need, each once.
-func (t Target) SecretNames() []string {
-	names := []string{}
-	for _, value := range t.Headers {
-		for _, found := range secretInText.FindAllString(value, -1) {
-			names = append(names, strings.TrimSuffix(strings.TrimPrefix(found, "{{secrets."), "}}"))
-		}
-	}
-	if t.SignWith != "" {
-		names = append(names, t.SignWith)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}

@@ -58,15 +58,25 @@ func (v Version) view(r Runbook) VersionView {
 	return VersionView{Version: v, Warnings: r.Warnings(), deprecation: r.Deprecation()}
 }
 
-// Review is a version that waits for the caller's decision.
+// Kinds of reviews.
+const (
+	kindOfRunbook = "runbook"
+	kindOfTarget  = "target"
+)
+
+// Review is what waits for the caller's decision: a version of a runbook, or
+// the definition of a named target, which has no members of a runbook.
 type Review struct {
-	RunbookID     string         `json:"runbookId" dynamodbav:"runbookId"`
-	RunbookName   string         `json:"runbookName" dynamodbav:"runbookName"`
+	Kind          string         `json:"kind" dynamodbav:"kind" enum:"runbook,target"`
+	RunbookID     string         `json:"runbookId,omitempty" dynamodbav:"runbookId"`
+	RunbookName   string         `json:"runbookName,omitempty" dynamodbav:"runbookName"`
+	TargetID      string         `json:"targetId,omitempty" dynamodbav:"targetId,omitempty"`
+	TargetName    string         `json:"targetName,omitempty" dynamodbav:"targetName,omitempty"`
 	TeamID        *string        `json:"teamId" dynamodbav:"teamId"`
 	Version       int            `json:"version" dynamodbav:"version"`
-	Language      string         `json:"language" dynamodbav:"language" enum:"BASH,PYTHON,JAVASCRIPT"`
+	Language      string         `json:"language,omitempty" dynamodbav:"language" enum:"BASH,PYTHON,JAVASCRIPT"`
 	ServiceID     *string        `json:"serviceId" dynamodbav:"serviceId"`
-	Risk          string         `json:"risk" dynamodbav:"risk" enum:"LOW,MEDIUM,HIGH"`
+	Risk          string         `json:"risk,omitempty" dynamodbav:"risk" enum:"LOW,MEDIUM,HIGH"`
 	Check         *Check         `json:"check" dynamodbav:"check"`
 	ChangeNote    string         `json:"changeNote" dynamodbav:"changeNote"`
 	CreatedByID   string         `json:"createdById" dynamodbav:"createdById"`

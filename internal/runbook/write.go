@@ -24,13 +24,15 @@ func nameOf(r Runbook) nameItem {
 	return nameItem{PK: "rbname#" + r.Team(), SK: r.Name, RunbookID: r.ID}
 }
 
-// reviewItem is a version that waits for its review. A runbook has one at most.
+// reviewItem is a version, or a named target, that waits for its review. A runbook and a target have one at most.
 type reviewItem struct {
 	PK     string `dynamodbav:"pk"`
 	SK     string `dynamodbav:"sk"`
 	ByTeam string `dynamodbav:"byTeam"`
 	ByKind string `dynamodbav:"byKind"`
 	ID     string `dynamodbav:"id"` // orders the queue by the time of submitting
+
+	Writers []string `dynamodbav:"writers,omitempty"` // of a target: who may not approve it
 	Review
 }
 
@@ -55,7 +57,7 @@ func (s Store) leavesReview(runbookID string) dynamo.Op {
 
 // create writes a runbook with its first version; a name in use is NameTaken.
 func (s Store) create(ctx context.Context, r Runbook, v Version, record dynamo.Op) error {
-	err := s.commit(ctx, s.Table.Create(nameOf(r)), s.Table.Create(r), s.Table.Create(v), record)
+	err := s.commit(ctx, append([]dynamo.Op{s.Table.Create(nameOf(r)), s.Table.Create(r), s.Table.Create(v), record}, s.uses(v)...)...)
 	if lost, ok := dynamo.Failed(err); ok && lost.Index == 0 {
 		return nameTaken(r.Name)
 	}
@@ -86,7 +88,7 @@ func (s Store) describe(ctx context.Context, old, is Runbook, record dynamo.Op) 
 // addVersion writes the next version. What was in review leaves the queue:
 // only the newest version can be approved.
 func (s Store) addVersion(ctx context.Context, old, is Runbook, v Version, record dynamo.Op) error {
-	return s.commit(ctx, s.replace(old, is), s.Table.Create(v), s.leavesReview(old.ID), record)
+	return s.commit(ctx, append([]dynamo.Op{s.replace(old, is), s.Table.Create(v), s.leavesReview(old.ID), record}, s.uses(v)...)...)
 }
 
 // checked keeps what parsing found on a draft.

@@ -25,7 +25,7 @@ type operation struct {
 func (c *contract) operations(t *testing.T) map[string]operation {
 	t.Helper()
 	ids := strings.NewReplacer("{userId}", "usr_"+unknown, "{n}", "1")
-	prefix := map[string]string{"runbooks": "rb", "executions": "ex", "incidents": "inc", "services": "svc", "users": "usr", "teams": "team", "api-keys": "key"}
+	prefix := map[string]string{"runbooks": "rb", "executions": "ex", "incidents": "inc", "services": "svc", "users": "usr", "teams": "team", "api-keys": "key", "targets": "tgt", "secrets": "sec"}
 	all := map[string]operation{}
 	for path, item := range c.want(t, nobody, "GET /openapi.json", nil, http.StatusOK, "").Body["paths"].(object) {
 		target := ids.Replace(path)
@@ -175,7 +175,7 @@ func contractLists(t *testing.T, c *contract) {
 	lists := map[string]string{
 		"/v1/users": admin, "/v1/teams": admin, "/v1/teams/" + c.team + "/members": lead, "/v1/api-keys": lead, "/v1/runbooks": lead, "/v1/reviews": reviewer,
 		"/v1/runbooks/" + c.approved + "/versions": lead, "/v1/executions": responder, "/v1/incidents": observer, "/v1/incidents/" + c.incident + "/timeline": observer,
-		"/v1/services": observer, "/v1/audit": lead,
+		"/v1/services": observer, "/v1/audit": lead, "/v1/targets": lead, "/v1/secrets": lead,
 	}
 	for path, who := range lists {
 		t.Run(path, func(t *testing.T) {

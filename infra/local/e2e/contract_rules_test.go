@@ -14,7 +14,7 @@ var (
 	uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 	codeForm = regexp.MustCompile(`^[a-z]+(_[a-z0-9]+)*$`)
 	timeForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`)
-	idForm   = regexp.MustCompile(`^(rb|ex|inc|svc|team|usr|key|aud|tl)_[0-9A-HJKMNP-TV-Z]{26}$`)
+	idForm   = regexp.MustCompile(`^(rb|ex|inc|svc|team|usr|key|aud|tl|tgt|sec)_[0-9A-HJKMNP-TV-Z]{26}$`)
 )
 
 // innards are words of what is behind the API, which no answer says.
@@ -24,7 +24,7 @@ var innards = []string{
 }
 
 // private are members of what is stored that are nobody else's business.
-var private = []string{"pk", "sk", "byTeam", "byKind", "byRunbook", "byIncident", "ttl", "hash", "epoch", "rev", "nonce", "seal", "env", "dueAt", "lastEditorId"}
+var private = []string{"pk", "sk", "byTeam", "byKind", "byRunbook", "byIncident", "ttl", "hash", "epoch", "rev", "nonce", "seal", "env", "dueAt", "lastEditorId", "writers", "newest", "sequence", "ciphertext"}
 
 // hold holds an answer against what the contract says of all answers.
 func hold(t *testing.T, do string, a client.Answer) {

@@ -12,7 +12,7 @@ import (
 	"github.com/oklog/ulid/v2"
 )
 
-// Prefixes of the public ids, as the HTTP contract fixes them.
+// Prefixes of the public ids; the HTTP contract fixes those that it names.
 const (
 	Runbook   = "rb"
 	Execution = "ex"
@@ -23,6 +23,8 @@ const (
 	APIKey    = "key"
 	Audit     = "aud"
 	Timeline  = "tl"
+	Target    = "tgt"
+	Secret    = "sec"
 )
 
 var entropy = struct {
