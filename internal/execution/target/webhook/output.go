@@ -1,0 +1,61 @@
+package webhook
+
+import (
+	"strings"
+
+	"pagefree/internal/execution/target"
+	"pagefree/internal/platform/safehttp"
+	"pagefree/internal/platform/text"
+)
+
+// output is the answer's body, as what a script would have written.
+func output(a safehttp.Answer, hide mask) target.Output {
+	out, truncated := text.Clip([]byte(hide.apply(string(a.Body), a.More)), a.More, target.MaxOutput)
+	return target.Output{Stdout: out, StdoutTruncated: truncated}
+}
+
+// mask hides what was sent in confidence and comes back: an echo of the
+// request is read by everybody who may see the execution.
+type mask struct {
+	secrets []string
+	longest int
+}
+
+const shortest = 6 // bytes of a secret that is worth masking; a shorter one would be found in any text
+
+func masker(j target.Job) mask {
+	var m mask
+	add := func(secret string) {
+		if len(secret) >= shortest {
+			m.secrets = append(m.secrets, secret)
+			m.longest = max(m.longest, len(secret))
+		}
+	}
+	add(j.Callback.Token)
+	for _, secret := range j.Secrets {
+		add(secret)
+	}
+	return m
+}
+
+// apply masks every secret, and, where the text went on, the beginning of one
+// at its end.
+func (m mask) apply(s string, more bool) string {
+	pairs := make([]string, 0, 2*len(m.secrets))
+	for _, secret := range m.secrets {
+		pairs = append(pairs, secret, "***")
+	}
+	s = strings.NewReplacer(pairs...).Replace(s)
+	if !more {
+		return s
+	}
+	cut := 0
+	for _, secret := range m.secrets {
+		for n := min(len(secret)-1, len(s)); n > cut; n-- {
+			if strings.HasSuffix(s, secret[:n]) {
+				cut = n
+			}
+		}
+	}
+	return s[:len(s)-cut]
+}
