@@ -1,6 +1,11 @@
 package webhook
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 
 	"pagefree/internal/execution/target"
@@ -25,15 +30,25 @@ const shortest = 6 // bytes of a secret that is worth masking; a shorter one wou
 
 func masker(j target.Job) mask {
 	var m mask
-	add := func(secret string) {
-		if len(secret) >= shortest {
-			m.secrets = append(m.secrets, secret)
-			m.longest = max(m.longest, len(secret))
+	for _, secret := range append(slices.Collect(maps.Values(j.Secrets)), j.Callback.Token) {
+		if len(secret) < shortest {
+			continue
+		}
+		m.secrets = append(m.secrets, secret)
+		for _, html := range []bool{true, false} { // and as it stands in JSON
+			var b bytes.Buffer
+			e := json.NewEncoder(&b)
+			e.SetEscapeHTML(html)
+			if e.Encode(secret) == nil {
+				m.secrets = append(m.secrets, b.String()[1:b.Len()-2]) // without its quotes and the line's end
+			}
 		}
 	}
-	add(j.Callback.Token)
-	for _, secret := range j.Secrets {
-		add(secret)
+	// The longest first: of one that begins like another, nothing is to be left.
+	slices.SortFunc(m.secrets, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	m.secrets = slices.Compact(m.secrets)
+	if len(m.secrets) > 0 {
+		m.longest = len(m.secrets[0])
 	}
 	return m
 }
