@@ -27,7 +27,9 @@ func (n *names) resolver(t *testing.T) *net.Resolver {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
+	n.mu.Lock()
 	n.asked = map[string]int{}
+	n.mu.Unlock()
 	go func() {
 		buffer := make([]byte, 1500)
 		for {
@@ -44,6 +46,13 @@ func (n *names) resolver(t *testing.T) *net.Resolver {
 		var d net.Dialer
 		return d.DialContext(ctx, "udp", conn.LocalAddr().String())
 	}}
+}
+
+// set changes what a name leads to.
+func (n *names) set(name string, answers ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.answers[name] = answers
 }
 
 func (n *names) reply(query []byte) ([]byte, error) {

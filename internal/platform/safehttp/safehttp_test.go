@@ -111,7 +111,7 @@ func TestNamesThatLeadInside(t *testing.T) {
 	i := 0
 	for name, address := range shut {
 		host := fmt.Sprintf("h%d.example", i)
-		n.answers[host] = []string{address}
+		n.set(host, address)
 		i++
 		t.Run(name, func(t *testing.T) {
 			c := New(Options{Local: local, Resolver: n.resolver(t)})
@@ -135,7 +135,7 @@ func TestNamesThatLeadInside(t *testing.T) {
 // TestRebinding: a name that was public when it was looked at is inside when it is called.
 func TestRebinding(t *testing.T) {
 	w := serve(t, func(http.ResponseWriter, *http.Request) {})
-	w.names.answers["example.com"] = []string{"127.0.0.1", "127.0.0.1", "127.0.0.2"}
+	w.names.set("example.com", "127.0.0.1", "127.0.0.1", "127.0.0.2")
 	for range 2 {
 		if _, err := w.Do(t.Context(), Request{URL: w.base}); err != nil {
 			t.Fatal(err)
@@ -192,7 +192,7 @@ func TestNotSent(t *testing.T) {
 	at := func(a net.Addr) string {
 		return "https://example.com:" + strconv.Itoa(a.(*net.TCPAddr).Port) + "/?secret=q"
 	}
-	w.names.answers["other.example"] = []string{"127.0.0.1"}
+	w.names.set("other.example", "127.0.0.1")
 
 	tests := map[string]struct {
 		url     string
