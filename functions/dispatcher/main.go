@@ -18,6 +18,7 @@ import (
 	"pagefree/internal/execution"
 	"pagefree/internal/execution/target"
 	"pagefree/internal/execution/target/sandbox"
+	"pagefree/internal/execution/target/webhook"
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/awscfg"
 	"pagefree/internal/platform/dynamo"
@@ -26,6 +27,7 @@ import (
 	"pagefree/internal/platform/origin"
 	"pagefree/internal/platform/parameter"
 	"pagefree/internal/platform/queue"
+	"pagefree/internal/platform/safehttp"
 	"pagefree/internal/platform/secret"
 	"pagefree/internal/platform/settings"
 	"pagefree/internal/runbook"
@@ -57,6 +59,7 @@ func main() {
 				sandbox.Python:     env.Text("SANDBOX_PYTHON_FUNCTION"),
 				sandbox.JavaScript: env.Text("SANDBOX_JAVASCRIPT_FUNCTION"),
 			}}},
+			runbook.Webhook: webhook.Sender{Client: safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}), Now: time.Now},
 		},
 		Callback: func(ctx context.Context, executionID string) (string, error) {
 			at, err := public.Get(ctx)

@@ -21,6 +21,7 @@ import (
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/kmsmac"
 	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/safehttp"
 	"pagefree/internal/platform/secret"
 	"pagefree/internal/platform/settings"
 	"pagefree/internal/runbook"
@@ -51,11 +52,12 @@ func main() {
 			sandbox.Python:     env.Text("SANDBOX_PYTHON_FUNCTION"),
 			sandbox.JavaScript: env.Text("SANDBOX_JAVASCRIPT_FUNCTION"),
 		}}},
-		Seal:    kmsmac.Key{ID: env.Text("SEAL_KEY_ID"), Client: keys},
-		Cursors: cursors,
-		Audit:   ledger,
-		Now:     time.Now,
-		Targets: []string{runbook.Sandbox, runbook.SSM, runbook.Webhook, runbook.Named},
+		Seal:     kmsmac.Key{ID: env.Text("SEAL_KEY_ID"), Client: keys},
+		Cursors:  cursors,
+		Audit:    ledger,
+		Now:      time.Now,
+		CheckURL: safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}).Check,
+		Targets:  []string{runbook.Sandbox, runbook.SSM, runbook.Webhook, runbook.Named},
 	}
 	secrets := &vault.Service{
 		Store:   secret.Store{Table: automation},

@@ -128,8 +128,8 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		}
 		fmt.Fprintf(out, "\ncurl -s -H 'Authorization: Bearer %s' %s/v1/incidents/%s/timeline\n", result.Sessions[demo.Responder], s.URL, result.IncidentID)
 	}
-	fmt.Fprintf(out, "\nAPI      %s\nsign in  %s/signin (%s)\nmail     %s/_local/mail\ndata     %s (kept)\nlogs     %s/logs\nAWS      %s (any keys)\n\nCtrl-C stops it.\n",
-		s.URL, s.URL, people, s.URL, s.Dir, s.Dir, s.AWSEndpoint)
+	fmt.Fprintf(out, "\nAPI      %s\nsign in  %s/signin (%s)\nmail     %s/_local/mail\nwebhooks %s/_local/webhooks (what %s/_local/echo/200 received)\ndata     %s (kept)\nlogs     %s/logs\nAWS      %s (any keys)\n\nCtrl-C stops it.\n",
+		s.URL, s.URL, people, s.URL, s.URL, s.URL, s.Dir, s.Dir, s.AWSEndpoint)
 	<-ctx.Done()
 	fmt.Fprintln(out, "stopping")
 	return s.Close()

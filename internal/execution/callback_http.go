@@ -4,6 +4,10 @@ import (
 	"context"
 	"strings"
 
+	"github.com/danielgtaylor/huma/v2"
+
+	"pagefree/internal/execution/target"
+	"pagefree/internal/execution/target/webhook/notice"
 	"pagefree/internal/platform/httpapi"
 )
 
@@ -35,6 +39,27 @@ func CallbackRoutes(api *httpapi.API, c *Callbacks) {
 		ignored, err := c.Take(ctx, report)
 		return &struct{ Body callbackAnswer }{callbackAnswer{Ignored: ignored}}, err
 	})
+
+	type rawInput struct {
+		ContentType string `header:"Content-Type"`
+		RawBody     []byte
+	}
+	product := func(op huma.Operation, read func(contentType string, body []byte) (notice.Notice, error)) {
+		httpapi.Register(api, op, func(ctx context.Context, in *rawInput) (*struct{ Body callbackAnswer }, error) {
+			n, err := read(in.ContentType, in.RawBody)
+			if err != nil {
+				return nil, err
+			}
+			ignored, err := c.Take(ctx, Reported{
+				ExecutionID: n.ExecutionID, Token: n.Token, State: n.State, Ref: n.Ref, Error: n.Error, Output: outputOf(target.Report{Output: n.Output}),
+			})
+			return &struct{ Body callbackAnswer }{callbackAnswer{Ignored: ignored}}, err
+		})
+	}
+	product(httpapi.Public("POST /v1/callbacks/awx", "Take a notification of AWX, which names execution and token in extra_vars"),
+		func(_ string, body []byte) (notice.Notice, error) { return notice.AWX(body) })
+	product(httpapi.Public("POST /v1/callbacks/rundeck", "Take a notification of Rundeck, JSON or XML, which names execution and token in the job's options"),
+		notice.Rundeck)
 }
 
 // bearer is the token of an Authorization header, "" for any other header.

@@ -3,6 +3,7 @@ package runbook
 import (
 	"fmt"
 	"maps"
+	"net/textproto"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -306,6 +307,18 @@ var (
 	secretInText = regexp.MustCompile(`\{\{secrets\.[a-z][a-z0-9-]{0,39}\}\}`)
 )
 
+// reserved are headers that belong to the connection, or to us. What would
+// make net/http, or anybody on the way, send a request again is among them.
+var reserved = []string{
+	"Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection",
+	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Webhook-Id", "Webhook-Signature", "Webhook-Timestamp", "X-Pagefree-Execution",
+}
+
+// ReservedHeader reports whether a webhook's target may not set the header.
+func ReservedHeader(name string) bool {
+	return slices.Contains(reserved, textproto.CanonicalMIMEHeaderKey(name)) || strings.Contains(strings.ToLower(name), "idempotency-key")
+}
+
 func (t Target) checkWebhook(f *faults) {
 	u, err := url.Parse(t.URL)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || (u.Scheme != "https" && u.Scheme != "http") || len(t.URL) > 2048 {
@@ -322,8 +335,8 @@ func (t Target) checkWebhook(f *faults) {
 		switch rest := secretInText.ReplaceAllString(value, ""); {
 		case !headerName.MatchString(name):
 			f.add("target.headers", "a header's name is an HTTP token")
-		case strings.Contains(strings.ToLower(name), "idempotency-key"):
-			f.add("target.headers", "the idempotency key is ours to send: a repeated request must not look like a first one")
+		case ReservedHeader(name):
+			f.add("target.headers", "%s is not a target's to set: it belongs to the connection, or makes a repeated request look like a first one", name)
 		case len(value) > 2048 || strings.ContainsFunc(value, unicode.IsControl):
 			f.add("target.headers", "a header's value is one line of up to 2048 bytes")
 		case strings.Contains(rest, "{{"):

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"pagefree/internal/platform/settings"
 )
 
 // instance is one process of a function.
@@ -205,8 +207,12 @@ func (f *function) environment(instance string) []string {
 		env["PATH"] += ":" + path // interpreters that a laptop keeps elsewhere
 	}
 	maps.Copy(env, spec.Environment)
+	delete(env, settings.LocalEchoVariable) // not the template's to give
 	if endpoint, declared := spec.Environment["AWS_ENDPOINT_URL"]; declared && endpoint == "" {
 		env["AWS_ENDPOINT_URL"] = s.opts.Endpoint
+		if s.opts.Echo != "" {
+			env[settings.LocalEchoVariable] = s.opts.Echo
+		}
 	}
 	out := make([]string, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {

@@ -32,6 +32,7 @@ type Options struct {
 	Binaries string // folder of the binaries that Build made
 	Logs     string // folder for one log file a function; empty keeps the lines in memory only
 	Endpoint string // origin of the local AWS port; functions whose template declares AWS_ENDPOINT_URL empty get it
+	Echo     string // address below which those functions may call webhooks by plain http, see settings.LocalEcho; empty: none
 	// MaxInstances a function, default 10, and five times that where a request may take minutes, since others would
 	// wait as long. Requests over it wait, unless the template reserves a concurrency: then they are throttled, as in
 	// the cloud.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"pagefree/infra/local/template"
+	"pagefree/internal/platform/settings"
 )
 
 var binaries string
@@ -205,15 +206,16 @@ func waitFor(t *testing.T, what func() bool) {
 
 func TestEnvironment(t *testing.T) {
 	t.Setenv("SECRET_OF_THE_LAPTOP", "1")
-	s := newService(t, func(f *template.Function, _ *Options) {
-		f.Environment = map[string]string{"TABLE": "t", "AWS_ENDPOINT_URL": ""}
+	s := newService(t, func(f *template.Function, o *Options) {
+		f.Environment = map[string]string{"TABLE": "t", "AWS_ENDPOINT_URL": "", settings.LocalEchoVariable: "the template's"}
+		o.Echo = "http://127.0.0.1:2/_local/echo/"
 	})
 	var env []string
 	if err := json.Unmarshal(invoke(t, s, `{"Do":"env"}`).Payload, &env); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"TABLE=t", "AWS_ENDPOINT_URL=http://127.0.0.1:1", "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=LOCALProbe.1", "TZ=:UTC",
+		"TABLE=t", "AWS_ENDPOINT_URL=http://127.0.0.1:1", settings.LocalEchoVariable + "=http://127.0.0.1:2/_local/echo/", "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=LOCALProbe.1", "TZ=:UTC",
 		"AWS_LAMBDA_FUNCTION_NAME=st-Probe", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=128", "LANG=en_US.UTF-8", "_HANDLER=bootstrap",
 	} {
 		if !slices.Contains(env, want) {
@@ -225,9 +227,12 @@ func TestEnvironment(t *testing.T) {
 			t.Errorf("the machine's %s reached the function", line)
 		}
 	}
-	bare := newService(t, nil)
-	if got := string(invoke(t, bare, `{"Do":"env"}`).Payload); strings.Contains(got, "AWS_ENDPOINT_URL") {
-		t.Error("a function that does not declare AWS_ENDPOINT_URL was given one")
+	bare := newService(t, func(f *template.Function, o *Options) {
+		f.Environment = map[string]string{settings.LocalEchoVariable: "the template's"}
+		o.Echo = "http://127.0.0.1:2/_local/echo/"
+	})
+	if got := string(invoke(t, bare, `{"Do":"env"}`).Payload); strings.Contains(got, "AWS_ENDPOINT_URL") || strings.Contains(got, settings.LocalEchoVariable) {
+		t.Error("a function that does not declare AWS_ENDPOINT_URL was given one, or the way to the echo target")
 	}
 }
 

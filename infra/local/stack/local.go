@@ -21,8 +21,13 @@ func (s *Stack) local() http.Handler {
 		}
 		answer(w, mails)
 	})
+	mux.HandleFunc("GET /_local/webhooks", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.echo.Requests()) })
+	mux.Handle(echoPath+"{status}", &s.echo)
 	return loopback.Guard(mux)
 }
+
+// echoPath is where webhooks of this machine may go, and nowhere else on it.
+const echoPath = "/_local/echo/"
 
 func answer(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")

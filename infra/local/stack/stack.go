@@ -19,6 +19,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 
 	"pagefree/infra/local/aws"
+	"pagefree/infra/local/echo"
 	"pagefree/infra/local/engine"
 	"pagefree/infra/local/gateway"
 	"pagefree/infra/local/kms"
@@ -62,6 +63,7 @@ type Stack struct {
 	engine    *engine.Engine
 	sqs       *sqs.Service
 	ses       *ses.Service
+	echo      echo.Target
 	functions *lambda.Service
 	aws       *aws.Server
 	ready     atomic.Pointer[gateway.Gateway]
@@ -176,7 +178,7 @@ func (s *Stack) serve(awsListeners []net.Listener, binaries string) error {
 	}
 	if s.functions, err = lambda.New(lambda.Options{
 		Template: s.template, Binaries: binaries, Logs: filepath.Join(s.Dir, "logs"), Endpoint: s.AWSEndpoint,
-		Timeouts: s.opts.Timeouts, Output: s.opts.Output,
+		Echo: s.URL + echoPath, Timeouts: s.opts.Timeouts, Output: s.opts.Output,
 	}); err != nil {
 		return err
 	}
@@ -224,6 +226,9 @@ func (s *Stack) Counts() *aws.Counts { return s.aws.Counts() }
 
 // Mail lists the mails to an address, newest first; all of them for an empty one.
 func (s *Stack) Mail(to string) []ses.Mail { return s.ses.Mails(to) }
+
+// Webhooks lists what the echo target received, newest first.
+func (s *Stack) Webhooks() []echo.Request { return s.echo.Requests() }
 
 // Functions are the processes, for tests and measurements.
 func (s *Stack) Functions() *lambda.Service { return s.functions }

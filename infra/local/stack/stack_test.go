@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -176,6 +177,50 @@ func TestMail(t *testing.T) {
 	mustGet(t, root+"/_local/health")
 }
 
+// TestWebhooks: a function reaches the echo target, and nothing else on this machine; a person sees what it sent.
+func TestWebhooks(t *testing.T) {
+	for _, prefix := range []bool{false, true} {
+		s := start(t, Options{StagePrefix: prefix})
+		root := strings.TrimSuffix(s.URL, "/live")
+		if got := mustGet(t, root+"/_local/webhooks"); strings.TrimSpace(got) != "[]" {
+			t.Errorf("before anything was sent: %s", got)
+		}
+		call := func(target string) string {
+			_, _, body := get(t, s.URL+"/call/?url="+url.QueryEscape(target))
+			return body
+		}
+		echo := s.URL + "/_local/echo/"
+		for target, want := range map[string]string{
+			echo + "202?x=1": "202 ", echo + "302": "302 /_local/echo/200",
+			s.URL + "/_local/mail": "address_forbidden", root + "/pid/": "address_forbidden", s.AWSEndpoint + "/_local/echo/200": "address_forbidden",
+			"http://localhost:" + strconv.Itoa(listenerPort(t, root)) + "/_local/echo/200": "address_forbidden", echo + "../mail": "address_forbidden",
+		} {
+			if got := call(target); !strings.HasPrefix(got, want) {
+				t.Errorf("%s: got %s, want %s", target, got, want)
+			}
+		}
+		call(echo + "503?last")
+		var got []struct {
+			Method, Path, Body, At string
+			Headers                map[string]string
+		}
+		if err := json.Unmarshal([]byte(mustGet(t, s.URL+"/_local/webhooks")), &got); err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != 3 || got[0].Path != "/_local/echo/503?last" {
+			t.Fatalf("got %+v", got)
+		}
+		for _, r := range got {
+			if r.Method != "POST" || r.Body != `{"a":1}` || r.Headers["x-a"] != "b" || r.At == "" {
+				t.Errorf("got %+v", r)
+			}
+		}
+		if len(s.Webhooks()) != 3 {
+			t.Errorf("a test sees %d", len(s.Webhooks()))
+		}
+	}
+}
+
 // TestRestart: what was acknowledged is there after a restart: items, messages, mails, keys.
 func TestRestart(t *testing.T) {
 	dir := t.TempDir()
@@ -257,7 +302,8 @@ func TestTheRealOne(t *testing.T) {
 func TestAPageOfTheWebReachesNothing(t *testing.T) {
 	s := start(t, Options{})
 	for url, want := range map[string]int{
-		s.URL + "/_local/mail": http.StatusMisdirectedRequest, s.URL + "/_local/health": http.StatusMisdirectedRequest,
+		s.URL + "/_local/mail": http.StatusMisdirectedRequest, s.URL + "/_local/webhooks": http.StatusMisdirectedRequest,
+		s.URL + "/_local/echo/200": http.StatusMisdirectedRequest, s.URL + "/_local/health": http.StatusMisdirectedRequest,
 		s.AWSEndpoint + "/": http.StatusMisdirectedRequest, s.URL + "/get/a": http.StatusOK,
 	} {
 		for host, want := range map[string]int{"evil.example:8080": want, "localhost:8080": 0} {

@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -17,6 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 	mail "github.com/aws/aws-sdk-go-v2/service/sesv2/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"pagefree/internal/platform/safehttp"
+	"pagefree/internal/platform/settings"
 )
 
 var (
@@ -71,6 +75,11 @@ func web(ctx context.Context, e events.APIGatewayProxyRequest) (events.APIGatewa
 			FromEmailAddress: aws.String("a@pagefree.test"), Destination: &mail.Destination{ToAddresses: []string{id}},
 			Content: &mail.EmailContent{Simple: &mail.Message{Subject: &mail.Content{Data: aws.String("hello")}, Body: &mail.Body{Text: &mail.Content{Data: aws.String("see http://127.0.0.1/x")}}}},
 		})
+	case "call":
+		client := safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)})
+		var answer safehttp.Answer
+		answer, err = client.Do(ctx, safehttp.Request{URL: e.QueryStringParameters["url"], Body: []byte(`{"a":1}`), Header: http.Header{"X-A": {"b"}}})
+		body = fmt.Sprintf("%d %s", answer.Status, answer.Header.Get("Location"))
 	case "die":
 		err = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "sleep":
