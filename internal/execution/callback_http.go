@@ -57,7 +57,7 @@ func CallbackRoutes(api *httpapi.API, c *Callbacks) {
 		})
 	}
 	product(httpapi.Public("POST /v1/callbacks/awx", "Take a notification of AWX, which names execution and token in extra_vars"),
-		func(_ string, body []byte) (notice.Notice, error) { return notice.AWX(body) })
+		notice.AWX)
 	product(httpapi.Public("POST /v1/callbacks/rundeck", "Take a notification of Rundeck, JSON or XML, which names execution and token in the job's options"),
 		notice.Rundeck)
 }

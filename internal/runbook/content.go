@@ -310,7 +310,7 @@ var (
 // reserved are headers that belong to the connection, or to us. What would
 // make net/http, or anybody on the way, send a request again is among them.
 var reserved = []string{
-	"Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection",
+	"Connection", "Content-Encoding", "Content-Length", "Expect", "Host", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection",
 	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Webhook-Id", "Webhook-Signature", "Webhook-Timestamp", "X-Pagefree-Execution",
 }
 

@@ -65,6 +65,10 @@ func beyond(fields []problem.Field) bool {
 	return slices.ContainsFunc(fields, func(f problem.Field) bool { return f.Message == errBeyond.Error() })
 }
 
+// Unambiguous is an error for JSON in which an object names a member twice, as
+// every body of an operation is read; it is for bodies that are read by hand.
+func Unambiguous(b []byte) error { return unique(json.NewDecoder(bytes.NewReader(b))) }
+
 // unique refuses a value in which an object has two members of one name:
 // which of them counts would be for each reader to guess, and encoding/json
 // takes something of both.

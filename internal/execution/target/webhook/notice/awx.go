@@ -1,13 +1,17 @@
 package notice
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"mime"
+	"net/http"
 	"slices"
 	"strings"
 
 	"pagefree/internal/execution/target"
+	"pagefree/internal/platform/problem"
 )
 
 // awxNotice is the body of AWX's webhook notifications, as a notification
@@ -39,7 +43,10 @@ var awxStates = map[string]target.State{
 // AWX reads a webhook notification of AWX. An error is a *problem.Error:
 // 400 for what is no JSON, 413, 422 for what is no notification of a job that
 // we started.
-func AWX(body []byte) (Notice, error) {
+func AWX(contentType string, body []byte) (Notice, error) {
+	if media, _, err := mime.ParseMediaType(cmp.Or(contentType, "application/json")); err != nil || media != "application/json" {
+		return Notice{}, problem.New(http.StatusUnsupportedMediaType, "unsupported_media_type", "AWX sends application/json.")
+	}
 	var a awxNotice
 	if err := object(body, &a); err != nil {
 		return Notice{}, err

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"pagefree/internal/execution/target"
+	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/text"
@@ -68,6 +69,9 @@ func object(body []byte, into any) error {
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return malformed("one JSON value")
+	}
+	if httpapi.Unambiguous(raw) != nil {
+		return malformed("unambiguous: an object names a member twice")
 	}
 	if !bytes.HasPrefix(raw, []byte("{")) {
 		return unusable("body", "it is a JSON object")

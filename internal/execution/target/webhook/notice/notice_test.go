@@ -68,7 +68,7 @@ func TestSamples(t *testing.T) {
 // parse reads a body of AWX, where no media type is given.
 func parse(contentType, body string) (Notice, error) {
 	if contentType == "" {
-		return AWX([]byte(body))
+		return AWX("application/json", []byte(body))
 	}
 	return Rundeck(contentType, []byte(body))
 }
@@ -79,7 +79,7 @@ func TestStates(t *testing.T) {
 		"new": target.Running, "pending": target.Running, "waiting": target.Running, "running": target.Running,
 		"successful": target.Completed, "failed": target.Failed, "error": target.Failed, "canceled": target.Cancelled, "Successful": "", "": "",
 	} {
-		got, err := AWX([]byte(strings.Replace(awxBody, `"successful"`, `"`+status+`"`, 1)))
+		got, err := AWX("application/json", []byte(strings.Replace(awxBody, `"successful"`, `"`+status+`"`, 1)))
 		if got.State != want || (err == nil) != (want != "") {
 			t.Errorf("AWX %q: got %s, %v", status, got.State, err)
 		}
@@ -202,7 +202,7 @@ func TestWhatElseRundeckSends(t *testing.T) {
 	if got, err := Rundeck("text/xml", []byte(body)); err != nil || got.Token != theToken {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if got, err := AWX([]byte("\n " + sample(t, "awx-successful.json") + "\n")); err != nil || got.Token != theToken {
+	if got, err := AWX("application/json", []byte("\n " + sample(t, "awx-successful.json") + "\n")); err != nil || got.Token != theToken {
 		t.Errorf("space around JSON: %+v, %v", got, err)
 	}
 }
@@ -227,7 +227,7 @@ func FuzzAWX(f *testing.F) {
 		f.Add([]byte(sample(f, name)))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		n, err := AWX(body)
+		n, err := AWX("application/json", body)
 		checkNotice(t, n, err)
 	})
 }
