@@ -37,7 +37,8 @@ test: $(NODE) ## all tests, with the race detector
 	@go test -race -timeout 20m ./...
 
 faults: $(NODE) ## the tests that kill functions and lose answers, afresh
-	@go test -timeout 30m -count 1 -run '^TestFault' ./infra/local/...
+	@go test -timeout 10m -count 1 -run '^TestFault' ./infra/local/aws ./infra/local/stack
+	@go test -timeout 30m -count 1 -run '^TestFault' ./infra/local/e2e -args -executions 1000
 
 test-conformance: $(NODE) $(VENV) $(DYNAMODB_LOCAL) ## queues against moto, stores against DynamoDB Local
 	@go test -count 1 ./infra/local/sqs -args -moto
