@@ -218,6 +218,7 @@ func (p Parameter) checkEnum(f *faults, at string) {
 	for i, v := range p.Enum {
 		if _, err := p.typed(v); err != nil {
 			f.add(fmt.Sprintf("%s.enum[%d]", at, i), "%v", err)
+			continue
 		}
 		if slices.ContainsFunc(p.Enum[:i], func(e any) bool { return same(e, v) }) {
 			f.add(fmt.Sprintf("%s.enum[%d]", at, i), "the value is listed twice")

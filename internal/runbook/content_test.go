@@ -106,6 +106,8 @@ func TestContent(t *testing.T) {
 		"an enum of another type":            {p(Parameter{Type: Boolean, Enum: []any{"true"}}), "parameters[0].enum[0]"},
 		"an enum that holds null":            {p(Parameter{Type: String, Enum: []any{nil}}), "parameters[0].enum[0]"},
 		"an enum that holds a list":          {p(Parameter{Type: String, Enum: []any{[]any{"a"}}}), "parameters[0].enum[0]"},
+		"an enum of one list twice":          {p(Parameter{Type: String, Enum: []any{[]any{"a"}, []any{"a"}}}), "parameters[0].enum[0]"},
+		"an enum of one object twice":        {p(Parameter{Type: String, Enum: []any{map[string]any{}, map[string]any{}}}), "parameters[0].enum[0]"},
 		"an enum with one value twice":       {p(Parameter{Type: Integer, Enum: []any{1.0, 1.0}}), "parameters[0].enum[1]"},
 		"an enum against the pattern":        {p(Parameter{Type: String, Pattern: "a", Enum: []any{"b"}}), "parameters[0].enum[0]"},
 		"an enum of 101":                     {p(Parameter{Type: Integer, Enum: make([]any, 101)}), "parameters[0].enum"},

@@ -243,13 +243,18 @@ func number(v any) (float64, bool) {
 	return f + 0, !math.IsNaN(f) && !math.IsInf(f, 0)
 }
 
+// same tells whether two values are one. Lists and objects are none, and
+// comparing them would panic.
 func same(a, b any) bool {
-	x, xIs := number(a)
-	y, yIs := number(b)
-	if xIs || yIs {
-		return xIs && yIs && x == y
+	if x, is := number(a); is {
+		y, is := number(b)
+		return is && x == y
 	}
-	return a == b
+	switch a.(type) {
+	case string, bool:
+		return a == b
+	}
+	return false
 }
 
 // compile reads a pattern. RE2 takes time linear in the value, whatever the pattern.
