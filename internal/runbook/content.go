@@ -1,11 +1,13 @@
 package runbook
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
 	"reflect"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"unicode"
@@ -182,7 +184,7 @@ func (p Parameter) check(f *faults, at string) {
 		within(f, at+".maxLength", *p.MaxLength, 1, MaxValue)
 	}
 	if p.Pattern != "" {
-		if _, err := compile(p.Pattern); err != nil {
+		if err := p.affordable(); err != nil {
 			f.add(at+".pattern", "%v", err)
 			return
 		}
@@ -208,6 +210,34 @@ func (p Parameter) check(f *faults, at string) {
 	if err != nil {
 		f.add(at+".template", "%v", err)
 	}
+}
+
+// maxWork bounds what matching one value may take: steps of the pattern's
+// program times bytes. It is some seconds of the small share of a processor
+// that a function has; without a bound, 500 characters of pattern take hours.
+const maxWork = 1 << 26
+
+// affordable reports why a pattern does not compile, or costs too much.
+func (p Parameter) affordable() error {
+	if _, err := compile(p.Pattern); err != nil {
+		return err
+	}
+	re, err := syntax.Parse(p.Pattern, syntax.Perl)
+	if err != nil {
+		return err
+	}
+	program, err := syntax.Compile(re.Simplify())
+	if err != nil {
+		return err
+	}
+	longest := MaxValue
+	if p.MaxLength != nil {
+		longest = min(longest, *p.MaxLength*utf8.UTFMax)
+	}
+	if len(program.Inst)*longest > maxWork {
+		return errors.New("it takes too long on long values: repeat less, or set a smaller maxLength")
+	}
+	return nil
 }
 
 func (p Parameter) checkEnum(f *faults, at string) {
