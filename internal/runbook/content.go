@@ -98,6 +98,8 @@ func (c Content) check(targets []string) error {
 		f.add("scriptContent", "it holds a NUL")
 	case text.Reorders(c.ScriptContent): // a reviewer would approve what they do not see
 		f.add("scriptContent", "it holds marks that change the order in which it is shown; write them as escapes")
+	case text.HidesLines(c.ScriptContent):
+		f.add("scriptContent", "it holds ends of lines that are not seen: a carriage return alone, U+2028 or U+2029; write them as escapes")
 	case strings.TrimSpace(c.ScriptContent) == "" && (c.Target.Type == Sandbox || c.Target.Type == SSM):
 		f.add("scriptContent", "the target %s needs a script", c.Target.Type)
 	}
