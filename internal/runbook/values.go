@@ -132,8 +132,9 @@ func clip(name string) string {
 func (p Parameter) parse(text string) (any, error) {
 	switch p.Type {
 	case Integer, Number:
-		f, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-		if err != nil {
+		text = strings.TrimSpace(text)
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil || strings.Trim(text, "0123456789+-.eE") != "" { // it reads hexadecimals, too
 			return nil, errors.New("its template gives no number")
 		}
 		return p.value(f)
