@@ -36,6 +36,12 @@ func TestAServicesLife(t *testing.T) {
 	}
 	w.must(200, "responder", "POST", "/v1/incidents/"+open+"/resolve", nil)
 	w.must(204, "lead", "DELETE", path, nil)
+	if a := w.as("responder", "POST", "/v1/incidents/"+open+"/reopen", nil); a.StatusCode != 409 || a.code() != "service_deleted" {
+		t.Errorf("reopening what has no service: got %d %s", a.StatusCode, a.Text)
+	}
+	if is := w.must(200, "responder", "GET", "/v1/incidents/"+open, nil).Str("status"); is != "RESOLVED" {
+		t.Errorf("it is %s", is)
+	}
 	for name, a := range map[string]answer{
 		"read":             w.as("lead", "GET", path, nil),
 		"change":           w.as("lead", "PATCH", path, `{"name":"x"}`),
