@@ -4,9 +4,11 @@ package runner
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -60,15 +62,28 @@ echo $((n / 100))`,
 	}
 }
 
-func TestWhatIsNotBoundedIsSaid(t *testing.T) {
+// TestWhatIsNotEnforcedIsSaidOnce: in the log, when the function starts, and then with each result alone.
+func TestWhatIsNotEnforcedIsSaidOnce(t *testing.T) {
 	t.Parallel()
 	for name, without := range modes {
-		r := runnerFor(protocol.Bash, without)
+		var log strings.Builder
+		r := New(Options{Language: protocol.Bash, launcher: launcher, without: without, Log: logTo(&log)})
 		if r.Confinement().Refused != "" {
 			continue
 		}
 		if !said(r, "memory: ") || said(r, "disk: ") == r.walls.Namespaces {
 			t.Errorf("%s: got %q", name, r.Confinement().Missing)
+		}
+		exited(t, run(t, r, "exit 0"), 0)
+		res := run(t, r, "exit 1")
+		for _, missing := range r.Confinement().Missing {
+			quoted, err := json.Marshal(missing)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(log.String(), string(quoted)); n != 1 || !slices.Contains(res.Confinement.Missing, missing) {
+				t.Errorf("%s: %q is in the log %d times, and in the result: %q", name, missing, n, res.Confinement.Missing)
+			}
 		}
 	}
 }
