@@ -118,10 +118,15 @@ func TestWithoutALanguageItRefuses(t *testing.T) {
 
 // TestAsOnLambda runs the binary where nothing works but what Lambda has: at
 // its place, as a user without rights, with namespaces, seccomp and Landlock
-// forbidden, and with a /tmp that outlives runs.
+// forbidden, and with a /tmp that outlives runs. It takes a mount namespace,
+// for the function's /tmp would be the machine's, and that is not ours to
+// wipe. The runner's TestOnLambdaWithNoWallAtAll does as much without one, in
+// a directory of its own; what only this one shows is the function's place,
+// and that it starts afresh.
 func TestAsOnLambda(t *testing.T) {
 	if !slices.Contains(namespaces(t), "mnt") {
-		return // then its /tmp would be the machine's, and that is not ours to wipe
+		t.Log("no mount namespaces here: the whole function as on Lambda was not tried")
+		return
 	}
 	f := startFunction(t, likeLambda, protocol.Bash)
 	pid := f.pid()

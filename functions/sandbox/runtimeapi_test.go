@@ -81,7 +81,7 @@ func startFunction(t *testing.T, program string, language protocol.Language) *ru
 	}
 	if program == likeLambda {
 		f.cmd.Path, f.cmd.Args = "/proc/self/exe", []string{"test", likeLambda, bootstrap}
-		f.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+		f.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWIPC} // what it removes must not be ours
 		if uid := os.Getuid(); uid != 0 {
 			f.cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
 			f.cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}

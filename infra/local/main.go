@@ -162,5 +162,5 @@ func measure(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return bench.Run(ctx, o.Options, out)
+	return bench.Run(ctx, o.Options, bench.Full, out)
 }

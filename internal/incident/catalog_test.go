@@ -17,25 +17,31 @@ func TestAServicesLife(t *testing.T) {
 	}
 	want := map[string]any{
 		"id": made.id(), "name": "Checkout", "teamId": w.team, "description": "takes orders", "escalateAfterMinutes": 15.0,
-		"createdById": "usr_lead", "createdAt": made.body["createdAt"], "updatedAt": made.body["createdAt"],
+		"createdById": "usr_lead", "createdAt": made.Body["createdAt"], "updatedAt": made.Body["createdAt"],
 	}
 	read := w.must(200, "observer", "GET", path, nil)
-	if !reflect.DeepEqual(read.body, want) || !reflect.DeepEqual(made.body, want) {
-		t.Errorf("got  %v\nread %v\nwant %v", made.body, read.body, want)
+	if !reflect.DeepEqual(read.Body, want) || !reflect.DeepEqual(made.Body, want) {
+		t.Errorf("got  %v\nread %v\nwant %v", made.Body, read.Body, want)
 	}
 	etag := read.Header.Get("ETag")
-	if got := w.must(200, "lead", "PATCH", path, `{"escalateAfterMinutes":null}`, "If-Match", etag).body; got["escalateAfterMinutes"] != nil || got["description"] != "takes orders" {
+	if got := w.must(200, "lead", "PATCH", path, `{"escalateAfterMinutes":null}`, "If-Match", etag).Body; got["escalateAfterMinutes"] != nil || got["description"] != "takes orders" {
 		t.Errorf("null takes the escalation away and nothing else: got %v", got)
 	}
 	if a := w.as("lead", "PATCH", path, `{"name":"x"}`, "If-Match", etag); a.StatusCode != 412 {
-		t.Errorf("a stale change: got %d %s", a.StatusCode, a.text)
+		t.Errorf("a stale change: got %d %s", a.StatusCode, a.Text)
 	}
 	open := w.incident(made.id(), "x")
 	if a := w.as("lead", "DELETE", path, nil); a.StatusCode != 409 || a.code() != "service_in_use" {
-		t.Errorf("with an open incident: got %d %s", a.StatusCode, a.text)
+		t.Errorf("with an open incident: got %d %s", a.StatusCode, a.Text)
 	}
 	w.must(200, "responder", "POST", "/v1/incidents/"+open+"/resolve", nil)
 	w.must(204, "lead", "DELETE", path, nil)
+	if a := w.as("responder", "POST", "/v1/incidents/"+open+"/reopen", nil); a.StatusCode != 409 || a.code() != "service_deleted" {
+		t.Errorf("reopening what has no service: got %d %s", a.StatusCode, a.Text)
+	}
+	if is := w.must(200, "responder", "GET", "/v1/incidents/"+open, nil).Str("status"); is != "RESOLVED" {
+		t.Errorf("it is %s", is)
+	}
 	for name, a := range map[string]answer{
 		"read":             w.as("lead", "GET", path, nil),
 		"change":           w.as("lead", "PATCH", path, `{"name":"x"}`),
@@ -44,13 +50,13 @@ func TestAServicesLife(t *testing.T) {
 		"another's delete": w.as("outsider", "DELETE", path, nil),
 	} {
 		if a.StatusCode != 404 {
-			t.Errorf("%s, once it is deleted: got %d %s", name, a.StatusCode, a.text)
+			t.Errorf("%s, once it is deleted: got %d %s", name, a.StatusCode, a.Text)
 		}
 	}
-	if items := w.must(200, "observer", "GET", "/v1/services", nil).items(); len(items) != 0 {
+	if items := w.must(200, "observer", "GET", "/v1/services", nil).Items(); len(items) != 0 {
 		t.Errorf("a deleted service is listed: %v", items)
 	}
-	if items := w.must(200, "observer", "GET", "/v1/incidents?serviceId="+made.id(), nil).items(); len(items) != 1 {
+	if items := w.must(200, "observer", "GET", "/v1/incidents?serviceId="+made.id(), nil).Items(); len(items) != 1 {
 		t.Errorf("got %d incidents of a deleted service, want 1", len(items))
 	}
 	if v, found, err := w.desk.Store.Service(t.Context(), made.id()); err != nil || !found || v.Name != "Checkout" || v.DeletedAt == nil {
@@ -69,7 +75,7 @@ func TestServiceNames(t *testing.T) {
 	taken := func(name string, a answer) {
 		t.Helper()
 		if a.StatusCode != 409 || a.code() != "name_taken" {
-			t.Errorf("%s: got %d %s, want 409 name_taken", name, a.StatusCode, a.text)
+			t.Errorf("%s: got %d %s, want 409 name_taken", name, a.StatusCode, a.Text)
 		}
 	}
 	taken("the same", w.as("lead", "POST", "/v1/services", map[string]any{"name": "Checkout", "teamId": w.team}))
@@ -126,17 +132,17 @@ func TestWhatAServiceMaySay(t *testing.T) {
 			body := map[string]any{"name": "x", "teamId": w.team}
 			maps.Copy(body, test.set)
 			if a := w.as("lead", "POST", "/v1/services", body); a.StatusCode != test.status {
-				t.Errorf("got %d %s, want %d", a.StatusCode, a.text, test.status)
+				t.Errorf("got %d %s, want %d", a.StatusCode, a.Text, test.status)
 			}
 		})
 	}
 	if a := w.as("admin", "POST", "/v1/services", map[string]any{"name": "x", "teamId": "team_01ARZ3NDEKTSV4RRFFQ69G5FAV"}); a.StatusCode != 404 {
-		t.Errorf("an admin and a team that does not exist: got %d %s", a.StatusCode, a.text)
+		t.Errorf("an admin and a team that does not exist: got %d %s", a.StatusCode, a.Text)
 	}
 	path := "/v1/services/" + w.service("y")
 	for _, body := range []string{`{"escalateAfterMinutes":0}`, `{"escalateAfterMinutes":"5"}`, `{"name":""}`, `{"teamId":"` + w.other + `"}`} {
 		if a := w.as("lead", "PATCH", path, body); a.StatusCode != 422 {
-			t.Errorf("%s: got %d %s, want 422", body, a.StatusCode, a.text)
+			t.Errorf("%s: got %d %s, want 422", body, a.StatusCode, a.Text)
 		}
 	}
 }
@@ -148,7 +154,7 @@ func TestServiceLists(t *testing.T) {
 	w.must(201, "outsider", "POST", "/v1/services", map[string]any{"name": "Theirs", "teamId": w.other})
 	names := func(who, query string) string {
 		var out []string
-		for _, v := range w.must(200, who, "GET", "/v1/services"+query, nil).items() {
+		for _, v := range w.must(200, who, "GET", "/v1/services"+query, nil).Items() {
 			out = append(out, v["name"].(string))
 		}
 		return strings.Join(out, " ")
@@ -165,6 +171,6 @@ func TestServiceLists(t *testing.T) {
 		}
 	}
 	if a := w.as("observer", "GET", "/v1/services?teamId="+w.other, nil); a.StatusCode != 404 {
-		t.Errorf("another team's: got %d %s", a.StatusCode, a.text)
+		t.Errorf("another team's: got %d %s", a.StatusCode, a.Text)
 	}
 }

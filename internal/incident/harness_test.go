@@ -1,14 +1,7 @@
 package incident_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"pagefree/infra/local/awstest"
-	"pagefree/infra/openapi/contract"
+	"pagefree/infra/local/roomtest"
 	"pagefree/internal/audit"
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/dynamo"
@@ -33,25 +26,11 @@ type world struct {
 	env   *awstest.Env
 	desk  *incident.Desk
 	audit dynamo.Table
-	api   http.Handler
-	says  *contract.Contract
-	clock *clock
+	api   roomtest.API
+	clock *roomtest.Clock
 
 	team, other string
 	who         map[string]principal.Principal
-}
-
-// clock gives each reader a later millisecond, so that order in time is certain.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(time.Millisecond)
-	return c.now
 }
 
 func newWorld(t *testing.T) *world {
@@ -59,7 +38,7 @@ func newWorld(t *testing.T) *world {
 	all := dynamodb.NewFromConfig(env.Config)
 	own := env.ConfigOf("IncidentsFunction") // with its rights and no others
 	w := &world{
-		t: t, env: env, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)},
+		t: t, env: env, clock: roomtest.NewClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)),
 		audit: dynamo.Table{Name: env.Table("AuditTable"), DB: all},
 	}
 	db := dynamodb.NewFromConfig(own)
@@ -72,7 +51,7 @@ func newWorld(t *testing.T) *world {
 	api := httpapi.New()
 	incident.Routes(api, w.desk)
 	api.OnDenied(audit.Denials(w.desk.Audit, w.clock.Now))
-	w.api, w.says = api.Handler(), contract.Of(t, api)
+	w.api = roomtest.New(t, api)
 
 	w.team, w.other = id.New(id.Team, w.clock.Now()), id.New(id.Team, w.clock.Now())
 	for _, team := range []string{w.team, w.other} {
@@ -101,58 +80,19 @@ func newWorld(t *testing.T) *world {
 }
 
 // answer is what came back.
-type answer struct {
-	*http.Response
-	text string
-	body map[string]any
-}
+type answer struct{ roomtest.Answer }
 
-func (a answer) code() string { code, _ := a.body["code"].(string); return code }
-func (a answer) id() string   { id, _ := a.body["id"].(string); return id }
-
-func (a answer) items() []map[string]any {
-	var out []map[string]any
-	items, _ := a.body["items"].([]any)
-	for _, i := range items {
-		out = append(out, i.(map[string]any))
-	}
-	return out
-}
+func (a answer) code() string { return a.Str("code") }
+func (a answer) id() string   { return a.Str("id") }
 
 // as calls the API as somebody. body is JSON text, or a value that is made into it, or nil.
 func (w *world) as(who, method, path string, body any, headers ...string) answer {
 	w.t.Helper()
-	var in io.Reader
-	switch v := body.(type) {
-	case nil:
-	case string:
-		in = strings.NewReader(v)
-	default:
-		raw, err := json.Marshal(v)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		in = bytes.NewReader(raw)
-	}
 	p, ok := w.who[who]
 	if !ok {
 		w.t.Fatalf("nobody is called %q", who)
 	}
-	ctx := principal.WithOrigin(context.Background(), principal.Origin{IP: "192.0.2.7", RequestID: "5b2c1a52-0000-4000-8000-000000000000"})
-	req := httptest.NewRequestWithContext(principal.With(ctx, p), method, path, in)
-	for i := 0; i < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	rec := httptest.NewRecorder()
-	w.api.ServeHTTP(rec, req)
-	w.says.Check(w.t, req, rec)
-	a := answer{Response: rec.Result(), text: rec.Body.String()}
-	if a.text != "" {
-		if err := json.Unmarshal([]byte(a.text), &a.body); err != nil {
-			w.t.Fatalf("%s %s answered what is no JSON: %s", method, path, a.text)
-		}
-	}
-	return a
+	return answer{w.api.Call(roomtest.As(context.Background(), p), w.t, method, path, body, headers...)}
 }
 
 // must is as, for a call that has to answer status.
@@ -160,7 +100,7 @@ func (w *world) must(status int, who, method, path string, body any, headers ...
 	w.t.Helper()
 	a := w.as(who, method, path, body, headers...)
 	if a.StatusCode != status {
-		w.t.Fatalf("%s %s as %s: got %d %s, want %d", method, path, who, a.StatusCode, a.text, status)
+		w.t.Fatalf("%s %s as %s: got %d %s, want %d", method, path, who, a.StatusCode, a.Text, status)
 	}
 	return a
 }

@@ -24,33 +24,33 @@ func TestAnIncidentsLife(t *testing.T) {
 		"id": made.id(), "title": "Orders fail", "description": "", "severity": "HIGH", "status": "TRIGGERED", "serviceId": svc, "teamId": w.team,
 		"labels": map[string]any{"zone": "eu"}, "dedupKey": nil, "source": map[string]any{"kind": "manual"}, "alertCount": 1.0,
 		"acknowledgedById": nil, "acknowledgedAt": nil, "resolvedById": nil, "resolvedAt": nil,
-		"createdById": "usr_responder", "createdAt": made.body["createdAt"], "updatedAt": made.body["createdAt"],
+		"createdById": "usr_responder", "createdAt": made.Body["createdAt"], "updatedAt": made.Body["createdAt"],
 	}
-	if !reflect.DeepEqual(made.body, want) {
-		t.Errorf("a new incident:\ngot  %v\nwant %v", made.body, want)
+	if !reflect.DeepEqual(made.Body, want) {
+		t.Errorf("a new incident:\ngot  %v\nwant %v", made.Body, want)
 	}
 	path := "/v1/incidents/" + made.id()
-	if got := w.must(200, "observer", "GET", path, nil).body; !reflect.DeepEqual(got, want) {
+	if got := w.must(200, "observer", "GET", path, nil).Body; !reflect.DeepEqual(got, want) {
 		t.Errorf("read back:\ngot  %v\nwant %v", got, want)
 	}
 
-	acked := w.must(200, "responder's key", "POST", path+"/acknowledge", nil).body
+	acked := w.must(200, "responder's key", "POST", path+"/acknowledge", nil).Body
 	if acked["status"] != "ACKNOWLEDGED" || acked["acknowledgedById"] != "usr_maker" || acked["acknowledgedAt"] == nil {
 		t.Errorf("acknowledged: got %v", acked)
 	}
 	w.must(201, "responder", "POST", path+"/notes", `{"text":"restarting it"}`)
 	w.must(200, "lead", "PATCH", path, `{"severity":"CRITICAL","labels":{}}`)
-	resolved := w.must(200, "responder", "POST", path+"/resolve", `{"note":"it was DNS"}`).body
+	resolved := w.must(200, "responder", "POST", path+"/resolve", `{"note":"it was DNS"}`).Body
 	if resolved["status"] != "RESOLVED" || resolved["resolvedById"] != "usr_responder" || resolved["resolvedAt"] == nil || resolved["acknowledgedById"] != "usr_maker" {
 		t.Errorf("resolved: got %v", resolved)
 	}
-	again := w.must(200, "responder", "POST", path+"/reopen", nil).body
+	again := w.must(200, "responder", "POST", path+"/reopen", nil).Body
 	if again["status"] != "TRIGGERED" || again["resolvedById"] != nil || again["acknowledgedAt"] != nil {
 		t.Errorf("reopened: got %v", again)
 	}
 
 	var kinds, types []string
-	for _, e := range w.must(200, "observer", "GET", path+"/timeline", nil).items() {
+	for _, e := range w.must(200, "observer", "GET", path+"/timeline", nil).Items() {
 		kinds = append(kinds, e["kind"].(string))
 		if e["id"] == "" || e["at"] == "" || e["actor"] == nil || e["detail"] == nil {
 			t.Errorf("an entry lacks something: %v", e)
@@ -87,12 +87,12 @@ func TestATransitionThatTheStateDoesNotAllow(t *testing.T) {
 				a := w.as("responder", "POST", path+"/"+action, nil)
 				if slices.Contains(allowed[state], action) {
 					if a.StatusCode != 200 {
-						t.Errorf("got %d %s", a.StatusCode, a.text)
+						t.Errorf("got %d %s", a.StatusCode, a.Text)
 					}
 					return
 				}
-				if a.StatusCode != 409 || a.code() != "invalid_transition" || !strings.Contains(a.body["detail"].(string), state) {
-					t.Errorf("got %d %s, want a 409 invalid_transition that names %s", a.StatusCode, a.text, state)
+				if a.StatusCode != 409 || a.code() != "invalid_transition" || !strings.Contains(a.Body["detail"].(string), state) {
+					t.Errorf("got %d %s, want a 409 invalid_transition that names %s", a.StatusCode, a.Text, state)
 				}
 			})
 		}
@@ -116,17 +116,17 @@ func TestAHundredEqualAlertsAtOnce(t *testing.T) {
 		if a.StatusCode == http.StatusCreated {
 			created++
 		} else if a.StatusCode != http.StatusOK {
-			t.Fatalf("got %d %s", a.StatusCode, a.text)
+			t.Fatalf("got %d %s", a.StatusCode, a.Text)
 		}
 		if a.id() != answers[0].id() {
 			t.Errorf("another incident: got %s, want %s", a.id(), answers[0].id())
 		}
 	}
-	got := w.must(200, "observer", "GET", "/v1/incidents/"+answers[0].id(), nil).body
+	got := w.must(200, "observer", "GET", "/v1/incidents/"+answers[0].id(), nil).Body
 	if created != 1 || got["alertCount"] != 100.0 || !reflect.DeepEqual(got["source"], map[string]any{"kind": "api"}) {
 		t.Errorf("got %d created and %v, want 1 and an alertCount of 100 from an API key", created, got)
 	}
-	if items := w.must(200, "observer", "GET", "/v1/incidents", nil).items(); len(items) != 1 {
+	if items := w.must(200, "observer", "GET", "/v1/incidents", nil).Items(); len(items) != 1 {
 		t.Errorf("got %d incidents, want 1", len(items))
 	}
 }
@@ -155,8 +155,8 @@ func TestDedupKeys(t *testing.T) {
 		t.Error("after a resolve the same key made no new incident")
 	}
 	a := w.as("responder", "POST", "/v1/incidents/"+first+"/reopen", nil)
-	if a.StatusCode != 409 || a.code() != "dedup_key_taken" || !strings.Contains(a.text, second) {
-		t.Errorf("reopening beside it: got %d %s", a.StatusCode, a.text)
+	if a.StatusCode != 409 || a.code() != "dedup_key_taken" || !strings.Contains(a.Text, second) {
+		t.Errorf("reopening beside it: got %d %s", a.StatusCode, a.Text)
 	}
 	w.must(200, "responder", "POST", "/v1/incidents/"+second+"/resolve", nil)
 	w.must(200, "responder", "POST", "/v1/incidents/"+first+"/reopen", nil)
@@ -174,18 +174,18 @@ func TestResolvesAndAlertsThatCross(t *testing.T) {
 		wg.Go(func() {
 			a := w.as("responder", "POST", "/v1/incidents", body)
 			if a.StatusCode >= 300 {
-				t.Errorf("alert: got %d %s", a.StatusCode, a.text)
+				t.Errorf("alert: got %d %s", a.StatusCode, a.Text)
 			}
 			if i%4 == 0 {
 				if a := w.as("responder", "POST", "/v1/incidents/"+a.id()+"/resolve", nil); a.StatusCode != 200 && a.code() != "invalid_transition" {
-					t.Errorf("resolve: got %d %s", a.StatusCode, a.text)
+					t.Errorf("resolve: got %d %s", a.StatusCode, a.Text)
 				}
 			}
 		})
 	}
 	wg.Wait()
 	alerts, open := 0.0, 0
-	for _, i := range w.must(200, "observer", "GET", "/v1/incidents", nil).items() {
+	for _, i := range w.must(200, "observer", "GET", "/v1/incidents", nil).Items() {
 		alerts += i["alertCount"].(float64)
 		if i["status"] != "RESOLVED" {
 			open++
@@ -244,10 +244,10 @@ func TestWhatAnIncidentMaySay(t *testing.T) {
 			maps.Copy(body, test.set)
 			a := w.as("responder", "POST", "/v1/incidents", body)
 			if a.StatusCode != test.status {
-				t.Errorf("got %d %s, want %d", a.StatusCode, a.text, test.status)
+				t.Errorf("got %d %s, want %d", a.StatusCode, a.Text, test.status)
 			}
-			if a.StatusCode == 422 && (a.code() != "validation_failed" || len(a.body["errors"].([]any)) == 0) {
-				t.Errorf("got %s, want validation_failed with errors", a.text)
+			if a.StatusCode == 422 && (a.code() != "validation_failed" || len(a.Body["errors"].([]any)) == 0) {
+				t.Errorf("got %s, want validation_failed with errors", a.Text)
 			}
 		})
 	}
@@ -267,7 +267,7 @@ func TestWhatAnIncidentMaySay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if a := w.as("responder", "POST", path+test.action, test.body); a.StatusCode != test.status {
-				t.Errorf("got %d %s, want %d", a.StatusCode, a.text, test.status)
+				t.Errorf("got %d %s, want %d", a.StatusCode, a.Text, test.status)
 			}
 		})
 	}
@@ -280,32 +280,32 @@ func TestPatchAndItsRevision(t *testing.T) {
 	if etag == "" {
 		t.Fatal("a read has no ETag")
 	}
-	if a := w.as("observer", "GET", path, nil, "If-None-Match", etag); a.StatusCode != 304 || a.text != "" {
-		t.Errorf("an unchanged read: got %d %s", a.StatusCode, a.text)
+	if a := w.as("observer", "GET", path, nil, "If-None-Match", etag); a.StatusCode != 304 || a.Text != "" {
+		t.Errorf("an unchanged read: got %d %s", a.StatusCode, a.Text)
 	}
 	w.must(200, "responder", "PATCH", path, `{"title":"y"}`, "If-Match", etag)
 	if a := w.as("responder", "PATCH", path, `{"title":"z"}`, "If-Match", etag); a.StatusCode != 412 || a.code() != "precondition_failed" {
-		t.Errorf("a stale change: got %d %s", a.StatusCode, a.text)
+		t.Errorf("a stale change: got %d %s", a.StatusCode, a.Text)
 	}
 	before := w.clock.Now()
 	for _, body := range []string{`{}`, `{"title":"y"}`} {
-		if got := w.must(200, "responder", "PATCH", path, body).body["title"]; got != "y" {
+		if got := w.must(200, "responder", "PATCH", path, body).Body["title"]; got != "y" {
 			t.Errorf("got %v, want y", got)
 		}
 	}
 	if a := w.as("responder", "PATCH", path, `{"title":null}`); a.StatusCode != 422 {
-		t.Errorf("no title: got %d %s", a.StatusCode, a.text)
+		t.Errorf("no title: got %d %s", a.StatusCode, a.Text)
 	}
 	if events := w.recorded(before); len(events) != 0 {
 		t.Errorf("what changed nothing made the events %+v", events)
 	}
-	entry := w.must(200, "observer", "GET", path+"/timeline?limit=1", nil).items()[0]
+	entry := w.must(200, "observer", "GET", path+"/timeline?limit=1", nil).Items()[0]
 	if got, _ := json.Marshal(entry["detail"]); string(got) != `{"title":{"from":"x","to":"y"}}` {
 		t.Errorf("detail: got %s", got)
 	}
 	for name, body := range map[string]string{"unknown": `{"status":"RESOLVED"}`, "blank": `{"title":" "}`} {
 		if a := w.as("responder", "PATCH", path, body); a.StatusCode != 422 {
-			t.Errorf("%s: got %d %s", name, a.StatusCode, a.text)
+			t.Errorf("%s: got %d %s", name, a.StatusCode, a.Text)
 		}
 	}
 }
@@ -319,7 +319,7 @@ func TestAnAlertDoesNotStandInTheWayOfAChange(t *testing.T) {
 	if got := w.must(200, "observer", "GET", path, nil).Header.Get("ETag"); got == etag {
 		t.Error("a raised alertCount has the same ETag")
 	}
-	if got := w.must(200, "responder", "PATCH", path, `{"severity":"HIGH"}`, "If-Match", etag).body; got["alertCount"] != 2.0 {
+	if got := w.must(200, "responder", "PATCH", path, `{"severity":"HIGH"}`, "If-Match", etag).Body; got["alertCount"] != 2.0 {
 		t.Errorf("got %v, want the alert kept", got)
 	}
 }

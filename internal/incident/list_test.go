@@ -48,13 +48,13 @@ func TestLists(t *testing.T) {
 						join = "&"
 					}
 					page := w.must(200, test.who, "GET", path+join+fmt.Sprintf("limit=%d%s", limit, cursor), nil)
-					if len(page.items()) > limit {
-						t.Errorf("limit %d: got %d items", limit, len(page.items()))
+					if len(page.Items()) > limit {
+						t.Errorf("limit %d: got %d items", limit, len(page.Items()))
 					}
-					for _, i := range page.items() {
+					for _, i := range page.Items() {
 						got = append(got, i["id"].(string))
 					}
-					next, more := page.body["nextCursor"].(string)
+					next, more := page.Body["nextCursor"].(string)
 					if !more {
 						break
 					}
@@ -86,15 +86,15 @@ func TestLists(t *testing.T) {
 	for name, test := range refused {
 		t.Run(name, func(t *testing.T) {
 			if a := w.as(test.who, "GET", test.path, nil); a.StatusCode != test.status || a.code() != test.code {
-				t.Errorf("got %d %s, want %d %s", a.StatusCode, a.text, test.status, test.code)
+				t.Errorf("got %d %s, want %d %s", a.StatusCode, a.Text, test.status, test.code)
 			}
 		})
 	}
 	t.Run("a cursor of another list", func(t *testing.T) {
-		cursor := w.must(200, "observer", "GET", "/v1/incidents?limit=1", nil).body["nextCursor"].(string)
+		cursor := w.must(200, "observer", "GET", "/v1/incidents?limit=1", nil).Body["nextCursor"].(string)
 		for _, path := range []string{"/v1/incidents?severity=HIGH", "/v1/services?q=x", "/v1/incidents/" + a + "/timeline?limit=1"} {
 			if got := w.as("observer", "GET", path+"&cursor="+cursor, nil); got.code() != "cursor_invalid" {
-				t.Errorf("%s: got %d %s", path, got.StatusCode, got.text)
+				t.Errorf("%s: got %d %s", path, got.StatusCode, got.Text)
 			}
 		}
 	})
@@ -102,8 +102,8 @@ func TestLists(t *testing.T) {
 		path, cursor, kinds := "/v1/incidents/"+c+"/timeline?limit=1", "", []string{}
 		for range 5 {
 			page := w.must(200, "observer", "GET", path+cursor, nil)
-			kinds = append(kinds, page.items()[0]["kind"].(string))
-			next, more := page.body["nextCursor"].(string)
+			kinds = append(kinds, page.Items()[0]["kind"].(string))
+			next, more := page.Body["nextCursor"].(string)
 			if !more {
 				break
 			}
@@ -134,13 +134,13 @@ func TestLongItemsInLists(t *testing.T) {
 		seen, cursor := map[any]bool{}, ""
 		for pages := 0; pages < 20; pages++ {
 			page := w.must(200, "observer", "GET", path+cursor, nil)
-			if len(page.text) > 3<<20 {
-				t.Errorf("%s: a page of %d bytes", path, len(page.text))
+			if len(page.Text) > 3<<20 {
+				t.Errorf("%s: a page of %d bytes", path, len(page.Text))
 			}
-			for _, item := range page.items() {
+			for _, item := range page.Items() {
 				seen[item["id"]] = true
 			}
-			next, more := page.body["nextCursor"].(string)
+			next, more := page.Body["nextCursor"].(string)
 			if !more {
 				break
 			}

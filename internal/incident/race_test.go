@@ -26,13 +26,13 @@ func TestAlertsThatMeetConflictsAreCountedAllTheSame(t *testing.T) {
 		wg.Go(func() {
 			a := w.as("responder", "POST", "/v1/incidents", map[string]any{"title": "x", "severity": "LOW", "serviceId": svc, "dedupKey": "k"})
 			if a.StatusCode != 200 && a.StatusCode != 201 {
-				t.Errorf("got %d %s", a.StatusCode, a.text)
+				t.Errorf("got %d %s", a.StatusCode, a.Text)
 			}
 		})
 	}
 	wg.Wait()
 	w.env.Faults.Clear()
-	items := w.must(200, "observer", "GET", "/v1/incidents", nil).items()
+	items := w.must(200, "observer", "GET", "/v1/incidents", nil).Items()
 	if len(items) != 1 || items[0]["alertCount"] != 20.0 {
 		t.Errorf("got %v, want one incident of 20 alerts", items)
 	}
@@ -54,7 +54,7 @@ func TestAConflictThatDoesNotEndIsA503(t *testing.T) {
 		wg.Go(func() {
 			a := w.as("lead", test[0], test[1], test[2])
 			if a.StatusCode != 503 || a.code() != "unavailable" || a.Header.Get("Retry-After") == "" {
-				t.Errorf("%v: got %d %s, want a 503", test, a.StatusCode, a.text)
+				t.Errorf("%v: got %d %s, want a 503", test, a.StatusCode, a.Text)
 			}
 		})
 	}
@@ -77,7 +77,7 @@ func TestManyWhoAcknowledgeAtOnce(t *testing.T) {
 	if count[200] != 1 || count[409] != 9 {
 		t.Errorf("got %v, want one 200 and nine 409", count)
 	}
-	if n := len(w.must(200, "observer", "GET", path+"/timeline", nil).items()); n != 2 {
+	if n := len(w.must(200, "observer", "GET", path+"/timeline", nil).Items()); n != 2 {
 		t.Errorf("got %d entries, want created and acknowledged", n)
 	}
 }
@@ -89,12 +89,12 @@ func TestChangesThatCrossAreAllKept(t *testing.T) {
 	for _, body := range []string{`{"title":"new"}`, `{"severity":"CRITICAL"}`, `{"description":"d"}`, `{"labels":{"a":"b"}}`} {
 		wg.Go(func() {
 			if a := w.as("responder", "PATCH", path, body); a.StatusCode != 200 {
-				t.Errorf("%s: got %d %s", body, a.StatusCode, a.text)
+				t.Errorf("%s: got %d %s", body, a.StatusCode, a.Text)
 			}
 		})
 	}
 	wg.Wait()
-	got := w.must(200, "observer", "GET", path, nil).body
+	got := w.must(200, "observer", "GET", path, nil).Body
 	if got["title"] != "new" || got["severity"] != "CRITICAL" || got["description"] != "d" || fmt.Sprint(got["labels"]) != "map[a:b]" {
 		t.Errorf("got %v", got)
 	}
@@ -105,7 +105,7 @@ func TestAnAnswerThatWasLostIsNotASecondIncident(t *testing.T) {
 	svc := w.service("Checkout")
 	w.env.Faults.Add(front.Fault{Service: "dynamodb", Operation: "TransactWriteItems", Do: front.Swallow})
 	w.must(201, "responder", "POST", "/v1/incidents", map[string]any{"title": "x", "severity": "LOW", "serviceId": svc})
-	if items := w.must(200, "observer", "GET", "/v1/incidents", nil).items(); len(items) != 1 {
+	if items := w.must(200, "observer", "GET", "/v1/incidents", nil).Items(); len(items) != 1 {
 		t.Errorf("got %d incidents, want 1", len(items))
 	}
 }
@@ -123,7 +123,7 @@ func TestEntriesOfOtherRooms(t *testing.T) {
 	if err := dynamo.Commit(t.Context(), store.Table.DB, store.Append(i, e)); err != nil {
 		t.Fatal(err)
 	}
-	got := w.must(200, "observer", "GET", "/v1/incidents/"+i+"/timeline", nil).items()[0]
+	got := w.must(200, "observer", "GET", "/v1/incidents/"+i+"/timeline", nil).Items()[0]
 	if got["kind"] != "execution" || got["executionId"] != execution || got["status"] != "COMPLETED" || got["text"] != "restart-web" || !strings.HasPrefix(got["id"].(string), "tl_") {
 		t.Errorf("got %v", got)
 	}

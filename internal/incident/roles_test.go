@@ -76,13 +76,13 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 					want, code = 403, "forbidden"
 				}
 				if a.StatusCode != want || a.code() != code {
-					t.Errorf("got %d %s, want %d %s", a.StatusCode, a.text, want, code)
+					t.Errorf("got %d %s, want %d %s", a.StatusCode, a.Text, want, code)
 				}
 				if who == "nobody" && a.Header.Get("WWW-Authenticate") != "Bearer" {
 					t.Error("a 401 has no WWW-Authenticate")
 				}
-				if who == "outsider" && strings.Contains(a.text, w.team) {
-					t.Errorf("an outsider sees %s", a.text)
+				if who == "outsider" && strings.Contains(a.Text, w.team) {
+					t.Errorf("an outsider sees %s", a.Text)
 				}
 				if want == 403 {
 					events := w.recorded(before)

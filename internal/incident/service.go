@@ -186,11 +186,22 @@ func (d *Desk) Resolve(ctx context.Context, incidentID, note string) (Incident, 
 }
 
 // Reopen makes a resolved incident TRIGGERED again. When another open incident
-// holds its dedup key by now, that is a 409: alerts could not be told apart.
+// holds its dedup key by now, that is a 409: alerts could not be told apart. So
+// it is when its service was deleted, which nothing open may lose.
 func (d *Desk) Reopen(ctx context.Context, incidentID string) (Incident, error) {
 	return d.change(ctx, incidentID, func(i Incident, by string, now time.Time) (changed, error) {
 		next, err := i.reopen(by, now)
-		if err == nil && i.DedupKey != nil {
+		if err != nil {
+			return changed{}, err
+		}
+		on, found, err := d.Store.Service(ctx, i.ServiceID)
+		if err != nil {
+			return changed{}, err
+		}
+		if !found || on.DeletedAt != nil {
+			return changed{}, problem.New(http.StatusConflict, "service_deleted", "Its service was deleted. Open an incident of another one.")
+		}
+		if i.DedupKey != nil {
 			holder, held, err := d.Store.holder(ctx, i.ServiceID, *i.DedupKey)
 			if err != nil {
 				return changed{}, err
@@ -202,7 +213,7 @@ func (d *Desk) Reopen(ctx context.Context, incidentID string) (Incident, error) 
 		return changed{
 			next: next, event: "incident.reopened", entry: Entry{Kind: EntryReopened, Status: string(next.Status)},
 			with: d.Store.claim(next),
-		}, err
+		}, nil
 	})
 }
 

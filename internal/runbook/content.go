@@ -1,12 +1,14 @@
 package runbook
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/textproto"
 	"net/url"
 	"reflect"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"unicode"
@@ -102,6 +104,8 @@ func (c Content) check(targets []string) error {
 		f.add("scriptContent", "it holds a NUL")
 	case text.Reorders(c.ScriptContent): // a reviewer would approve what they do not see
 		f.add("scriptContent", "it holds marks that change the order in which it is shown; write them as escapes")
+	case text.HidesLines(c.ScriptContent):
+		f.add("scriptContent", "it holds ends of lines that are not seen: a carriage return alone, U+2028 or U+2029; write them as escapes")
 	}
 	c.checkScript(&f, c.Target.Type)
 	within(&f, "timeoutSeconds", c.TimeoutSeconds, 5, 300)
@@ -194,7 +198,7 @@ func (p Parameter) check(f *faults, at string) {
 		within(f, at+".maxLength", *p.MaxLength, 1, MaxValue)
 	}
 	if p.Pattern != "" {
-		if _, err := compile(p.Pattern); err != nil {
+		if err := p.affordable(); err != nil {
 			f.add(at+".pattern", "%v", err)
 			return
 		}
@@ -222,6 +226,34 @@ func (p Parameter) check(f *faults, at string) {
 	}
 }
 
+// maxWork bounds what matching one value may take: steps of the pattern's
+// program times bytes. It is some seconds of the small share of a processor
+// that a function has; without a bound, 500 characters of pattern take hours.
+const maxWork = 1 << 26
+
+// affordable reports why a pattern does not compile, or costs too much.
+func (p Parameter) affordable() error {
+	if _, err := compile(p.Pattern); err != nil {
+		return err
+	}
+	re, err := syntax.Parse(p.Pattern, syntax.Perl)
+	if err != nil {
+		return err
+	}
+	program, err := syntax.Compile(re.Simplify())
+	if err != nil {
+		return err
+	}
+	longest := MaxValue
+	if p.MaxLength != nil {
+		longest = min(longest, *p.MaxLength*utf8.UTFMax)
+	}
+	if len(program.Inst)*longest > maxWork {
+		return errors.New("it takes too long on long values: repeat less, or set a smaller maxLength")
+	}
+	return nil
+}
+
 func (p Parameter) checkEnum(f *faults, at string) {
 	if len(p.Enum) > maxEnum {
 		f.add(at+".enum", "it has at most %d values", maxEnum)
@@ -230,6 +262,7 @@ func (p Parameter) checkEnum(f *faults, at string) {
 	for i, v := range p.Enum {
 		if _, err := p.typed(v); err != nil {
 			f.add(fmt.Sprintf("%s.enum[%d]", at, i), "%v", err)
+			continue
 		}
 		if slices.ContainsFunc(p.Enum[:i], func(e any) bool { return same(e, v) }) {
 			f.add(fmt.Sprintf("%s.enum[%d]", at, i), "the value is listed twice")

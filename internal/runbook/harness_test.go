@@ -1,16 +1,11 @@
 package runbook
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"pagefree/infra/local/awstest"
+	"pagefree/infra/local/roomtest"
 	"pagefree/internal/audit"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
@@ -35,25 +31,12 @@ type world struct {
 	store   Store
 	seal    kmsmac.Key
 	audit   dynamo.Table
-	api     http.Handler
-	clock   *clock
+	api     roomtest.API
+	clock   *roomtest.Clock
 
 	team, other   string
 	svc, otherSvc string
 	who           map[string]principal.Principal
-}
-
-// clock gives each reader a later millisecond, so that order in time is certain.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(time.Millisecond)
-	return c.now
 }
 
 // services stands for the incident room.
@@ -83,7 +66,7 @@ func newWorld(t *testing.T) *world {
 	env := awstest.New(t)
 	db, keys := dynamodb.NewFromConfig(env.Config), kms.NewFromConfig(env.Config)
 	w := &world{
-		t: t, clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)},
+		t: t, clock: roomtest.NewClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)),
 		store: Store{Table: dynamo.Table{Name: env.Table("AutomationTable"), DB: db}},
 		audit: dynamo.Table{Name: env.Table("AuditTable"), DB: db},
 		seal:  kmsmac.Key{ID: env.KeyID("SealKey"), Client: keys},
@@ -103,7 +86,7 @@ func newWorld(t *testing.T) *world {
 	api := httpapi.New()
 	Routes(api, w.service)
 	api.OnDenied(audit.Denials(w.service.Audit, w.clock.Now))
-	w.api = api.Handler()
+	w.api = roomtest.New(t, api)
 	for _, team := range []string{w.team, w.other} {
 		if err := dynamo.Commit(t.Context(), db, teams.Put(w.store.Table, team, "Team "+team)); err != nil {
 			t.Fatal(err)
@@ -137,8 +120,7 @@ func (w *world) as(who string) context.Context {
 	if !ok {
 		w.t.Fatalf("nobody is called %q", who)
 	}
-	ctx := principal.WithOrigin(w.t.Context(), principal.Origin{IP: "192.0.2.7", RequestID: "5b2c1a52-0000-4000-8000-000000000000"})
-	return principal.With(ctx, p)
+	return roomtest.As(w.t.Context(), p)
 }
 
 // body is a JSON object of a request.
@@ -173,44 +155,13 @@ type answer struct {
 
 func (a answer) str(member string) string { s, _ := a.body[member].(string); return s }
 func (a answer) id() string               { return a.str("id") }
-
-func (a answer) items() []map[string]any {
-	var out []map[string]any
-	items, _ := a.body["items"].([]any)
-	for _, i := range items {
-		out = append(out, i.(map[string]any))
-	}
-	return out
-}
+func (a answer) items() []map[string]any  { return roomtest.Answer{Body: a.body}.Items() }
 
 // do calls the API. in is raw text, or a value that is made into JSON, or nil.
 func (w *world) do(who, method, path string, in any, headers ...string) answer {
 	w.t.Helper()
-	var r io.Reader
-	switch v := in.(type) {
-	case nil:
-	case string:
-		r = strings.NewReader(v)
-	default:
-		raw, err := json.Marshal(v)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		r = bytes.NewReader(raw)
-	}
-	req := httptest.NewRequestWithContext(w.as(who), method, path, r)
-	for i := 0; i < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	rec := httptest.NewRecorder()
-	w.api.ServeHTTP(rec, req)
-	a := answer{Response: rec.Result(), text: rec.Body.String()}
-	if a.text != "" {
-		if err := json.Unmarshal([]byte(a.text), &a.body); err != nil {
-			w.t.Fatalf("%s %s answered what is no JSON: %s", method, path, a.text)
-		}
-	}
-	return a
+	a := w.api.Call(w.as(who), w.t, method, path, in, headers...)
+	return answer{Response: a.Response, text: a.Text, body: a.Body}
 }
 
 // must is do, for a call that has to answer status.

@@ -132,8 +132,9 @@ func clip(name string) string {
 func (p Parameter) parse(text string) (any, error) {
 	switch p.Type {
 	case Integer, Number:
-		f, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-		if err != nil {
+		text = strings.TrimSpace(text)
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil || strings.Trim(text, "0123456789+-.eE") != "" { // it reads hexadecimals, too
 			return nil, errors.New("its template gives no number")
 		}
 		return p.value(f)
@@ -243,13 +244,18 @@ func number(v any) (float64, bool) {
 	return f + 0, !math.IsNaN(f) && !math.IsInf(f, 0)
 }
 
+// same tells whether two values are one. Lists and objects are none, and
+// comparing them would panic.
 func same(a, b any) bool {
-	x, xIs := number(a)
-	y, yIs := number(b)
-	if xIs || yIs {
-		return xIs && yIs && x == y
+	if x, is := number(a); is {
+		y, is := number(b)
+		return is && x == y
 	}
-	return a == b
+	switch a.(type) {
+	case string, bool:
+		return a == b
+	}
+	return false
 }
 
 // compile reads a pattern. RE2 takes time linear in the value, whatever the pattern.

@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/template"
@@ -93,6 +92,9 @@ func TestValues(t *testing.T) {
 		"a template is not overridden":     {one(Parameter{Type: String, Template: "fixed"}), given("fixed"), nil, ParameterFixed},
 		"a template gives an integer":      {one(Parameter{Type: Integer, Template: "{{incident.id}}"}), none, given(12.0), ""},
 		"a template gives no integer":      {one(Parameter{Type: Integer, Template: "{{incident.title}}"}), none, nil, ParameterInvalid},
+		"a template gives a hexadecimal":   {one(Parameter{Type: Integer, Template: "0x1p4"}), none, nil, ParameterInvalid},
+		"a template gives infinity":        {one(Parameter{Type: Number, Template: "Infinity"}), none, nil, ParameterInvalid},
+		"a template gives an exponent":     {one(Parameter{Type: Number, Template: " 1e2 "}), none, given(100.0), ""},
 		"a template gives a boolean":       {one(Parameter{Type: Boolean, Template: " true "}), none, given(true), ""},
 		"a template gives no boolean":      {one(Parameter{Type: Boolean, Template: "{{incident.id}}"}), none, nil, ParameterInvalid},
 		"a template obeys the pattern":     {one(Parameter{Type: String, Template: "{{incident.title}}", Pattern: "[a-z]*"}), none, nil, ParameterInvalid},
@@ -154,45 +156,4 @@ func TestEnvValue(t *testing.T) {
 			t.Errorf("%#v: got %q, want %q", test.value, got, test.want)
 		}
 	}
-}
-
-// FuzzValues looks for a definition that passes its check, and a value that
-// passes the definition, but that no script may be given.
-func FuzzValues(f *testing.F) {
-	f.Add(`{"name":"A","type":"string","pattern":"a|b","maxLength":3}`, `"a"`)
-	f.Add(`{"name":"A","type":"integer","enum":[1,2],"default":2}`, `2`)
-	f.Add(`{"name":"A","type":"number"}`, `1e99`)
-	f.Add(`{"name":"A","type":"boolean","template":"{{incident.title}}"}`, `true`)
-	f.Add(`{"name":"A","type":"string","pattern":"\\Qx","default":"x"}`, `"{{"`)
-	f.Fuzz(func(t *testing.T, definition, value string) {
-		var p Parameter
-		var v any
-		if json.Unmarshal([]byte(definition), &p) != nil || json.Unmarshal([]byte(value), &v) != nil {
-			return
-		}
-		var wrong faults
-		checkParameters(&wrong, []Parameter{p}, Sandbox)
-		if len(wrong) > 0 {
-			return
-		}
-		if p.Template == "" && p.Default != nil {
-			if _, err := Values([]Parameter{p}, nil, filled); err != nil {
-				t.Fatalf("the default passed its check, and is refused: %v", err)
-			}
-		}
-		got, err := Values([]Parameter{p}, map[string]any{p.Name: v}, filled)
-		if err != nil {
-			if c := problem.CodeOf(err); c == problem.Internal {
-				t.Fatalf("got %v", err)
-			}
-			return
-		}
-		text := EnvValue(got[p.Name])
-		if strings.Contains(text, "{{") || strings.ContainsRune(text, 0) || !utf8.ValidString(text) || len(text) > MaxValue {
-			t.Fatalf("a script would be given %q", text)
-		}
-		if again, err := Values([]Parameter{p}, got, filled); err != nil || !reflect.DeepEqual(again, got) {
-			t.Fatalf("what was accepted as %v is %v the second time, %v", got, again, err)
-		}
-	})
 }

@@ -8,61 +8,71 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
+	"pagefree/infra/local/lambda"
 	"pagefree/infra/local/template"
 )
 
 // hello is the name of the baseline among the binaries.
 const hello = "hello"
 
-// spread is what a series of measurements shows of itself.
-type spread struct{ min, median, max float64 }
-
-func spreadOf(values []float64) spread {
-	if len(values) == 0 {
-		return spread{}
+// rowsOf makes a row for every function of the template, with its aims.
+func rowsOf(t *template.Template) map[string]*row {
+	api := map[string]bool{}
+	for _, r := range t.API.Routes {
+		api[r.Function] = true
+		if r.Authorizer != nil {
+			api[r.Authorizer.Function] = true
+		}
 	}
-	sorted := slices.Sorted(slices.Values(values))
-	return spread{sorted[0], sorted[len(sorted)/2], sorted[len(sorted)-1]}
+	rows := map[string]*row{}
+	for id := range t.Functions {
+		r := &row{name: strings.TrimSuffix(id, "Function"), cells: map[column][]float64{}, aims: map[column]float64{resident: aimResident}}
+		if api[id] { // somebody waits for these
+			r.aims[aboveHello] = aimAboveHello
+		}
+		rows[id] = r
+	}
+	return rows
 }
 
-func (s spread) String() string { return fmt.Sprintf("%7.1f %7.1f %7.1f", s.min, s.median, s.max) }
-
-// coldStarts starts every binary rounds times and measures, in milliseconds,
-// from exec to the first call of the Runtime API. In each round all binaries
-// take their turn, so that a slow moment of the machine hits all of them; more
-// is what a function takes above hello, round by round.
-func coldStarts(ctx context.Context, binaries map[string]map[string]string, dir string, rounds int) (took, more map[string]spread, err error) {
-	all, above := map[string][]float64{}, map[string][]float64{}
-	for range rounds {
-		base, err := coldStart(ctx, filepath.Join(dir, hello), nil)
+// starts measures the cold starts of every function, in rounds: in each one all binaries take their turn, so that a slow
+// moment of the machine hits all of them, and what a function takes above hello is reckoned round by round. It returns
+// the row of hello.
+func (w *work) starts(ctx context.Context) (row, error) {
+	base := row{name: "hello, the smallest of aws-lambda-go", cells: map[column][]float64{}}
+	dir := filepath.Join(w.stack.Dir, "bench")
+	root, err := moduleRoot()
+	if err != nil {
+		return base, err
+	}
+	t := w.stack.Template()
+	if err := lambda.Build(ctx, root, dir, append(lambda.Folders(t), "infra/local/bench/hello")); err != nil {
+		return base, err
+	}
+	for range w.size.Rounds {
+		least, err := coldStart(ctx, filepath.Join(dir, hello), nil)
 		if err != nil {
-			return nil, nil, err
+			return base, err
 		}
-		all[hello] = append(all[hello], base)
-		for name, env := range binaries {
-			ms, err := coldStart(ctx, filepath.Join(dir, name), env)
+		base.cells[started] = append(base.cells[started], least)
+		for id, f := range t.Functions {
+			ms, err := coldStart(ctx, filepath.Join(dir, filepath.Base(f.Folder)), f.Environment)
 			if err != nil {
-				return nil, nil, fmt.Errorf("%s: %w", name, err)
+				return base, fmt.Errorf("%s: %w", id, err)
 			}
-			all[name] = append(all[name], ms)
-			above[name] = append(above[name], ms-base)
+			cells := w.functions[id].cells
+			cells[started] = append(cells[started], ms)
+			cells[aboveHello] = append(cells[aboveHello], ms-least)
 		}
 	}
-	took, more = map[string]spread{}, map[string]spread{}
-	for name, values := range all {
-		took[name] = spreadOf(values)
-	}
-	for name, values := range above {
-		more[name] = spreadOf(values)
-	}
-	return took, more, nil
+	return base, nil
 }
 
-// coldStart starts one binary against a Runtime API that has nothing to do.
+// coldStart starts one binary against a Runtime API that has nothing to do, and
+// measures, in milliseconds, from exec to the first call of that API.
 func coldStart(ctx context.Context, binary string, env map[string]string) (float64, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -105,12 +115,20 @@ func coldStart(ctx context.Context, binary string, env map[string]string) (float
 	}
 }
 
-// environments are the functions' own, as template.yaml gives them, by the
-// name of the binary. Functions that share a binary count once.
-func environments(t *template.Template) map[string]map[string]string {
-	out := map[string]map[string]string{}
-	for _, f := range t.Functions {
-		out[filepath.Base(f.Folder)] = f.Environment
+// moduleRoot is the folder of go.mod, here or above.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
 	}
-	return out
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", fmt.Errorf("go.mod is neither here nor in a folder above")
+		}
+		dir = parent
+	}
 }

@@ -186,6 +186,9 @@ func TestAnswers(t *testing.T) {
 			if got := rec.Header().Get("X-Content-Type-Options"); got != "nosniff" {
 				t.Errorf("X-Content-Type-Options: got %q", got)
 			}
+			if got := rec.Header().Get("Strict-Transport-Security"); got != "max-age=63072000" {
+				t.Errorf("Strict-Transport-Security: got %q", got)
+			}
 			for k, want := range test.has {
 				if got := rec.Header().Get(k); got != want {
 					t.Errorf("%s: got %q, want %q", k, got, want)

@@ -86,7 +86,7 @@ func gate(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if refusal, ok := r.Context().Value(refusalKey{}).(*problem.Error); ok {
 			id := principal.OriginOf(r.Context()).RequestID
-			w.Header().Set("X-Request-Id", id)
+			stamp(w.Header(), id)
 			problem.Write(w, r, refusal, id)
 			return
 		}
@@ -98,9 +98,7 @@ func gate(h http.Handler) http.Handler {
 func malformed(requestID string) events.APIGatewayProxyResponse {
 	body, _ := json.Marshal(problem.Render(context.Background(), // a struct of strings always marshals
 		problem.New(http.StatusBadRequest, "request_malformed", "The request's path or encoding cannot be read."), requestID))
-	return events.APIGatewayProxyResponse{
-		StatusCode:        http.StatusBadRequest,
-		MultiValueHeaders: map[string][]string{"Content-Type": {problem.ContentType}, "X-Request-Id": {requestID}},
-		Body:              string(body),
-	}
+	h := http.Header{"Content-Type": {problem.ContentType}, "Cache-Control": {"no-store"}}
+	stamp(h, requestID)
+	return events.APIGatewayProxyResponse{StatusCode: http.StatusBadRequest, MultiValueHeaders: h, Body: string(body)}
 }

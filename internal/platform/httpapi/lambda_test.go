@@ -122,6 +122,7 @@ func TestLambdaAnswersTheAuthorizersRefusals(t *testing.T) {
 			answer.MultiValueHeaders["Content-Type"][0] != problem.ContentType || answer.MultiValueHeaders["X-Request-Id"][0] != "rid" {
 			t.Errorf("%s: got %+v", code, answer)
 		}
+		stamped(t, answer)
 	}
 }
 
@@ -137,6 +138,17 @@ func TestLambdaRefusesWhatItCannotRead(t *testing.T) {
 		answer, got := serve(t, func(http.ResponseWriter, *http.Request) { t.Errorf("%s reached the handler", name) }, e)
 		if answer.StatusCode != 400 || got["code"] != "request_malformed" || got["instance"] != "urn:uuid:rid" || answer.MultiValueHeaders["X-Request-Id"][0] != "rid" {
 			t.Errorf("%s: got %+v", name, answer)
+		}
+		stamped(t, answer)
+	}
+}
+
+// stamped holds what no handler has seen to the headers of every answer.
+func stamped(t *testing.T, answer events.APIGatewayProxyResponse) {
+	t.Helper()
+	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Strict-Transport-Security": "max-age=63072000", "Cache-Control": "no-store"} {
+		if got := answer.MultiValueHeaders[name]; len(got) != 1 || got[0] != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
 }

@@ -42,13 +42,21 @@ func (a *API) Handler() http.Handler {
 		if rec.status < http.StatusBadRequest && rec.header.Get("Content-Type") == problem.ContentType { // it is what the caller accepts
 			rec.header.Set("Content-Type", "application/json")
 		}
-		rec.header.Set("X-Request-Id", requestID)
-		rec.header.Set("X-Content-Type-Options", "nosniff")
+		stamp(rec.header, requestID)
 		if rec.header.Get("Cache-Control") == "" {
 			rec.header.Set("Cache-Control", "private, no-store")
 		}
 		rec.flush(w, r)
 	})
+}
+
+// stamp sets what every answer of a function carries. Browsers that were here
+// once come back by TLS alone, for two years; over plain HTTP, as on a laptop,
+// they ignore that (RFC 6797, 8.1).
+func stamp(h http.Header, requestID string) {
+	h.Set("X-Request-Id", requestID)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Strict-Transport-Security", "max-age=63072000")
 }
 
 // uniform brings what may be written in several ways to the one that huma

@@ -77,27 +77,3 @@ func TestAResolvedValueIsNotResolvedAgain(t *testing.T) {
 		t.Errorf("got %q, %v; want the text as it came", got, err)
 	}
 }
-
-func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"", "{{incident.title}}", `{{default incident.labels.a "\"}}"}}`, "{{", "}}", `{{json a}}{{"`} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		parsed, err := Parse(text)
-		if err != nil {
-			return
-		}
-		got, err := parsed.Resolve(scope())
-		if err != nil {
-			return
-		}
-		if len(parsed.Paths()) == 0 && got != text {
-			t.Errorf("text without actions changed: %q became %q", text, got)
-		}
-		for _, p := range parsed.Paths() {
-			if !scope().Knows(p) {
-				t.Errorf("%q resolved the unknown path %q", text, p)
-			}
-		}
-	})
-}

@@ -12,3 +12,14 @@ func TestReorders(t *testing.T) {
 		}
 	}
 }
+
+func TestHidesLines(t *testing.T) {
+	for s, want := range map[string]bool{
+		"": false, "one\ntwo\n": false, "one\r\ntwo\r\n": false, "tab\there": false, "\xff": false,
+		"# seen\rhidden": true, "end\r": true, "\r": true, "\r\r\n": true, "// seen\u2028hidden": true, "\u2029": true,
+	} {
+		if got := HidesLines(s); got != want {
+			t.Errorf("%q: got %v", s, got)
+		}
+	}
+}

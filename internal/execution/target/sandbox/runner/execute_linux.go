@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"time"
 
 	"pagefree/internal/execution/target/sandbox/protocol"
@@ -141,6 +142,9 @@ func newUID() int { return 2_000_000_000 + rand.IntN(1<<24) }
 // workDir gives the place of a work directory. With a private root there is
 // nothing to make outside of it.
 func workDir(o Options, w walls) (string, error) {
+	if o.OnLambda && o.wiped != nil {
+		return filepath.Join(o.wiped[0], "run"), nil
+	}
 	if w.Namespaces || o.OnLambda {
 		return privateWork, nil
 	}

@@ -169,7 +169,7 @@ func TestAllOfItAsAnOrdinaryUser(t *testing.T) {
 	// starting any; and a function has one mode, in which it is hidden or its
 	// scripts do not see it.
 	for mode := range modes {
-		for _, some := range []string{"Outlives|Tidy|Taints|Reach|Write|See|Network|Dangerous|Limits|Touched|Fresh|Remove|Flat|Left", "Bomb", "Counted"} {
+		for _, some := range []string{"Outlives|Tidy|Taints|Reach|Write|See|Network|Dangerous|Limits|Touched|Fresh|Remove|Flat|Left|Lambda|Disk|Memory", "Bomb", "Counted"} {
 			again := exec.Command(tests, "-test.run", some)
 			again.Env = append(os.Environ(), launcherVariable+"="+filepath.Join(dir, "bootstrap"), modeVariable+"="+mode, "TMPDIR=/tmp")
 			again.Dir = "/"

@@ -122,6 +122,12 @@ func describe(o Options, w walls, missing []string) protocol.Confinement {
 			c.Missing = append(c.Missing, "the Runtime API can be reached")
 		}
 	}
+	if !o.OnLambda { // there the virtual machine bounds both
+		c.Missing = append(c.Missing, "memory: each process is bounded, all of them together are not")
+		if !w.Namespaces {
+			c.Missing = append(c.Missing, "disk: each file is bounded, all of them together are not")
+		}
+	}
 	if o.without != (walls{}) {
 		c.Missing = append(c.Missing, "left out on purpose: "+fmt.Sprintf("%+v", o.without))
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"pagefree/internal/execution/target/sandbox/protocol"
+	"pagefree/internal/platform/text"
 )
 
 func TestExitCodesAreExact(t *testing.T) {
@@ -20,8 +21,8 @@ func TestExitCodesAreExact(t *testing.T) {
 		protocol.Python:     "import os, sys; sys.exit(int(os.environ['PF_CODE']))",
 		protocol.JavaScript: "process.exit(Number(process.env.PF_CODE))",
 	}, func(t *testing.T, r *Runner, script string) {
-		for code, text := range map[int]string{0: "0", 7: "7", 255: "255"} {
-			res := run(t, r, script, "PF_CODE", text)
+		for code, value := range map[int]string{0: "0", 7: "7", 255: "255"} {
+			res := run(t, r, script, "PF_CODE", value)
 			exited(t, res, code)
 			if res.Error != "" || res.Signal != "" || res.TimedOut {
 				t.Errorf("code %d: error %q, signal %q, timedOut %v, want none", code, res.Error, res.Signal, res.TimedOut)
@@ -169,6 +170,24 @@ func TestScriptsOfAllForms(t *testing.T) {
 				exited(t, res, 0)
 				if res.Stdout != test.stdout || res.Stderr != "" {
 					t.Errorf("got %q and %q, want %q", brief(res.Stdout), brief(res.Stderr), test.stdout)
+				}
+			})
+		})
+	}
+}
+
+// TestLinesThatAreNotSeenRun is why runbooks refuse them (text.HidesLines): interpreters end a line, and with it a
+// comment, where a reader sees no end.
+func TestLinesThatAreNotSeenRun(t *testing.T) {
+	t.Parallel()
+	for language, script := range map[protocol.Language]string{
+		protocol.Python:     "# a comment\rprint('ran')",
+		protocol.JavaScript: "// a comment\u2028console.log('ran')\u2029// and\rconsole.log('ran')",
+	} {
+		t.Run(string(language), func(t *testing.T) {
+			each(t, language, func(t *testing.T, r *Runner) {
+				if res := run(t, r, script); !strings.HasPrefix(res.Stdout, "ran\n") || !text.HidesLines(script) {
+					t.Errorf("got %q, %q", res.Stdout, res.Stderr)
 				}
 			})
 		})

@@ -42,8 +42,9 @@ type Options struct {
 	// Log gets one line at start, and one for each run that went wrong.
 	Log *slog.Logger
 
-	launcher string // executable that calls Launch; by default this one
-	without  walls  // tests: what to do without
+	launcher string   // executable that calls Launch; by default this one
+	without  walls    // tests: what to do without
+	wiped    []string // tests: what is wiped in place of Lambda's directories; the first has the work directory
 }
 
 // Runner runs scripts of one language. It is safe for concurrent use; on

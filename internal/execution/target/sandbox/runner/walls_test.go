@@ -186,14 +186,25 @@ func TestTheFunctionsMemoryIsOutOfReach(t *testing.T) {
 	})
 }
 
+// ownAddress is one of this machine's that is not its loopback, if it has any.
+func ownAddress() string {
+	addresses, _ := net.InterfaceAddrs()
+	for _, a := range addresses {
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.To4() != nil && !ip.IP.IsLoopback() {
+			return ip.IP.String()
+		}
+	}
+	return "127.0.0.1"
+}
+
 func TestThereIsNoNetwork(t *testing.T) {
 	t.Parallel()
-	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	tcp, err := net.Listen("tcp4", ":0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tcp.Close() })
-	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	udp, err := net.ListenPacket("udp4", ":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,10 +243,13 @@ func TestThereIsNoNetwork(t *testing.T) {
 	for language, scripts := range map[protocol.Language][]string{
 		protocol.Bash: {
 			"(: < /dev/tcp/127.0.0.1/$PF_TCP) 2>/dev/null && echo done; exit 0",
+			"(: < /dev/tcp/$PF_OWN/$PF_TCP) 2>/dev/null && echo done; exit 0",
 			"(echo x > /dev/udp/127.0.0.1/$PF_UDP) 2>/dev/null && echo done; exit 0",
 		},
 		protocol.Python: {attempts(
 			"socket.create_connection(('127.0.0.1', int(os.environ['PF_TCP'])), 2)",
+			"socket.create_connection((os.environ['PF_OWN'], int(os.environ['PF_TCP'])), 2)",
+			"socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', (os.environ['PF_OWN'], int(os.environ['PF_UDP'])))",
 			"socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262).connect(('127.0.0.1', int(os.environ['PF_TCP'])))",
 			"socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', int(os.environ['PF_UDP'])))",
 			"socket.socket(socket.AF_INET6, socket.SOCK_STREAM).connect(('::ffff:127.0.0.1', int(os.environ['PF_TCP'])))",
@@ -253,13 +267,17 @@ func TestThereIsNoNetwork(t *testing.T) {
 		protocol.JavaScript: {
 			"require('net').connect(process.env.PF_TCP, '127.0.0.1').on('connect', () => console.log('done')).on('error', () => {})",
 			"require('dns').resolve('example.com', (e) => e || console.log('done'))",
+			"const r = new (require('dns').Resolver)({ timeout: 500, tries: 1 }); r.setServers(['127.0.0.1:' + process.env.PF_UDP]); r.resolve4('example.com', () => {})",
+			"require('net').connect({ path: '\\0' + process.env.PF_NAME }).on('connect', () => console.log('done')).on('error', () => {})",
+			"require('net').connect({ path: '/tmp/' + process.env.PF_NAME }).on('connect', () => console.log('done')).on('error', () => {})",
+			"require('net').connect(process.env.PF_TCP, process.env.PF_OWN).on('connect', () => console.log('done')).on('error', () => {})",
 			"const s = require('dgram').createSocket('udp4'); s.on('error', () => {}); s.send('x', Number(process.env.PF_UDP), '127.0.0.1', (e) => { e || console.log('done'); s.close() })",
 		},
 	} {
 		t.Run(string(language), func(t *testing.T) {
 			each(t, language, func(t *testing.T, r *Runner) {
 				for _, script := range scripts {
-					res := run(t, r, script, "PF_TCP", tcpPort, "PF_UDP", udpPort, "PF_NAME", name)
+					res := run(t, r, script, "PF_TCP", tcpPort, "PF_UDP", udpPort, "PF_NAME", name, "PF_OWN", ownAddress())
 					if language == protocol.Python {
 						allFailed(t, res)
 					} else if strings.Contains(res.Stdout, "done") {

@@ -14,28 +14,33 @@ func clean(o Options, w walls, dir string) error {
 	switch {
 	case w.Namespaces:
 		return nil // it went with the last process
+	case o.OnLambda && o.wiped != nil:
+		return empty(o.wiped...)
 	case o.OnLambda:
 		removeIPC()
-		return errors.Join(empty(privateTmp), empty("/var/tmp"), empty("/dev/shm"))
+		return empty(privateTmp, "/var/tmp", "/dev/shm")
 	default:
 		return remove(dir)
 	}
 }
 
-// empty removes all of our own in a directory, if it exists.
-func empty(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil
-	}
-	for _, e := range entries {
-		info, infoErr := e.Info()
-		if infoErr != nil || owner(info) != os.Getuid() {
+// empty removes all of our own in directories, those that exist.
+func empty(dirs ...string) (failed error) {
+	for _, dir := range dirs {
+		entries, err := os.ReadDir(dir)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 			continue
 		}
-		err = errors.Join(err, remove(filepath.Join(dir, e.Name())))
+		failed = errors.Join(failed, err)
+		for _, e := range entries {
+			info, err := e.Info()
+			if err != nil || owner(info) != os.Getuid() {
+				continue
+			}
+			failed = errors.Join(failed, remove(filepath.Join(dir, e.Name())))
+		}
 	}
-	return err
+	return failed
 }
 
 // remove removes a tree, whatever a script made of it: directories without

@@ -1,0 +1,37 @@
+package bench
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"pagefree/infra/local/stack"
+)
+
+// TestBench measures as little as it can, of everything: whether it works, not how fast.
+func TestBench(t *testing.T) {
+	var out strings.Builder
+	if err := Run(t.Context(), stack.Options{}, Size{Rounds: 1, Calls: 3, Times: 1, Executions: 20}, &out); err != nil {
+		t.Fatal(err)
+	}
+	got := out.String()
+	t.Log("\n" + got)
+	if strings.Count(got, "median (least..most)") != 1 {
+		t.Error("it is not one table")
+	}
+	// What is counted, unlike what is timed, is the same on each machine.
+	for name, pattern := range map[string]string{
+		"every function has its memory read":          `(?m)^  SigninMail +\S+ +\S+ +[1-9][0-9.]* `,
+		"reading an execution takes two calls":        `(?m)^  GET /v1/executions/\{id\} +2 `,
+		"an execution has calls, units and a time":    `(?m)^  a sandbox execution +[0-9]+ +[0-9.]+ +[0-9.]+ +[0-9]+ +[0-9.]+$`,
+		"queued executions have a rate and an aim":    `(?m)^  queued sandbox executions +[0-9.]+ +(MISSED )?at least 1000`,
+		"the time of an execution is told by process": `(?m)^  DynamoDB engine +[0-9.]+$`,
+	} {
+		if !regexp.MustCompile(pattern).MatchString(got) {
+			t.Errorf("%s: no line is like %s", name, pattern)
+		}
+	}
+	if strings.Contains(got, "not measured") || strings.Contains(got, "nothing here calls it") {
+		t.Error("a function was not measured")
+	}
+}

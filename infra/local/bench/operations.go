@@ -1,0 +1,193 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"pagefree/infra/local/aws"
+	"pagefree/infra/local/demo"
+)
+
+// operation is one thing that users do. Only the calls of the functions that
+// it names are counted: others may still be at what went before.
+type operation struct {
+	name string
+	do   func(context.Context) error
+	of   []string
+}
+
+// operations counts what each request of the API costs behind the authorizer, and the authorizer itself.
+func (w *work) operations(ctx context.Context) (group, error) {
+	get := func(who, path string) func(context.Context) error {
+		return func(ctx context.Context) error { _, err := w.call(ctx, who, "GET", path, nil); return err }
+	}
+	var runbook, execution string
+	asked := 0
+	list := []operation{
+		{"any request with a session: authorizer", get(demo.Responder, "/v1/me"), []string{"AuthorizerFunction"}},
+		{"GET /v1/me", get(demo.Responder, "/v1/me"), []string{"IdentityFunction"}},
+		{"POST /v1/auth/magic-link", func(ctx context.Context) error {
+			asked++
+			_, err := w.call(ctx, "", "POST", "/v1/auth/magic-link", map[string]any{"email": fmt.Sprintf("bench%d@pagefree.test", asked)})
+			return err
+		}, []string{"SigninFunction"}},
+		{"POST /v1/incidents", func(ctx context.Context) error {
+			_, err := w.call(ctx, demo.Responder, "POST", "/v1/incidents", map[string]any{"title": "Slow", "severity": "LOW", "serviceId": w.service})
+			return err
+		}, []string{"IncidentsFunction"}},
+		{"GET /v1/incidents?limit=50", get(demo.Responder, "/v1/incidents"), []string{"IncidentsFunction"}},
+		{"GET /v1/incidents/{id}/timeline", get(demo.Responder, "/v1/incidents/"+w.people.IncidentID+"/timeline"), []string{"IncidentsFunction"}},
+		{"POST /v1/runbooks", func(ctx context.Context) (err error) {
+			runbook, err = w.write(ctx, "BASH", "echo bench\n")
+			return err
+		}, []string{"RunbooksFunction"}},
+		{"POST .../submit", func(ctx context.Context) error { return w.submit(ctx, runbook) }, []string{"RunbooksFunction"}},
+		{"POST .../approve", func(ctx context.Context) error { return w.approve(ctx, runbook) }, []string{"RunbooksFunction"}},
+		{"GET /v1/runbooks?limit=50", get(demo.Responder, "/v1/runbooks"), []string{"RunbooksFunction"}},
+		{"POST /v1/executions", func(ctx context.Context) (err error) {
+			execution, err = w.trigger(ctx, runbook, "")
+			return err
+		}, []string{"ExecutionsFunction"}},
+		{"POST /v1/executions, for an incident", func(ctx context.Context) (err error) {
+			execution, err = w.trigger(ctx, runbook, w.people.IncidentID)
+			return err
+		}, []string{"ExecutionsFunction"}},
+		{"GET /v1/executions/{id}", func(ctx context.Context) error { return get(demo.Responder, "/v1/executions/"+execution)(ctx) }, []string{"ExecutionsFunction"}},
+		{"GET /v1/audit?limit=50", get(demo.Lead, "/v1/audit"), []string{"AuditFunction"}},
+	}
+	g := group{title: fmt.Sprintf("Operations: DynamoDB and KMS as seen on the wire, ms until the answer is read, %d times each", w.size.Times)}
+	for _, op := range list {
+		g.rows = append(g.rows, row{name: op.name, cells: map[column][]float64{}})
+	}
+	for range w.size.Times {
+		for i, op := range list {
+			w.stack.Counts().Reset()
+			began := time.Now()
+			if err := op.do(ctx); err != nil {
+				return g, fmt.Errorf("%s: %w", op.name, err)
+			}
+			cells := g.rows[i].cells
+			cells[took] = append(cells[took], milliseconds(time.Since(began)))
+			w.count(cells, op.of)
+		}
+	}
+	return g, nil
+}
+
+// count adds the calls of some functions since the last reset to a row.
+func (w *work) count(cells map[column][]float64, functions []string) {
+	var calls []aws.Call
+	for _, id := range functions {
+		calls = append(calls, w.stack.Counts().Calls(aws.Call{Function: id})...)
+	}
+	sum(cells, calls)
+}
+
+// sum adds one measurement, of all these calls, to a row.
+func sum(cells map[column][]float64, calls []aws.Call) {
+	total := map[column]float64{databaseCalls: 0, readUnits: 0, writeUnits: 0, kmsCalls: 0}
+	for _, c := range calls {
+		switch c.Service {
+		case "dynamodb":
+			total[databaseCalls]++
+			total[readUnits] += c.Read
+			total[writeUnits] += c.Written
+		case "kms":
+			total[kmsCalls]++
+		}
+	}
+	for c, n := range total {
+		cells[c] = append(cells[c], n)
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// life is an execution from its trigger to its end, through every function
+// that has to do with it but the authorizer.
+type life struct {
+	name     string
+	runbook  func(context.Context) (string, error) // makes one that may run, and returns its id
+	incident bool
+	calls    float64 // of DynamoDB, aimed at: 6 for a webhook; 0 for no aim
+	// delivered finds, after the end, when the target was reached.
+	delivered func(execution string) (time.Time, bool)
+}
+
+// throughLife are the functions that all calls count of, beside the trigger's.
+var throughLife = []string{"DispatcherFunction"}
+
+// lives counts what a whole execution costs, and how long it takes until its target has it. A target is added by a line.
+func (w *work) lives(ctx context.Context) (group, error) {
+	script := func(ctx context.Context) (string, error) { return w.approved(ctx, "BASH", "echo bench\n") }
+	list := []life{
+		{name: "a sandbox execution", runbook: script, delivered: w.invoked},
+		{name: "a sandbox execution, for an incident", runbook: script, incident: true, delivered: w.invoked},
+	}
+	g := group{title: fmt.Sprintf("Executions: calls over their whole life behind the authorizer, ms from the trigger's first byte until the target has it, %d times each", w.size.Times)}
+	for _, l := range list {
+		r := row{name: l.name, cells: map[column][]float64{}, aims: map[column]float64{}}
+		if l.calls > 0 {
+			r.aims[databaseCalls] = l.calls
+		}
+		runbook, err := l.runbook(ctx)
+		if err != nil {
+			return g, fmt.Errorf("%s: %w", l.name, err)
+		}
+		incident := ""
+		if l.incident {
+			incident = w.people.IncidentID
+		}
+		for range w.size.Times {
+			if err := w.live(ctx, l, runbook, incident, r.cells); err != nil {
+				return g, fmt.Errorf("%s: %w", l.name, err)
+			}
+		}
+		g.rows = append(g.rows, r)
+	}
+	return g, nil
+}
+
+// live runs one execution to its end. Looking whether it has ended costs calls
+// too: of the function that both do, only those of the trigger count.
+func (w *work) live(ctx context.Context, l life, runbook, incident string, cells map[column][]float64) error {
+	w.stack.Counts().Reset()
+	body := map[string]any{"runbookId": runbook}
+	if incident != "" {
+		body["incidentId"] = incident
+	}
+	began := time.Now()
+	a, err := w.api.Want(ctx, http.StatusAccepted, "POST", "/v1/executions", w.people.Sessions[demo.Responder], body)
+	if err != nil {
+		return err
+	}
+	id := a.Text("id")
+	if err := w.ended(ctx, id); err != nil {
+		return err
+	}
+	if err := w.drained(ctx); err != nil {
+		return err
+	}
+	at, ok := l.delivered(id)
+	if !ok {
+		return fmt.Errorf("%s never came to its target", id)
+	}
+	cells[took] = append(cells[took], milliseconds(at.Sub(began)))
+	calls := w.stack.Counts().Calls(aws.Call{Function: "ExecutionsFunction", TraceID: a.Header.Get("X-Amzn-Trace-Id")})
+	for _, id := range throughLife {
+		calls = append(calls, w.stack.Counts().Calls(aws.Call{Function: id})...)
+	}
+	sum(cells, calls)
+	return nil
+}
+
+// invoked is when the dispatcher called a sandbox, since the last reset.
+func (w *work) invoked(string) (time.Time, bool) {
+	calls := w.stack.Counts().Calls(aws.Call{Function: "DispatcherFunction", Service: "lambda"})
+	if len(calls) == 0 {
+		return time.Time{}, false
+	}
+	return calls[0].At, true
+}
