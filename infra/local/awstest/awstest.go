@@ -248,6 +248,12 @@ func (e *Env) QueueURL(id string) string {
 	return e.queues.URL(queue.Name)
 }
 
+// Bucket is the name of a bucket: env.Bucket("OutputBucket").
+func (e *Env) Bucket(id string) string {
+	e.t.Helper()
+	return lookup(e, "bucket", e.as.Buckets, id).Name
+}
+
 // Mail is what was sent, newest first.
 func (e *Env) Mail() []ses.Mail { return e.mails.Mails("") }
 

@@ -1,6 +1,7 @@
 package ssm
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -18,6 +19,7 @@ type Node struct {
 	ID            string // mi-... or i-...
 	Tags          map[string]string
 	Agent         string // its version; default AgentVersion
+	Platform      string // default Linux
 	Offline       bool   // it never answers
 	Undeliverable bool   // and the service finds that out, when the delivery's time is over
 	Mute          bool   // it runs what it gets, and its answers never arrive
@@ -167,7 +169,7 @@ func (n Node) describe() types.InstanceInformation {
 	}
 	return types.InstanceInformation{
 		InstanceId: aws.String(n.ID), AgentVersion: aws.String(n.version()), PingStatus: n.ping(), LastPingDateTime: aws.Time(time.Now()),
-		ComputerName: aws.String(n.ID), Name: aws.String(n.Tags["Name"]), PlatformType: types.PlatformTypeLinux, PlatformName: aws.String("Linux"),
+		ComputerName: aws.String(n.ID), Name: aws.String(n.Tags["Name"]), PlatformType: types.PlatformType(cmp.Or(n.Platform, "Linux")),
 		ResourceType: kind,
 	}
 }

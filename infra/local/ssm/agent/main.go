@@ -47,7 +47,9 @@ func run(in io.Reader, out io.Writer) error {
 	ended, err := r.Shell(ctx, runner.Shell{Script: j.Script, Env: j.Env, Limit: time.Duration(j.LimitMillis) * time.Millisecond, Keep: j.Keep})
 	result := job.Result{Exit: ended.Exit, Signal: ended.Signal, TimedOut: ended.TimedOut, Stdout: ended.Stdout, Stderr: ended.Stderr}
 	if _, notRun := errors.AsType[*protocol.NotRun](err); notRun {
-		result.Refused = err.Error()
+		if ctx.Err() == nil {
+			result.Refused = err.Error()
+		}
 	} else if err != nil {
 		return err
 	}

@@ -20,6 +20,20 @@ import (
 // the order of their ids: at most one page more than maxNodes, which is enough
 // to see that there are too many. A node that SSM does not know is left out.
 func (t Target) Nodes(ctx context.Context, to runbook.Target) ([]target.Node, error) {
+	list, err := t.list(ctx, to)
+	nodes := make([]target.Node, len(list))
+	for i, n := range list {
+		nodes[i] = n.Node
+	}
+	return nodes, err
+}
+
+type node struct {
+	target.Node
+	platform types.PlatformType
+}
+
+func (t Target) list(ctx context.Context, to runbook.Target) ([]node, error) {
 	in := &ssm.DescribeInstanceInformationInput{MaxResults: aws.Int32(50)}
 	if len(to.Tags) > 0 {
 		for _, key := range slices.Sorted(maps.Keys(to.Tags)) {
@@ -28,19 +42,20 @@ func (t Target) Nodes(ctx context.Context, to runbook.Target) ([]target.Node, er
 	} else {
 		in.Filters = []types.InstanceInformationStringFilter{{Key: aws.String("InstanceIds"), Values: to.InstanceIDs}}
 	}
-	var nodes []target.Node
+	var nodes []node
 	for pages := ssm.NewDescribeInstanceInformationPaginator(t.SSM, in); pages.HasMorePages() && len(nodes) <= max(to.MaxNodes, 1); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("describe nodes: %w", err)
 		}
 		for _, n := range page.InstanceInformationList {
-			nodes = append(nodes, target.Node{
-				ID: aws.ToString(n.InstanceId), Online: n.PingStatus == types.PingStatusOnline, AgentVersion: aws.ToString(n.AgentVersion),
+			nodes = append(nodes, node{
+				Node:     target.Node{ID: aws.ToString(n.InstanceId), Online: n.PingStatus == types.PingStatusOnline, AgentVersion: aws.ToString(n.AgentVersion)},
+				platform: n.PlatformType,
 			})
 		}
 	}
-	slices.SortFunc(nodes, func(a, b target.Node) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(nodes, func(a, b node) int { return strings.Compare(a.ID, b.ID) })
 	return nodes, nil
 }
 

@@ -81,9 +81,9 @@ func content(v runbook.Version) ([]byte, error) {
 		"description":   fmt.Sprintf("PageFree %s version %d. It is sealed: do not change it.", v.RunbookID, v.Version),
 		"parameters":    parameters,
 		"mainSteps": []any{map[string]any{
-			"action":       "aws:runShellScript",
-			"name":         stepName,
-			"precondition": map[string]any{"StringEquals": []string{"platformType", "Linux"}},
+			// No precondition: a node that does not meet it skips the step, which SSM counts as a success.
+			"action": "aws:runShellScript",
+			"name":   stepName,
 			// How long it may run; SendCommand's own timeout is for the delivery.
 			"inputs": map[string]any{"timeoutSeconds": fmt.Sprint(v.TimeoutSeconds), "runCommand": lines},
 		}},
@@ -143,9 +143,9 @@ func preamble(v runbook.Version, packed string) ([]string, error) {
 		packed,
 		"PACKED",
 		`export TMPDIR="$base/run" LANG=C.UTF-8 HOME="${HOME:-$base/run}"`,
-		// A shell says on its own stderr that a signal ended its child.
+		// A shell says on its own stderr that a signal ended its child, which has another.
 		`exec 3>&2 2>"$base/said"`,
-		in.program+in.flags+" "+in.file+" </dev/null 2>&3 3>&-",
+		"(exec </dev/null 2>&3 3>&-; exec "+in.program+in.flags+" "+in.file+")",
 		"code=$?",
 		"exec 2>&3 3>&-",
 		// A script has ended when its process has. What it left in our process group would hold up the agent.

@@ -40,7 +40,7 @@ func (t Target) Send(ctx context.Context, j target.Job) (target.Report, error) {
 	if err != nil {
 		return target.Report{}, err
 	}
-	nodes, err := t.Nodes(ctx, j.Target)
+	nodes, err := t.list(ctx, j.Target)
 	if err != nil {
 		return target.Report{}, fmt.Errorf("%w: look at the nodes: %w", target.ErrNotSent, err)
 	}
@@ -69,7 +69,7 @@ func (t Target) Send(ctx context.Context, j target.Job) (target.Report, error) {
 
 // address names the nodes. Those that tags match are named by their ids, where
 // SSM takes so many: between counting and sending, others may get the tag.
-func address(in *ssm.SendCommandInput, to runbook.Target, nodes []target.Node) {
+func address(in *ssm.SendCommandInput, to runbook.Target, nodes []node) {
 	if len(to.Tags) == 0 {
 		in.InstanceIds = to.InstanceIDs
 		return
@@ -87,7 +87,7 @@ func address(in *ssm.SendCommandInput, to runbook.Target, nodes []target.Node) {
 
 // mayRun refuses what must not be sent. A node that was named and that SSM does
 // not list is left to SendCommand, whose word on it is the last one.
-func mayRun(to runbook.Target, nodes []target.Node) error {
+func mayRun(to runbook.Target, nodes []node) error {
 	most := max(to.MaxNodes, 1)
 	count := max(len(nodes), len(to.InstanceIDs))
 	switch {
@@ -97,6 +97,9 @@ func mayRun(to runbook.Target, nodes []target.Node) error {
 		return &target.Refused{Code: "no_nodes", Reason: "no managed node has these tags"}
 	}
 	for _, n := range nodes {
+		if n.platform != types.PlatformTypeLinux { // it would skip the step, and SSM call that a success
+			return &target.Refused{Code: "node_unsupported", Reason: n.ID + " is no Linux machine"}
+		}
 		if older(n.AgentVersion, minAgent) {
 			return &target.Refused{Code: "agent_too_old", Reason: fmt.Sprintf("the SSM agent of %s is %s, and has to be %s or newer", n.ID, n.AgentVersion, minAgent)}
 		}

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
@@ -30,6 +31,12 @@ type Target struct {
 	// Bucket gets the output of all nodes, below Prefix. Without one, output
 	// is cut where SSM cuts it: at 24,000 and 8,000 characters.
 	Bucket, Prefix string
+}
+
+// Outputs makes the client that reads output. The local stack has its buckets
+// in the path.
+func Outputs(cfg aws.Config) *s3.Client {
+	return s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = cfg.BaseEndpoint != nil })
 }
 
 var (
