@@ -26,6 +26,7 @@ type command struct {
 	MaxConcurrency  string
 	MaxErrors       string
 	Cancelled       bool // somebody asked for it
+	RateExceeded    bool // the quota of pending invocations was used up, and no node gets it
 	Invocations     []*invocation
 
 	told string        // the status that was last told of by an event
@@ -59,6 +60,8 @@ const (
 	unreachable = "Undeliverable"
 	terminated  = "Terminated"
 	noMatch     = "NoInstancesInTag"
+
+	rateExceeded = "RateExceeded"
 )
 
 func final(status string) bool {
@@ -67,6 +70,9 @@ func final(status string) bool {
 
 // status folds those of the nodes into the command's.
 func (c *command) status() (status, details string) {
+	if c.RateExceeded {
+		return failed, rateExceeded
+	}
 	counts := map[string]int{}
 	for _, i := range c.Invocations {
 		switch {
@@ -161,7 +167,9 @@ func (s *Service) errors(c *command) (n int) {
 func (s *Service) deliver(c *command, i *invocation) {
 	node, known := s.node(i.Node)
 	wait := time.Until(s.expires(c))
+	s.mu.Lock()
 	resumed := i.Status != pending // the agent that ran it went with an earlier stack, and never answers
+	s.mu.Unlock()
 	if resumed {
 		wait += s.seconds(c.Execution)
 	}

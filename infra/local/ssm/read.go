@@ -99,7 +99,7 @@ func (c *command) on(node string) *invocation {
 	return nil
 }
 
-// describe is a command as callers see it. The caller holds mu.
+// describe is a command as callers see it. The caller holds mu, and the answer is written without it: what changes is copied.
 func (s *Service) describe(c *command) *types.Command {
 	status, details := c.status()
 	out := &types.Command{
@@ -157,7 +157,7 @@ func (s *Service) describeInvocation(c *command, i *invocation, details bool) ty
 	out := types.CommandInvocation{
 		CommandId: &c.ID, InstanceId: &i.Node, InstanceName: aws.String(n.Tags["Name"]), Comment: &c.Comment, DocumentName: &c.Document,
 		DocumentVersion: aws.String(strconv.Itoa(c.DocumentVersion)), RequestedDateTime: &c.Requested,
-		Status: types.CommandInvocationStatus(i.Status), StatusDetails: &i.Details, CommandPlugins: []types.CommandPlugin{},
+		Status: types.CommandInvocationStatus(i.Status), StatusDetails: aws.String(i.Details), CommandPlugins: []types.CommandPlugin{},
 	}
 	if details && !i.Started.IsZero() {
 		text := string(i.Stdout)
@@ -165,11 +165,11 @@ func (s *Service) describeInvocation(c *command, i *invocation, details bool) ty
 			text += "\n----------ERROR-------\n" + string(i.Stderr)
 		}
 		p := types.CommandPlugin{
-			Name: aws.String(pluginName), ResponseCode: int32(i.Code), Status: types.CommandPluginStatus(i.Status), StatusDetails: &i.Details,
-			Output: aws.String(string(clipped([]byte(text), maxPlugin))), ResponseStartDateTime: &i.Started,
+			Name: aws.String(pluginName), ResponseCode: int32(i.Code), Status: types.CommandPluginStatus(i.Status), StatusDetails: aws.String(i.Details),
+			Output: aws.String(string(clipped([]byte(text), maxPlugin))), ResponseStartDateTime: aws.Time(i.Started),
 		}
 		if !i.Ended.IsZero() {
-			p.ResponseFinishDateTime = &i.Ended
+			p.ResponseFinishDateTime = aws.Time(i.Ended)
 		}
 		out.CommandPlugins = append(out.CommandPlugins, p)
 	}
@@ -187,7 +187,7 @@ func (s *Service) GetCommandInvocation(_ context.Context, in *api.GetCommandInvo
 		}
 		out := &api.GetCommandInvocationOutput{
 			CommandId: &c.ID, InstanceId: &i.Node, Comment: &c.Comment, DocumentName: &c.Document, DocumentVersion: aws.String(strconv.Itoa(c.DocumentVersion)),
-			PluginName: aws.String(pluginName), ResponseCode: int32(i.Code), Status: types.CommandInvocationStatus(i.Status), StatusDetails: &i.Details,
+			PluginName: aws.String(pluginName), ResponseCode: int32(i.Code), Status: types.CommandInvocationStatus(i.Status), StatusDetails: aws.String(i.Details),
 			StandardOutputContent: aws.String(""), StandardErrorContent: aws.String(""), StandardOutputUrl: aws.String(""), StandardErrorUrl: aws.String(""),
 			ExecutionStartDateTime: aws.String(stamp(i.Started)), ExecutionEndDateTime: aws.String(stamp(i.Ended)), ExecutionElapsedTime: aws.String(""),
 		}

@@ -59,6 +59,9 @@ func (s *Service) SendCommand(_ context.Context, in *api.SendCommandInput) (*api
 		Bucket: aws.ToString(in.OutputS3BucketName), Prefix: aws.ToString(in.OutputS3KeyPrefix),
 		MaxConcurrency: valueOr(in.MaxConcurrency, "50"), MaxErrors: valueOr(in.MaxErrors, "0"),
 	}
+	if s.opts.Pending > 0 && s.waiting()+len(ids) > s.opts.Pending {
+		c.RateExceeded, ids = true, nil
+	}
 	for _, id := range ids {
 		c.Invocations = append(c.Invocations, &invocation{Node: id, Status: pending, Details: pending, Code: -1})
 	}
@@ -68,6 +71,18 @@ func (s *Service) SendCommand(_ context.Context, in *api.SendCommandInput) (*api
 	s.commands = append(s.commands, c)
 	s.start(c)
 	return &api.SendCommandOutput{Command: s.describe(c)}, nil
+}
+
+// waiting counts the invocations that have not ended. The caller holds mu.
+func (s *Service) waiting() (n int) {
+	for _, c := range s.commands {
+		for _, i := range c.Invocations {
+			if !final(i.Status) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func valueOr(given *string, other string) string {

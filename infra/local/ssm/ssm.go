@@ -36,6 +36,9 @@ type Options struct {
 	Emit func(detailType string, resources []string, detail any)
 	// Second is how long a second of a timeout lasts; default a second. Tests shorten it.
 	Second time.Duration
+	// Pending is the quota of invocations that wait or run; 0 is none. A command beyond it is accepted, and ends as
+	// RateExceeded without reaching a node.
+	Pending int
 	// Lag is how long a command is not to be seen after it was accepted.
 	Lag time.Duration
 	Log *slog.Logger // default none

@@ -29,6 +29,10 @@ func (t Target) Look(ctx context.Context, s target.Sent) (target.Report, bool, e
 	if !ended(string(c.Status)) {
 		return r, true, nil
 	}
+	if why, nothing := neverRan[strings.ReplaceAll(aws.ToString(c.StatusDetails), " ", "")]; nothing {
+		r.State, r.Error = target.Failed, why
+		return r, true, nil
+	}
 	if c.TargetCount == 0 {
 		r.State, r.Error = target.Failed, "no_nodes: no managed node has these tags any more"
 		return r, true, nil
@@ -44,6 +48,13 @@ func (t Target) Look(ctx context.Context, s target.Sent) (target.Report, bool, e
 		return target.Report{}, false, err
 	}
 	return fold(r, nodes), true, nil
+}
+
+// neverRan are details of a command that reached no node.
+// Source: Systems Manager user guide, command statuses.
+var neverRan = map[string]string{
+	"RateExceeded": "ssm_refused: the account's quota of pending invocations is used up, and nothing was run",
+	"AccessDenied": "ssm_refused: PageFree has no right to the nodes that were named, and nothing was run",
 }
 
 func ended(status string) bool {

@@ -94,6 +94,7 @@ func TestPublishFails(t *testing.T) {
 	if _, err := w.publisher.Publish(t.Context(), runbook.Runbook{ID: v.RunbookID}, v); problem.CodeOf(err) != DocumentDiffers {
 		t.Errorf("somebody else's content: got %v", err)
 	}
+	w.impatient()
 	w.env.Faults.Add(front.Fault{Service: "ssm", Do: front.Fail, Times: -1})
 	if _, err := w.publisher.Publish(t.Context(), runbook.Runbook{ID: v.RunbookID}, v); problem.CodeOf(err) != problem.Unavailable {
 		t.Errorf("SSM fails: got %v", err)

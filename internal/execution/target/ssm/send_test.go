@@ -74,6 +74,7 @@ func TestNoConnection(t *testing.T) {
 func TestNodesUnreadable(t *testing.T) {
 	w := newWorld(t)
 	j := w.job(version(runbook.Bash, "true"), nil)
+	w.impatient()
 	w.env.Faults.Add(front.Fault{Service: "ssm", Operation: "DescribeInstanceInformation", Do: front.Fail, Times: -1})
 	if _, err := w.target.Send(t.Context(), j); !errors.Is(err, target.ErrNotSent) || w.calls("SendCommand") != 0 {
 		t.Errorf("got %v", err)
@@ -267,12 +268,23 @@ func TestLookFails(t *testing.T) {
 	w := newWorld(t)
 	s := w.send(w.job(version(runbook.Bash, "true"), nil))
 	w.await(s)
+	w.impatient()
 	for _, operation := range []string{"ListCommands", "ListCommandInvocations", "GetCommandInvocation"} {
 		fault := w.env.Faults.Add(front.Fault{Service: "ssm", Operation: operation, Do: front.Fail, Times: -1})
 		if _, _, err := w.target.Look(t.Context(), s); err == nil {
 			t.Errorf("%s fails, and Look does not", operation)
 		}
 		fault.Remove()
+	}
+}
+
+// TestRateExceeded is the quota of pending invocations: accepted, and not run.
+func TestRateExceeded(t *testing.T) {
+	w := newWorld(t, func(o *nodes.Options) { o.Pending = 1 })
+	v := version(runbook.Bash, "true")
+	v.Target = on("mi-local", "mi-local-2")
+	if r := w.run(v, nil); r.State != target.Failed || !strings.HasPrefix(r.Error, "ssm_refused: ") || len(r.Invocations) != 0 {
+		t.Errorf("got %+v", r)
 	}
 }
 

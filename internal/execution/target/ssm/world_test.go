@@ -35,6 +35,14 @@ func newWorld(t *testing.T, options ...func(*nodes.Options)) *world {
 	}
 }
 
+// impatient lets the SDK try reads once, where a test makes them fail for good.
+func (w *world) impatient() {
+	cfg := w.env.Config
+	cfg.RetryMaxAttempts = 1
+	w.target.SSM = ssm.NewFromConfig(cfg)
+	w.publisher.SSM = w.target.SSM
+}
+
 // version is a version of a runbook of its own.
 func version(language, script string, params ...runbook.Parameter) runbook.Version {
 	return runbook.Version{
@@ -103,16 +111,6 @@ func (w *world) await(s target.Sent) target.Report {
 func (w *world) run(v runbook.Version, values map[string]any) target.Report {
 	w.Helper()
 	return w.await(w.send(w.job(v, values)))
-}
-
-// until waits for what the nodes are about to do.
-func (w *world) until(what string, holds func() bool) {
-	w.Helper()
-	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			w.Fatalf("waited in vain: %s", what)
-		}
-	}
 }
 
 func (w *world) calls(operation string) int {
