@@ -13,11 +13,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	invoke "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	systems "github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"pagefree/internal/audit"
 	"pagefree/internal/execution"
 	"pagefree/internal/execution/target"
 	"pagefree/internal/execution/target/sandbox"
+	"pagefree/internal/execution/target/ssm"
 	"pagefree/internal/execution/target/webhook"
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/awscfg"
@@ -43,6 +45,7 @@ func main() {
 	named := env.Text("ORIGIN_PARAMETER")
 	public := origin.NewSource(settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse),
 		func(ctx context.Context) (string, error) { return parameter.Read(ctx, cfg, named) })
+	nodes := ssm.Target{SSM: systems.NewFromConfig(cfg), Bucket: env.Text("OUTPUT_BUCKET"), Prefix: ssm.Prefix}
 	dispatcher := &execution.Dispatcher{
 		Recorder: execution.Recorder{
 			Store:   execution.Store{Table: automation, Retention: env.Duration("RETENTION_DAYS", 24*time.Hour)},
@@ -59,8 +62,10 @@ func main() {
 				sandbox.Python:     env.Text("SANDBOX_PYTHON_FUNCTION"),
 				sandbox.JavaScript: env.Text("SANDBOX_JAVASCRIPT_FUNCTION"),
 			}}},
+			runbook.SSM:     nodes,
 			runbook.Webhook: webhook.Sender{Client: safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}), Now: time.Now},
 		},
+		Trackers: map[string]target.Tracker{runbook.SSM: nodes},
 		Callback: func(ctx context.Context, executionID string) (string, error) {
 			at, err := public.Get(ctx)
 			return at.URL("/v1/callbacks/" + executionID), err

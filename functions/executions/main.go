@@ -11,9 +11,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	systems "github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"pagefree/internal/audit"
 	"pagefree/internal/execution"
+	"pagefree/internal/execution/target"
+	"pagefree/internal/execution/target/ssm"
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/awscfg"
 	"pagefree/internal/platform/dynamo"
@@ -33,6 +36,7 @@ func main() {
 	automation := dynamo.Table{Name: env.Text("AUTOMATION_TABLE"), DB: db}
 	ledger := audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}
 	incidents := incident.Store{Table: automation}
+	nodes := ssm.Target{SSM: systems.NewFromConfig(cfg)}
 	service := &execution.Service{
 		Recorder: execution.Recorder{
 			Store: execution.Store{
@@ -44,6 +48,7 @@ func main() {
 			Now:     time.Now,
 		},
 		Runbooks: runbook.Store{Table: automation}, Incidents: incidents,
+		Nodes: nodes, Trackers: map[string]target.Tracker{runbook.SSM: nodes},
 		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
 	}
 	env.Check()

@@ -12,9 +12,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	invoke "github.com/aws/aws-sdk-go-v2/service/lambda"
+	systems "github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"pagefree/internal/audit"
 	"pagefree/internal/execution/target/sandbox"
+	"pagefree/internal/execution/target/ssm"
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/awscfg"
 	"pagefree/internal/platform/dynamo"
@@ -52,12 +54,13 @@ func main() {
 			sandbox.Python:     env.Text("SANDBOX_PYTHON_FUNCTION"),
 			sandbox.JavaScript: env.Text("SANDBOX_JAVASCRIPT_FUNCTION"),
 		}}},
-		Seal:     kmsmac.Key{ID: env.Text("SEAL_KEY_ID"), Client: keys},
-		Cursors:  cursors,
-		Audit:    ledger,
-		Now:      time.Now,
-		CheckURL: safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}).Check,
-		Targets:  []string{runbook.Sandbox, runbook.SSM, runbook.Webhook, runbook.Named},
+		Documents: ssm.Publisher{SSM: systems.NewFromConfig(cfg), Prefix: env.Text("DOCUMENT_PREFIX")},
+		Seal:      kmsmac.Key{ID: env.Text("SEAL_KEY_ID"), Client: keys},
+		Cursors:   cursors,
+		Audit:     ledger,
+		Now:       time.Now,
+		CheckURL:  safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}).Check,
+		Targets:   []string{runbook.Sandbox, runbook.SSM, runbook.Webhook, runbook.Named},
 	}
 	secrets := &vault.Service{
 		Store:   secret.Store{Table: automation},

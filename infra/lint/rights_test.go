@@ -57,6 +57,9 @@ func TestNoWildcards(t *testing.T) {
 		"SeeVpc":               "EC2's describing calls know no resources",
 		"NothingForCodeInside": "a denial of everything",
 		"Trace":                "X-Ray knows no resources",
+		"SeeNodes":             "describing nodes knows no resources",
+		"FollowCommands":       "commands are no resources",
+		"CancelCommands":       "commands are no resources",
 	}
 	tmpl := deployed(t)
 	used := map[string]bool{}
@@ -138,7 +141,7 @@ func TestWritePrefixes(t *testing.T) {
 		"AutomationTable": {
 			"RunbooksFunction": {"rb#*", "rbname#*", "secret#*", "secretid#*", "tgt#*", "tgtname#*"}, "IncidentsFunction": {"dedup#*", "inc#*", "svc#*", "svcname#*"},
 			"ExecutionsFunction": {"brake#*", "due#*", "ex#*", "inc#*", "pause#*", "rb#*"}, "DispatcherFunction": runs,
-			"WatchdogFunction": ends, "CallbacksFunction": ends,
+			"WatchdogFunction": ends, "CallbacksFunction": ends, "CommandsFunction": ends,
 			"IdentityFunction": {"team#*"},
 		},
 		"IdentityTable": {
@@ -205,7 +208,7 @@ func TestTrust(t *testing.T) {
 		"the people's table": {arn: identity, want: []string{
 			"AuthorizerFunction", "IdentityFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction"}},
 		"the runbooks' table": {arn: automation, want: []string{
-			"CallbacksFunction", "DispatcherFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "RunbooksFunction", "WatchdogFunction"}},
+			"CallbacksFunction", "CommandsFunction", "DispatcherFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "RunbooksFunction", "WatchdogFunction"}},
 		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*"},
 		"making seals":            {arn: tmpl.Keys["SealKey"].ARN, action: "kms:GenerateMac", want: []string{"RunbooksFunction"}},
 		"checking seals":          {arn: tmpl.Keys["SealKey"].ARN, action: "kms:VerifyMac", want: []string{"DispatcherFunction"}},

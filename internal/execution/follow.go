@@ -64,6 +64,37 @@ func (f *Follower) Follow(ctx context.Context, e Execution) error {
 	return f.later(ctx, e, report.Ref)
 }
 
+// hearings is how often Hear asks: what readers of a target show may be some
+// seconds behind what it announced.
+const hearings = 7
+
+// Hear is Follow for an execution whose target announced its end: it asks again
+// for some seconds, until the target shows it. What it then still does not
+// show, the watchdog finds.
+func (f *Follower) Hear(ctx context.Context, executionID string) error {
+	for try := 1; ; try++ {
+		e, found, err := f.Store.Execution(ctx, executionID)
+		if err != nil || !found || e.Status != Running {
+			return err
+		}
+		t, tracked := f.Trackers[e.Target.Type]
+		if !tracked {
+			return nil
+		}
+		report, found, err := t.Look(ctx, e.sent())
+		if err != nil {
+			return err
+		}
+		if found && report.State != target.Running {
+			_, err = f.settle(ctx, e, endedBy(e, report), outputOf(report))
+			return err
+		}
+		if try == hearings || !pause(ctx, try) {
+			return nil
+		}
+	}
+}
+
 // untracked is for targets that cannot be asked: the receiver of a webhook
 // that was accepted, or a target whose dispatcher died.
 func (f *Follower) untracked(ctx context.Context, e Execution, overdue bool) error {

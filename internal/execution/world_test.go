@@ -15,12 +15,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	systems "github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	front "pagefree/infra/local/aws"
 	"pagefree/infra/local/awstest"
 	"pagefree/internal/audit"
 	"pagefree/internal/execution/target"
 	"pagefree/internal/execution/target/sandbox"
+	"pagefree/internal/execution/target/ssm"
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
@@ -197,7 +199,8 @@ func newWorld(t *testing.T) *world {
 	cfg = env.ConfigOf("RunbooksFunction")
 	w.runbooks = &runbook.Service{
 		Store: runbook.Store{Table: store(cfg).Table}, Services: journal(cfg).Incidents, Checker: parses{}, Seal: key(cfg, "SealKey"),
-		Audit: journal(cfg).Audit, Now: w.clock.Now, Targets: []string{runbook.Sandbox, runbook.Webhook, runbook.SSM},
+		Documents: ssm.Publisher{SSM: systems.NewFromConfig(cfg), Prefix: "pagefree-local-"},
+		Audit:     journal(cfg).Audit, Now: w.clock.Now, Targets: []string{runbook.Sandbox, runbook.Webhook, runbook.SSM},
 	}
 	cfg = env.ConfigOf("IncidentsFunction")
 	w.desk = &incident.Desk{Store: journal(cfg).Incidents, Audit: journal(cfg).Audit, Now: w.clock.Now}

@@ -337,7 +337,7 @@ func (t Target) checkSSM(f *faults) {
 var (
 	headerName   = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$") // RFC 9110, token
 	secretName   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
-	secretInText = regexp.MustCompile(`\{\{secrets\.[a-z][a-z0-9-]{0,39}\}\}`)
+	secretInText = regexp.MustCompile(`\{\{secrets\.([a-z][a-z0-9-]{0,39})\}\}`)
 )
 
 // reserved are headers that belong to the connection, or to us. What would

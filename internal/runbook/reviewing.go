@@ -112,6 +112,9 @@ func (s *Service) Approve(ctx context.Context, runbookID string, n int, note str
 		if v, err = v.approve(by, note, now, r); err != nil {
 			return VersionView{}, err
 		}
+		if v, err = s.publish(ctx, r, v); err != nil { // before the seal, which covers the document; a try that ends here is repeated
+			return VersionView{}, err
+		}
 		if v, err = seal(ctx, s.Seal, r.Team(), v); err != nil {
 			return VersionView{}, err
 		}

@@ -2,6 +2,7 @@ package runbook
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"time"
 
@@ -26,17 +27,50 @@ type Checker interface {
 	Check(ctx context.Context, language, script string) (Check, error)
 }
 
+// Documents keeps what an ssm target runs: each approved version as a document
+// of its own in SSM.
+type Documents interface {
+	// Fits is a 422 for a version that no document can hold.
+	Fits(v Version) error
+	// Publish makes the document of a version. It may be repeated, and then
+	// gives the same one.
+	Publish(ctx context.Context, r Runbook, v Version) (Document, error)
+}
+
+// publish gives a version that is approved its document, if it runs as one.
+func (s *Service) publish(ctx context.Context, r Runbook, v Version) (Version, error) {
+	runsOn := v.Target.Type
+	if runsOn == Named { // one that was deleted meanwhile runs nothing
+		named, _, err := s.Store.target(ctx, v.Target.TargetID)
+		if err != nil {
+			return v, err
+		}
+		runsOn = named.Type
+	}
+	if runsOn != SSM {
+		return v, nil
+	}
+	if s.Documents == nil {
+		return v, problem.New(http.StatusServiceUnavailable, problem.Unavailable, "Runbooks for ssm cannot be approved here.")
+	}
+	d, err := s.Documents.Publish(ctx, r, v)
+	v.Document = &d
+	return v, err
+}
+
 // Service is the use cases of the library. Each method decides from the
 // principal in its context.
 type Service struct {
 	Store    Store
 	Services Services
 	Checker  Checker
-	Seal     Maker
-	Audit    audit.Log
-	Cursors  *httpapi.Cursors
-	Now      func() time.Time
-	Targets  []string // types of targets that something dispatches to
+	// Documents is nil where nothing dispatches to ssm; then Targets has no SSM.
+	Documents Documents
+	Seal      Maker
+	Audit     audit.Log
+	Cursors   *httpapi.Cursors
+	Now       func() time.Time
+	Targets   []string // types of targets that something dispatches to
 
 	// CheckURL refuses addresses of webhooks that can be seen to be forbidden. nil refuses none.
 	CheckURL func(rawURL string) error
@@ -171,8 +205,14 @@ func (s *Service) accept(ctx context.Context, team string, c Content) (Content, 
 	if err := c.check(s.Targets); err != nil {
 		return c, err
 	}
-	if err := s.reachable(ctx, team, c); err != nil {
+	runsOn, err := s.reachable(ctx, team, c)
+	if err != nil {
 		return c, err
+	}
+	if runsOn == SSM && s.Documents != nil {
+		if err := s.Documents.Fits(c.version()); err != nil {
+			return c, err
+		}
 	}
 	if c.ServiceID == nil {
 		return c, nil

@@ -2,10 +2,10 @@ package runbook
 
 import (
 	"net/http"
-	"regexp"
 	"slices"
 	"time"
 
+	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/timestamp"
@@ -121,19 +121,19 @@ func (t NamedTarget) reject(by string, now time.Time) (NamedTarget, error) {
 
 // TargetView is a named target as a caller sees it.
 type TargetView struct {
-	ID             string          `json:"id"`
-	Name           string          `json:"name"`
-	TeamID         *string         `json:"teamId" doc:"null: global"`
-	Target         *Target         `json:"target" doc:"the approved one, which serves; null before the first approval"`
-	Pending        *Pending        `json:"pending" doc:"what waits for its review"`
-	Status         Status          `json:"status" enum:"PENDING_REVIEW,APPROVED,REJECTED" doc:"APPROVED as long as one serves, whatever waits"`
-	Version        int             `json:"version" doc:"of the newest definition, from 1"`
-	ApprovedByID   *string         `json:"approvedById"`
-	ApprovedAt     *timestamp.Time `json:"approvedAt"`
-	CreatedByID    string          `json:"createdById"`
-	CreatedAt      timestamp.Time  `json:"createdAt"`
-	UpdatedAt      timestamp.Time  `json:"updatedAt"`
-	AllowedActions []string        `json:"allowedActions" doc:"what the caller may do to it now: approve, reject"`
+	ID             string                  `json:"id"`
+	Name           string                  `json:"name"`
+	TeamID         *string                 `json:"teamId" doc:"null: global"`
+	Target         httpapi.OrNull[Target]  `json:"target" doc:"the approved one, which serves; null before the first approval"`
+	Pending        httpapi.OrNull[Pending] `json:"pending" doc:"what waits for its review"`
+	Status         Status                  `json:"status" enum:"PENDING_REVIEW,APPROVED,REJECTED" doc:"APPROVED as long as one serves, whatever waits"`
+	Version        int                     `json:"version" doc:"of the newest definition, from 1"`
+	ApprovedByID   *string                 `json:"approvedById"`
+	ApprovedAt     *timestamp.Time         `json:"approvedAt"`
+	CreatedByID    string                  `json:"createdById"`
+	CreatedAt      timestamp.Time          `json:"createdAt"`
+	UpdatedAt      timestamp.Time          `json:"updatedAt"`
+	AllowedActions []string                `json:"allowedActions" doc:"what the caller may do to it now: approve, reject"`
 
 	rev int64
 }
@@ -147,14 +147,14 @@ type Pending struct {
 
 func (t NamedTarget) view(p principal.Principal) TargetView {
 	v := TargetView{
-		ID: t.ID, Name: t.Name, TeamID: t.TeamID, Target: t.Target, Status: t.Status(), Version: t.Newest.Version,
+		ID: t.ID, Name: t.Name, TeamID: t.TeamID, Target: httpapi.OrNull[Target]{Value: t.Target}, Status: t.Status(), Version: t.Newest.Version,
 		ApprovedByID: t.ApprovedByID, ApprovedAt: t.ApprovedAt, CreatedByID: t.CreatedByID, CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt,
 		AllowedActions: []string{}, rev: t.Rev,
 	}
 	if t.Newest.Status != PendingReview {
 		return v
 	}
-	v.Pending = &Pending{Target: t.Newest.Target, ChangedByID: t.Newest.LastEditorID, ChangedAt: t.Newest.WrittenAt}
+	v.Pending.Value = &Pending{Target: t.Newest.Target, ChangedByID: t.Newest.LastEditorID, ChangedAt: t.Newest.WrittenAt}
 	manages := p.RoleIn(t.Team()).AtLeast(principal.TeamAdmin)
 	if t.TeamID == nil {
 		manages = p.PlatformAdmin
@@ -168,8 +168,6 @@ func (t NamedTarget) view(p principal.Principal) TargetView {
 	return v
 }
 
-var secretsInText = regexp.MustCompile(`\{\{secrets\.([a-z][a-z0-9-]{0,39})\}\}`)
-
 // SecretNames are the secrets that a webhook's headers and signature name,
 // sorted, each once. They are those of whoever owns the definition: of a named
 // target its own team's (NamedTarget.Team), else the runbook's.
@@ -179,7 +177,7 @@ func (t Target) SecretNames() []string {
 		names = append(names, t.SignWith)
 	}
 	for _, value := range t.Headers {
-		for _, match := range secretsInText.FindAllStringSubmatch(value, -1) {
+		for _, match := range secretInText.FindAllStringSubmatch(value, -1) {
 			names = append(names, match[1])
 		}
 	}

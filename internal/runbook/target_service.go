@@ -93,20 +93,21 @@ func (s *Service) checkURL(to Target) error {
 }
 
 // reachable checks where a version would run, beyond what its content says by
-// itself: the address of a webhook, and that a named target is one of the
-// runbook's team or global. It need not be approved yet; its type cannot change.
-func (s *Service) reachable(ctx context.Context, team string, c Content) error {
+// itself, and gives the type of that target: the address of a webhook, and that
+// a named target is one of the runbook's team or global. It need not be
+// approved yet; its type cannot change.
+func (s *Service) reachable(ctx context.Context, team string, c Content) (runsOn string, err error) {
 	if c.Target.Type != Named {
-		return s.checkURL(c.Target)
+		return c.Target.Type, s.checkURL(c.Target)
 	}
 	t, found, err := s.Store.target(ctx, c.Target.TargetID)
 	if err != nil || !found || (t.TeamID != nil && t.Team() != team) {
-		return missing(err)
+		return "", missing(err)
 	}
 	var f faults
 	c.checkScript(&f, t.Type)
 	checkParameters(&f, c.Parameters, t.Type)
-	return f.err()
+	return t.Type, f.err()
 }
 
 // TargetChange is what a caller says of a target that there is: its definition

@@ -36,6 +36,8 @@ func describe(s *Server, c *Call, r *http.Request, body []byte) request {
 		return s.describeSES(body)
 	case "ssm":
 		return s.describeSSM(c.Operation, body)
+	case "s3":
+		return s.describeS3(c.Operation, r, body)
 	case "lambda":
 		return s.describeLambda(r, body)
 	}
@@ -102,6 +104,8 @@ func refused(who string, n need, why string) *awsjson.Error {
 		e.Status, e.Query = http.StatusForbidden, "AccessDenied"
 	case "ses", "lambda":
 		e.Status = http.StatusForbidden
+	case "s3":
+		e.Code, e.Status = "AccessDenied", http.StatusForbidden
 	}
 	return e
 }
@@ -202,25 +206,6 @@ func (s *Server) describeSES(body []byte) request {
 	}
 	if in.ConfigurationSetName != "" {
 		r.needs = append(r.needs, need{action: action, resource: s.arn("ses", "configuration-set/"+in.ConfigurationSetName), context: context})
-	}
-	return r
-}
-
-func (s *Server) describeSSM(operation string, body []byte) request {
-	var in struct {
-		Name  string
-		Names []string
-	}
-	_ = json.Unmarshal(body, &in)
-	r := request{body: body}
-	if in.Name != "" {
-		in.Names = append(in.Names, in.Name)
-	}
-	for _, name := range in.Names {
-		if !strings.HasPrefix(name, "arn:") {
-			name = s.arn("ssm", "parameter/"+strings.TrimPrefix(name, "/"))
-		}
-		r.needs = append(r.needs, need{action: "ssm:" + operation, resource: name})
 	}
 	return r
 }

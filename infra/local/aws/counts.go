@@ -11,7 +11,7 @@ type Call struct {
 	Instance  string // the caller's process
 	RequestID string // of the Lambda request that it was made in
 	TraceID   string // of the API request, message or schedule that it all began with
-	Service   string // as in IAM actions: dynamodb, sqs, kms, ses, ssm, lambda
+	Service   string // as in IAM actions: dynamodb, sqs, kms, ses, ssm, s3, lambda
 	Operation string // PutItem
 	Tables    []string
 	Read      float64 // capacity units, as the engine reckons them

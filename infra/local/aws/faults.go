@@ -26,7 +26,7 @@ const (
 // Fault strikes calls that have all that it names.
 type Fault struct {
 	Function  string // logical id of the caller
-	Service   string // dynamodb, sqs, kms, ses, ssm, lambda
+	Service   string // dynamodb, sqs, kms, ses, ssm, s3, lambda
 	Operation string // PutItem
 	When      func(Call) bool
 
@@ -118,13 +118,14 @@ var throttled = map[string]awsjson.Error{
 	"ssm":      {Code: "ThrottlingException", Message: "Rate exceeded"},
 	"sqs":      {Code: "com.amazonaws.sqs#RequestThrottled", Query: "RequestThrottled", Message: "The request was denied due to request throttling.", Status: http.StatusForbidden},
 	"ses":      {Code: "TooManyRequestsException", Message: "Maximum sending rate exceeded.", Status: http.StatusTooManyRequests},
+	"s3":       {Code: "SlowDown", Message: "Please reduce your request rate.", Status: http.StatusServiceUnavailable},
 	"lambda":   {Code: "TooManyRequestsException", Message: "Rate Exceeded.", Status: http.StatusTooManyRequests},
 }
 
 // broken is how each service says that the fault is its own.
 var broken = map[string]string{
 	"dynamodb": "InternalServerError", "kms": "KMSInternalException", "ssm": "InternalServerError",
-	"sqs": "InternalFailure", "ses": "InternalServiceErrorException", "lambda": "ServiceException",
+	"sqs": "InternalFailure", "ses": "InternalServiceErrorException", "lambda": "ServiceException", "s3": "InternalError",
 }
 
 // error is the answer that the fault gives in the service's place, or nil.

@@ -18,6 +18,7 @@ import (
 
 	"pagefree/infra/local/awsjson"
 	"pagefree/infra/local/kms"
+	"pagefree/infra/local/s3"
 	"pagefree/infra/local/ses"
 	"pagefree/infra/local/sqs"
 	"pagefree/infra/local/ssm"
@@ -39,6 +40,7 @@ type Options struct {
 	KMS      *kms.Service
 	SES      *ses.Service
 	SSM      *ssm.Service
+	S3       *s3.Service
 	Lambda   http.Handler
 
 	Caller func(accessKeyID string) (Caller, bool) // who holds a key that starts with AccessKeyPrefix; nil: nobody
@@ -93,6 +95,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.SSM != nil {
 		s.services["ssm"] = o.SSM.Handler()
+	}
+	if o.S3 != nil {
+		s.services["s3"] = o.S3
 	}
 	if o.Lambda != nil {
 		s.services["lambda"] = o.Lambda

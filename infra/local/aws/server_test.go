@@ -71,7 +71,7 @@ func TestUnknownOperations(t *testing.T) {
 	if got := code(err); got != "UnknownOperationException" {
 		t.Errorf("ses: got %q", got)
 	}
-	_, err = ssm.NewFromConfig(env.Config).SendCommand(t.Context(), &ssm.SendCommandInput{DocumentName: aws.String("d")})
+	_, err = ssm.NewFromConfig(env.Config).ListNodes(t.Context(), &ssm.ListNodesInput{})
 	if got := code(err); got != "UnknownOperationException" {
 		t.Errorf("ssm: got %q", got)
 	}

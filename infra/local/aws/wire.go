@@ -1,21 +1,26 @@
 package aws
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"strings"
 
 	"pagefree/infra/local/awsjson"
+	"pagefree/infra/local/s3"
 )
 
 // protocol is how a service words an error.
 type protocol struct {
 	version string // of AWS's JSON protocol; empty for the REST services
 	sqs     bool   // repeats the code in the older protocol's header
+	xml     bool   // S3
 }
 
 func (p protocol) refuse(w http.ResponseWriter, e *awsjson.Error) {
 	switch {
+	case p.xml:
+		s3.WriteError(w, &s3.Error{Code: e.Code, Message: e.Message, Status: cmp.Or(e.Status, http.StatusBadRequest)})
 	case p.version == "":
 		awsjson.WriteRESTError(w, e)
 	case p.sqs && e.Query == "":
@@ -49,6 +54,12 @@ func identify(r *http.Request) (service, operation string, wire protocol) {
 		return "", target, protocol{version: "1.0"}
 	}
 	path := r.URL.EscapedPath()
+	if strings.Contains(r.Header.Get("Authorization"), "/s3/aws4_request") { // its paths begin with anything
+		if operation := s3.Operation(r); operation != "" {
+			return "s3", operation, protocol{xml: true}
+		}
+		return "s3", r.Method + " " + path, protocol{xml: true}
+	}
 	switch {
 	case strings.HasPrefix(path, "/2015-03-31/functions/") && strings.HasSuffix(path, "/invocations"):
 		return "lambda", "Invoke", protocol{}

@@ -24,6 +24,8 @@ import (
 	front "pagefree/infra/local/aws"
 	"pagefree/infra/local/engine"
 	"pagefree/infra/local/kms"
+	"pagefree/infra/local/lambda"
+	"pagefree/infra/local/s3"
 	"pagefree/infra/local/ses"
 	"pagefree/infra/local/sqs"
 	"pagefree/infra/local/ssm"
@@ -63,6 +65,15 @@ func root(name string) (string, error) {
 	}
 }
 
+// agent builds what runs scripts on managed nodes, once for all tests of this repository, which share the folder.
+func agent(ctx context.Context) (string, error) {
+	module, err := root("go.mod")
+	if err != nil {
+		return "", err
+	}
+	return lambda.BuildAgent(ctx, filepath.Dir(module))
+}
+
 // Env is one test's AWS.
 type Env struct {
 	// Config has credentials and the endpoint: dynamodb.NewFromConfig(env.Config). With it everything is allowed.
@@ -87,7 +98,8 @@ type Env struct {
 }
 
 // New makes an empty Env. What a test asks for by its logical id is made then; all of it goes when the test ends.
-func New(t testing.TB) *Env {
+// Managed nodes and buckets are there from the start; options change the nodes.
+func New(t testing.TB, options ...func(*ssm.Options)) *Env {
 	t.Helper()
 	eng, err := shared()
 	if err != nil {
@@ -120,8 +132,18 @@ func New(t testing.TB) *Env {
 		made:   map[string]bool{},
 	}
 	e.as = rename(as, e.tables)
+	objects := s3.New(s3.Options{Buckets: as.Buckets})
+	nodes := ssm.Options{Parameters: as.SSM, Region: as.Region, Put: objects.Put, Agent: agent}
+	for _, option := range options {
+		option(&nodes)
+	}
+	systems, err := ssm.Open(nodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = systems.Close() })
 	server, err := front.New(front.Options{
-		Template: e.as, DynamoDB: eng.Endpoint(), SQS: queues, KMS: keys, SES: mails, SSM: ssm.New(as.SSM), Caller: e.caller,
+		Template: e.as, DynamoDB: eng.Endpoint(), SQS: queues, KMS: keys, SES: mails, SSM: systems, S3: objects, Caller: e.caller,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -224,6 +246,12 @@ func (e *Env) QueueURL(id string) string {
 	}
 	e.once(id, func() error { return e.queues.Ensure(queue) })
 	return e.queues.URL(queue.Name)
+}
+
+// Bucket is the name of a bucket: env.Bucket("OutputBucket").
+func (e *Env) Bucket(id string) string {
+	e.t.Helper()
+	return lookup(e, "bucket", e.as.Buckets, id).Name
 }
 
 // Mail is what was sent, newest first.

@@ -3,6 +3,9 @@ package lambda
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -49,4 +52,38 @@ func Build(ctx context.Context, root, dir string, folders []string) error {
 		return fmt.Errorf("build the functions: %w\n%s", err, out.Bytes())
 	}
 	return nil
+}
+
+// BuildAgent compiles the agent of the managed nodes, and gives its path. Every build has a file of its own name, by what
+// is in it, so that one that runs is never written over. root is the folder of go.mod.
+func BuildAgent(ctx context.Context, root string) (string, error) {
+	dir, err := os.MkdirTemp("", "pagefree-agent-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if err := Build(ctx, root, dir, []string{"infra/local/ssm/agent"}); err != nil {
+		return "", err
+	}
+	program, err := os.ReadFile(filepath.Join(dir, "agent"))
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(program)
+	place := filepath.Join(root, ".local", "agent", hex.EncodeToString(sum[:8]))
+	if _, err := os.Stat(place); err == nil {
+		return place, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(place), 0o755); err != nil {
+		return "", err
+	}
+	half, err := os.CreateTemp(filepath.Dir(place), "half-")
+	if err != nil {
+		return "", err
+	}
+	_, err = half.Write(program)
+	if err = errors.Join(err, half.Chmod(0o755), half.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(half.Name()))
+	}
+	return place, os.Rename(half.Name(), place)
 }

@@ -16,7 +16,10 @@ import (
 )
 
 func TestParameters(t *testing.T) {
-	s := ssm.New(map[string]*template.Parameter{"Origin": {LogicalID: "Origin", Name: "/app/origin", Type: "String", Value: "http://old"}})
+	s, err := ssm.Open(ssm.Options{Parameters: map[string]*template.Parameter{"Origin": {LogicalID: "Origin", Name: "/app/origin", Type: "String", Value: "http://old"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	server := httptest.NewServer(s.Handler())
 	t.Cleanup(server.Close)
 	c := api.NewFromConfig(aws.Config{
@@ -32,7 +35,7 @@ func TestParameters(t *testing.T) {
 			t.Errorf("%s: got %+v, %v", name, got, err)
 		}
 	}
-	_, err := c.GetParameter(t.Context(), &api.GetParameterInput{Name: aws.String("/app/none")})
+	_, err = c.GetParameter(t.Context(), &api.GetParameterInput{Name: aws.String("/app/none")})
 	if e, ok := errors.AsType[smithy.APIError](err); !ok || e.ErrorCode() != "ParameterNotFound" {
 		t.Errorf("got %v, want ParameterNotFound", err)
 	}

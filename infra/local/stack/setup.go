@@ -13,7 +13,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"pagefree/infra/local/engine"
+	"pagefree/infra/local/events"
 	"pagefree/infra/local/lambda"
+	"pagefree/infra/local/s3"
+	"pagefree/infra/local/ssm"
 	"pagefree/infra/local/template"
 )
 
@@ -155,4 +158,26 @@ func (s *Stack) tables(ctx context.Context) error {
 	endpoint := s.engine.Endpoint()
 	config.BaseEndpoint = &endpoint
 	return engine.Create(ctx, dynamodb.NewFromConfig(config), list...)
+}
+
+// systems opens Systems Manager: its nodes run scripts by an agent that is built when the first one comes, put output
+// into the buckets and tell of changes by events.
+func (s *Stack) systems(bus *events.Bus, objects *s3.Service) (*ssm.Service, error) {
+	o := ssm.Options{
+		Parameters: s.template.SSM, Dir: filepath.Join(s.Dir, "ssm"), Region: s.template.Region, Nodes: s.opts.Nodes, Second: s.opts.Second,
+		Put: objects.Put, Log: s.opts.Log,
+		Agent: func(ctx context.Context) (string, error) {
+			module, err := above("go.mod")
+			if err != nil {
+				return "", err
+			}
+			return lambda.BuildAgent(ctx, filepath.Dir(module))
+		},
+	}
+	if !s.opts.NoEvents {
+		o.Emit = func(detailType string, resources []string, detail any) {
+			bus.Emit("aws.ssm", detailType, resources, detail)
+		}
+	}
+	return ssm.Open(o)
 }

@@ -21,11 +21,13 @@ import (
 	"pagefree/infra/local/aws"
 	"pagefree/infra/local/echo"
 	"pagefree/infra/local/engine"
+	"pagefree/infra/local/events"
 	"pagefree/infra/local/gateway"
 	"pagefree/infra/local/kms"
 	"pagefree/infra/local/lambda"
 	"pagefree/infra/local/loopback"
 	"pagefree/infra/local/poll"
+	"pagefree/infra/local/s3"
 	"pagefree/infra/local/ses"
 	"pagefree/infra/local/sqs"
 	"pagefree/infra/local/ssm"
@@ -50,6 +52,9 @@ type Options struct {
 	Every      time.Duration            // instead of each schedule's own distance
 	Timeouts   map[string]time.Duration // of functions, by logical id
 	Visibility time.Duration            // of every queue
+	Second     time.Duration            // of the timeouts of Run Command
+	NoEvents   bool                     // EventBridge delivers nothing, which it never promises to
+	Nodes      []ssm.Node               // managed ones, instead of the contract's
 }
 
 // Stack is a running local stack.
@@ -182,8 +187,18 @@ func (s *Stack) serve(awsListeners []net.Listener, binaries string) error {
 	}); err != nil {
 		return err
 	}
+	bus, err := events.New(events.Options{Template: s.template, Functions: s.functions, Log: s.opts.Log})
+	if err != nil {
+		return errors.Join(err, s.functions.Close())
+	}
+	objects := s3.New(s3.Options{Dir: filepath.Join(s.Dir, "s3"), Buckets: s.template.Buckets})
+	systems, err := s.systems(bus, objects)
+	if err != nil {
+		return errors.Join(err, s.functions.Close())
+	}
+	s.onClose(systems.Close)
 	s.aws, err = aws.New(aws.Options{
-		Template: s.template, DynamoDB: s.engine.Endpoint(), SQS: s.sqs, KMS: keys, SES: s.ses, SSM: ssm.New(s.template.SSM),
+		Template: s.template, DynamoDB: s.engine.Endpoint(), SQS: s.sqs, KMS: keys, SES: s.ses, SSM: systems, S3: objects,
 		Lambda: s.functions.Handler(), Kill: s.functions.Kill,
 		Caller: func(key string) (aws.Caller, bool) {
 			c, ok := s.functions.Caller(key)
@@ -196,6 +211,7 @@ func (s *Stack) serve(awsListeners []net.Listener, binaries string) error {
 	server := &http.Server{Handler: loopback.Guard(s.aws), ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug)}
 	s.serveOn(server, awsListeners)
 	s.onClose(s.functions.Close) // before the services that the functions are calling
+	s.onClose(func() error { bus.Close(); return nil })
 
 	poller, err := poll.Start(poll.Options{Template: s.template, Queues: s.sqs, Functions: s.functions, Every: s.opts.Every, Log: s.opts.Log})
 	if err != nil {

@@ -20,6 +20,7 @@ func (b *builder) build() {
 	b.each("AWS::KMS::Key", b.key)
 	b.each("AWS::KMS::Alias", b.alias)
 	b.each("AWS::SSM::Parameter", b.parameter)
+	b.each("AWS::S3::Bucket", b.bucket)
 	b.each("AWS::Serverless::Api", b.api)
 	b.each("AWS::ApiGateway::ApiKey", b.apiKey)
 	b.each("AWS::ApiGateway::UsagePlan", b.usagePlan)
@@ -160,6 +161,12 @@ func (b *builder) alias(r *resource, p properties) {
 func (b *builder) parameter(r *resource, p properties) {
 	p.only("AllowedPattern", "DataType", "Description", "Name", "Policies", "Tags", "Tier", "Type", "Value")
 	b.t.SSM[r.id] = &Parameter{LogicalID: r.id, Name: b.refText(r), Type: p.text("Type", ""), Value: p.text("Value", "")}
+}
+
+func (b *builder) bucket(r *resource, p properties) {
+	p.only("BucketEncryption", "BucketName", "LifecycleConfiguration", "LoggingConfiguration", "OwnershipControls",
+		"PublicAccessBlockConfiguration", "Tags", "VersioningConfiguration")
+	b.t.Buckets[r.id] = &Bucket{LogicalID: r.id, Name: b.refText(r), ARN: b.attText(r, "Arn")}
 }
 
 // checkReferences notes what points at a resource that is not there, and marks the streams that somebody reads.

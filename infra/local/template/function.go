@@ -67,6 +67,13 @@ func (b *builder) event(r *resource, f *Function, name string, p properties) {
 			Name: name, RuleARN: b.e.arn("events", "rule/"+rule), Expression: p.text("Schedule", ""), Input: p.text("Input", ""),
 			Enabled: p.flag("Enabled", true) && p.text("State", "ENABLED") == "ENABLED",
 		})
+	case "EventBridgeRule", "CloudWatchEvent":
+		p.only("DeadLetterConfig", "Enabled", "Pattern", "RetryPolicy", "RuleName", "State")
+		rule := p.text("RuleName", b.e.opts.StackName+"-"+r.id+name)
+		f.Rules = append(f.Rules, Rule{
+			Name: name, RuleARN: b.e.arn("events", "rule/"+rule), Pattern: p.sub("Pattern").m,
+			Enabled: p.flag("Enabled", true) && p.text("State", "ENABLED") == "ENABLED",
+		})
 	case "DynamoDB":
 		p.only("BatchSize", "BisectBatchOnFunctionError", "DestinationConfig", "Enabled", "FunctionResponseTypes",
 			"MaximumBatchingWindowInSeconds", "MaximumRecordAgeInSeconds", "MaximumRetryAttempts", "ParallelizationFactor",

@@ -72,16 +72,20 @@ var nameProperty = map[string]string{
 
 // physicalName is the name CloudFormation would give, without its random tail: <stack>-<logical id>.
 func (e *evaluator) physicalName(r *resource) (string, error) {
+	given := e.opts.StackName + "-" + r.id
+	if r.kind == "AWS::S3::Bucket" {
+		given = strings.ToLower(given)
+	}
 	raw, ok := r.raw[nameProperty[r.kind]]
 	if !ok {
-		return e.opts.StackName + "-" + r.id, nil
+		return given, nil
 	}
 	v, err := e.eval(raw)
 	if err != nil {
 		return "", err
 	}
 	if _, gone := v.(noValue); gone {
-		return e.opts.StackName + "-" + r.id, nil
+		return given, nil
 	}
 	return text(v)
 }

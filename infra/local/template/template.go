@@ -35,6 +35,7 @@ type Template struct {
 	Queues     map[string]*Queue
 	Keys       map[string]*Key
 	SSM        map[string]*Parameter
+	Buckets    map[string]*Bucket
 	API        *API // nil without an AWS::Serverless::Api
 	Outputs    map[string]string
 	Resources  map[string]Resource // every one whose condition holds
@@ -136,7 +137,7 @@ func (e *evaluator) assemble(doc map[string]any) (*Template, error) {
 	t := &Template{
 		StackName: e.opts.StackName, Region: e.opts.Region, AccountID: e.opts.AccountID,
 		Parameters: map[string]string{}, Functions: map[string]*Function{}, Tables: map[string]*Table{},
-		Queues: map[string]*Queue{}, Keys: map[string]*Key{}, SSM: map[string]*Parameter{}, Outputs: map[string]string{},
+		Queues: map[string]*Queue{}, Keys: map[string]*Key{}, SSM: map[string]*Parameter{}, Buckets: map[string]*Bucket{}, Outputs: map[string]string{},
 		Resources: map[string]Resource{},
 	}
 	for name, v := range e.parameters {
@@ -168,7 +169,7 @@ func (e *evaluator) assemble(doc map[string]any) (*Template, error) {
 // served are the types that the local stack gives life.
 var served = []string{
 	"AWS::ApiGateway::ApiKey", "AWS::ApiGateway::UsagePlan", "AWS::ApiGateway::UsagePlanKey", "AWS::DynamoDB::Table",
-	"AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::Role", "AWS::KMS::Alias", "AWS::KMS::Key", "AWS::SQS::Queue",
+	"AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::Role", "AWS::KMS::Alias", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::SQS::Queue",
 	"AWS::SSM::Parameter", "AWS::Serverless::Api", "AWS::Serverless::Function",
 }
 
@@ -177,7 +178,7 @@ func isServed(kind string) bool { return slices.Contains(served, kind) }
 // inert are the types, or whole services, that change nothing about what a request does on a laptop.
 var inert = []string{
 	"AWS::ApiGateway::Account", "AWS::CertificateManager::", "AWS::CloudFront::", "AWS::CloudWatch::", "AWS::EC2::", "AWS::IAM::",
-	"AWS::KMS::", "AWS::Lambda::Permission", "AWS::Logs::", "AWS::Route53::", "AWS::S3::", "AWS::SES::", "AWS::SNS::",
+	"AWS::KMS::", "AWS::Lambda::Permission", "AWS::Logs::", "AWS::Route53::", "AWS::S3::BucketPolicy", "AWS::SES::", "AWS::SNS::",
 	"AWS::SQS::QueuePolicy", "AWS::SSM::", "AWS::WAFv2::", "AWS::XRay::",
 }
 

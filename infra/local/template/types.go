@@ -25,6 +25,7 @@ type Function struct {
 	Statements     []Statement // what that role may do; deny by default
 	QueueSources   []QueueSource
 	Schedules      []Schedule
+	Rules          []Rule
 	StreamSources  []StreamSource
 	MaxConcurrency int // ReservedConcurrentExecutions; 0 when not set
 }
@@ -59,6 +60,14 @@ type Schedule struct {
 	Expression string // rate(1 minute), cron(0 3 * * ? *)
 	Input      string // constant JSON sent in place of the event; empty for the event itself
 	Enabled    bool
+}
+
+// Rule is an EventBridge rule with a pattern, of the default bus.
+type Rule struct {
+	Name    string // of the event
+	RuleARN string
+	Pattern map[string]any // as written: lists of values and matchers, and mappings of them
+	Enabled bool
 }
 
 // StreamSource is an event source mapping from a table's stream.
@@ -122,6 +131,12 @@ type Key struct {
 	Usage     string   // default ENCRYPT_DECRYPT
 	Aliases   []string // with the prefix alias/
 	Policy    []Statement
+}
+
+// Bucket is an AWS::S3::Bucket.
+type Bucket struct {
+	LogicalID string
+	Name, ARN string
 }
 
 // Parameter is an AWS::SSM::Parameter.

@@ -17,12 +17,12 @@ type capture struct {
 }
 
 // drain reads a pipe to its end, so that a writer is never blocked for long,
-// keeping no more than protocol.MaxOutputBytes in memory.
-func drain(from *os.File) *capture {
+// keeping no more than so many bytes in memory.
+func drain(from *os.File, keep int) *capture {
 	c := &capture{done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
-		kept := make([]byte, protocol.MaxOutputBytes)
+		kept := make([]byte, keep)
 		n, err := io.ReadFull(from, kept)
 		// The end of a run sets a deadline, and a busy machine may be at it
 		// before what the pipe holds was read.

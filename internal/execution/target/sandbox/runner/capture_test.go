@@ -31,7 +31,7 @@ func TestADeadlineLosesNothing(t *testing.T) {
 		if err := from.SetReadDeadline(time.Now().Add(-time.Second)); err != nil {
 			t.Fatal(err)
 		}
-		text, truncated := drain(from).text()
+		text, truncated := drain(from, protocol.MaxOutputBytes).text()
 		if len(text) != test.holds || truncated != test.truncated {
 			t.Errorf("%s: got %d bytes, truncated %v; want %d, %v", name, len(text), truncated, test.holds, test.truncated)
 		}

@@ -50,7 +50,7 @@ func (in interpreter) parse() []string {
 // program that reads a stranger's text, too.
 func (r *Runner) check(ctx context.Context, req protocol.Request) (protocol.Result, error) {
 	req.Env = nil
-	o, err := r.execute(ctx, req, r.interpreter.parse, checkLimit)
+	o, err := r.execute(ctx, req, r.interpreter.parse, checkLimit, protocol.MaxOutputBytes)
 	if err != nil {
 		return protocol.Result{}, err
 	}

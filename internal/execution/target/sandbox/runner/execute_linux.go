@@ -24,9 +24,9 @@ const (
 var errLost = errors.New("the supervisor was lost")
 
 // execute runs the command that of gives, in a work directory with the
-// script, for at most limit. An error means that it did not start, or, if it
+// script, for at most limit, and keeps so many bytes of each stream. An error means that it did not start, or, if it
 // is no *protocol.NotRun, that nobody knows.
-func (r *Runner) execute(ctx context.Context, req protocol.Request, command func() []string, limit time.Duration) (outcome, error) {
+func (r *Runner) execute(ctx context.Context, req protocol.Request, command func() []string, limit time.Duration, keep int) (outcome, error) {
 	if left(ctx, limit) <= 0 || ctx.Err() != nil {
 		return outcome{}, &protocol.NotRun{Reason: "no time is left"}
 	}
@@ -45,12 +45,12 @@ func (r *Runner) execute(ctx context.Context, req protocol.Request, command func
 		Walls: r.walls, Lambda: r.options.OnLambda, UID: newUID(),
 		Dir: dir, File: r.interpreter.file, Script: []byte(req.Script),
 		Argv: command(), Env: r.interpreter.environment(dir, req.Env), Readable: r.interpreter.readable,
-		Limits: limitsFor(r.options.Language, r.walls, limit),
+		Limits: r.limits(limit),
 	})
 	if err != nil {
 		return outcome{}, &protocol.NotRun{Reason: err.Error()}
 	}
-	o := outcome{stdout: drain(sup.out), stderr: drain(sup.err)}
+	o := outcome{stdout: drain(sup.out, keep), stderr: drain(sup.err, keep)}
 	err = r.await(ctx, sup, &o, limit)
 	o.took = time.Since(begin)
 	o.survivors = max(o.survivors, sup.finish(r.walls))

@@ -17,6 +17,7 @@ type interpreter struct {
 	program  string   // absolute, without symbolic links
 	readable []string // what it needs beside the system's directories
 	file     string   // name of the script in the work directory
+	paths    []string // directories of further programs
 }
 
 // systemPath is where programs are looked for, by us and by scripts. Managed
@@ -94,8 +95,10 @@ func (in interpreter) run() []string {
 // environment is all that a script gets. PF_ names are all it can bring.
 func (in interpreter) environment(dir string, variables map[string]string) []string {
 	path := systemPath
-	if dir := filepath.Dir(in.program); !slices.Contains(filepath.SplitList(path), dir) {
-		path += ":" + dir
+	for _, dir := range append([]string{filepath.Dir(in.program)}, in.paths...) {
+		if !slices.Contains(filepath.SplitList(path), dir) {
+			path += ":" + dir
+		}
 	}
 	env := []string{"PATH=" + path, "HOME=" + dir, "LANG=C.UTF-8", "TMPDIR=" + dir}
 	if strings.HasPrefix(in.program, "/var/lang/") {

@@ -51,6 +51,16 @@ func limitsFor(language protocol.Language, w walls, limit time.Duration) limits 
 	return l
 }
 
+// limits are those of a run. A node's shell may become any program, so that
+// its address space is not bound.
+func (r *Runner) limits(limit time.Duration) limits {
+	l := limitsFor(r.options.Language, r.walls, limit)
+	if r.options.Node {
+		l.Space = 0
+	}
+	return l
+}
+
 // limitNames are the limits that hold, for the report of the confinement.
 func limitNames(language protocol.Language) []string {
 	names := []string{"cpu", "data", "fsize", "nofile", "nproc", "core", "msgqueue"}

@@ -39,6 +39,9 @@ type Options struct {
 	// the template, is a wall that nobody can build from the inside: scripts
 	// run even where nothing else holds. All of /tmp is wiped after each run.
 	OnLambda bool
+	// Node makes a Runner for Shell, as the local stack's managed nodes have
+	// it: the shell may start every interpreter that this machine has.
+	Node bool
 	// Log gets one line at start, and one for each run that went wrong.
 	Log *slog.Logger
 
@@ -83,6 +86,8 @@ func New(o Options) *Runner {
 		var err error
 		if r.interpreter, err = findInterpreter(o.Language, o.Path); err != nil {
 			r.confinement.Refused = err.Error()
+		} else if o.Node {
+			r.interpreter = r.interpreter.withOthers(o.Path)
 		}
 	}
 	if r.confinement.Refused != "" {
@@ -126,7 +131,7 @@ func (r *Runner) Run(ctx context.Context, req protocol.Request) (protocol.Result
 		return r.check(ctx, req)
 	}
 	limit := time.Duration(req.TimeoutSeconds) * time.Second
-	o, err := r.execute(ctx, req, r.interpreter.run, limit)
+	o, err := r.execute(ctx, req, r.interpreter.run, limit, protocol.MaxOutputBytes)
 	if err != nil {
 		return protocol.Result{}, err
 	}

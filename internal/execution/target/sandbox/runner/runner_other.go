@@ -23,7 +23,7 @@ func raise(Options) (walls, protocol.Confinement) {
 	}
 }
 
-func (r *Runner) execute(context.Context, protocol.Request, func() []string, time.Duration) (outcome, error) {
+func (r *Runner) execute(context.Context, protocol.Request, func() []string, time.Duration, int) (outcome, error) {
 	return outcome{}, &protocol.NotRun{Reason: r.confinement.Refused}
 }
 

@@ -202,7 +202,7 @@ func TestWhatElseRundeckSends(t *testing.T) {
 	if got, err := Rundeck("text/xml", []byte(body)); err != nil || got.Token != theToken {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if got, err := AWX("application/json", []byte("\n " + sample(t, "awx-successful.json") + "\n")); err != nil || got.Token != theToken {
+	if got, err := AWX("application/json", []byte("\n "+sample(t, "awx-successful.json")+"\n")); err != nil || got.Token != theToken {
 		t.Errorf("space around JSON: %+v, %v", got, err)
 	}
 }

@@ -1,4 +1,4 @@
-// Command probe is the three functions of the stack's own tests: one behind the API, one behind a queue, one on a clock.
+// Command probe is the functions of the stack's own tests: behind the API, behind a queue, on a clock, and one that hears events.
 package main
 
 import (
@@ -42,6 +42,8 @@ func main() {
 		lambda.Start(web)
 	case "worker":
 		lambda.Start(worker)
+	case "listener":
+		lambda.Start(func(ctx context.Context, e events.CloudWatchEvent) error { return note(ctx, e.Source) })
 	case "clock":
 		lambda.Start(func(ctx context.Context, _ events.CloudWatchEvent) error { return note(ctx, "clock") })
 	}
