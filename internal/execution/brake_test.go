@@ -2,7 +2,6 @@ package execution
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -336,7 +335,7 @@ func (w *world) report(ex, token string, body map[string]any) answer {
 	w.t.Helper()
 	a := w.callback(ex, token, body)
 	if a.status != http.StatusOK {
-		w.t.Fatal(fmt.Sprintf("callback for %s: %d %v", ex, a.status, a.body))
+		w.t.Fatalf("callback for %s: %d %v", ex, a.status, a.body)
 	}
 	return a
 }

@@ -141,7 +141,7 @@ func holdMembers(wrong func(string, ...any), name string, v any) {
 		switch {
 		case (name == "at" || name == "since" || strings.HasSuffix(name, "At")) && !timeForm.MatchString(v):
 			wrong("%s is %q, and no time", name, v)
-		case strings.HasSuffix(name, "Id") && name != "requestId" && !idForm.MatchString(v):
+		case strings.HasSuffix(name, "Id") && name != "requestId" && name != "nodeId" && !idForm.MatchString(v):
 			wrong("%s is %q, and no id", name, v)
 		}
 	}

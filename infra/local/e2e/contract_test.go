@@ -69,7 +69,7 @@ func TestContract(t *testing.T) {
 		"paths": contractPaths, "queries": contractQueries, "wire": contractWire, "credentials": contractCredentials, "origins": contractOrigins,
 		"sign-in": contractSignIn, "users": contractUsers, "teams": contractTeams, "keys": contractKeys,
 		"runbooks": contractRunbooks, "parameters": contractParameters, "review": contractReview, "states": contractStates, "versions": contractVersions,
-		"targets": contractTargets, "secrets": contractSecrets, "webhooks": contractWebhooks, "callbacks": contractCallbacks, "pause": contractPause,
+		"targets": contractTargets, "secrets": contractSecrets, "webhooks": contractWebhooks, "callbacks": contractCallbacks, "pause": contractPause, "nodes": contractNodes,
 		"triggers": contractTriggers, "globals": contractGlobals, "idempotency": contractIdempotency, "confirmation": contractConfirmation, "values": contractValues,
 		"templates": contractTemplates, "outcomes": contractOutcomes, "output": contractOutput, "executions": contractExecutions,
 		"incidents": contractIncidents, "dedup": contractDedup, "services": contractServices, "races": contractRaces,
