@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"pagefree/infra/local/engine"
+	"pagefree/infra/local/engine/streamindex"
 	"pagefree/infra/local/lambda"
 	"pagefree/infra/local/template"
 )
@@ -63,6 +65,16 @@ func (s *Stack) load(origin string) (root string, err error) {
 		s.URL += "/" + s.template.API.Stage
 		if s.template, err = read(s.URL); err != nil { // people reach it under the stage
 			return "", err
+		}
+	}
+	if s.opts.NoStreams {
+		for _, f := range s.template.Functions {
+			for i := range f.StreamSources {
+				f.StreamSources[i].Enabled = false
+			}
+		}
+		for _, t := range s.template.Tables {
+			t.StreamConsumed = false
 		}
 	}
 	return filepath.Dir(path), nil
@@ -154,5 +166,12 @@ func (s *Stack) tables(ctx context.Context) error {
 	config := s.Config()
 	endpoint := s.engine.Endpoint()
 	config.BaseEndpoint = &endpoint
-	return engine.Create(ctx, dynamodb.NewFromConfig(config), list...)
+	if err := engine.Create(ctx, dynamodb.NewFromConfig(config), list...); err != nil {
+		return err
+	}
+	streamed := slices.ContainsFunc(list, func(t *template.Table) bool { return t.StreamConsumed })
+	if !streamed || s.engine.Kind() != engine.Dynoxide {
+		return nil
+	}
+	return streamindex.Create(ctx, filepath.Join(s.Dir, "dynamodb"))
 }

@@ -28,6 +28,7 @@ import (
 	"pagefree/infra/local/ses"
 	"pagefree/infra/local/sqs"
 	"pagefree/infra/local/ssm"
+	"pagefree/infra/local/streams"
 	"pagefree/infra/local/template"
 )
 
@@ -49,6 +50,7 @@ type Options struct {
 	Every      time.Duration            // instead of each schedule's own distance
 	Timeouts   map[string]time.Duration // of functions, by logical id
 	Visibility time.Duration            // of every queue
+	NoStreams  bool                     // no function hears of a change of a table
 }
 
 // Stack is a running local stack.
@@ -195,7 +197,8 @@ func (s *Stack) serve(awsListeners []net.Listener, binaries string) error {
 	s.serveOn(server, awsListeners)
 	s.onClose(s.functions.Close) // before the services that the functions are calling
 
-	poller, err := poll.Start(poll.Options{Template: s.template, Queues: s.sqs, Functions: s.functions, Every: s.opts.Every, Log: s.opts.Log})
+	poller, err := poll.Start(poll.Options{Template: s.template, Queues: s.sqs, Functions: s.functions, Every: s.opts.Every, Log: s.opts.Log,
+		Streams: &streams.Reader{Endpoint: s.engine.Endpoint()}, Dir: filepath.Join(s.Dir, "streams")})
 	if err != nil {
 		return err
 	}
