@@ -24,6 +24,7 @@ import (
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/kmsmac"
+	"pagefree/internal/platform/kmssign"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
 )
@@ -57,9 +58,11 @@ func newWorld(t *testing.T) *world {
 	env := awstest.New(t)
 	name := env.Table("AuditTable")
 	own := env.ConfigOf("AuditFunction")
+	keys := kms.NewFromConfig(own)
 	reader := &audit.Reader{
 		Table:   dynamo.Table{Name: name, DB: dynamodb.NewFromConfig(own)},
-		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.KeyID("DeriveKey"), Client: kms.NewFromConfig(own)}.Derive),
+		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.KeyID("DeriveKey"), Client: keys}.Derive),
+		Key:     kmssign.Key{ID: env.KeyID("AuditKey"), Client: keys},
 	}
 	api := httpapi.New()
 	audit.Routes(api, reader)

@@ -44,7 +44,7 @@ func (r *Reader) Export(ctx context.Context, f Filter, page httpapi.Page, cursor
 	x := &export{reader: r, teams: teams, filter: f, after: page.Before, events: map[string]Event{}, in: map[string]int64{}, blocks: map[int64]blockItem{}}
 	x.from, x.to = f.ids()
 	var end head
-	if teams == nil && x.to == "" { // before all else: what is sealed by now must show
+	if teams == nil && x.from+x.to == "" { // before all else: what is sealed by now must show
 		if _, err := r.Table.Get(ctx, headKey, &end); err != nil {
 			return nil, err
 		}
@@ -164,7 +164,7 @@ func (x *export) collectTail(ctx context.Context, last int64) error {
 	for _, b := range blocks {
 		x.blocks[b.Number] = b
 		for i, e := range b.Entries {
-			if _, there := x.events[e.ID]; !there && e.ID > x.after && e.ID >= x.from {
+			if _, there := x.events[e.ID]; !there && e.ID > x.after {
 				ids = append(ids, e.ID)
 				team[e.ID], x.in[e.ID] = b.Teams[i], b.Number
 			}

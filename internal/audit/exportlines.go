@@ -113,7 +113,7 @@ func (x *export) event(id string) ([]byte, error) {
 	if !ok {
 		return nil, nil
 	}
-	raw, err := json.Marshal(event)
+	raw, err := line(event)
 	if err != nil {
 		return nil, err
 	}
@@ -142,6 +142,7 @@ func (x *export) blockLine(b blockItem) ([]byte, error) {
 	return line(chain.BlockLine{Kind: chain.KindBlock, Block: shown})
 }
 
+// line is JSON with its line's end. Characters of HTML stand as they are: escaped, they would be six times as long.
 func line(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	e := json.NewEncoder(&buf)

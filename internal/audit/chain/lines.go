@@ -65,6 +65,6 @@ type End struct {
 	Events     int     `json:"events"`
 	Blocks     int     `json:"blocks"`
 	Through    string  `json:"through"`        // "": to the last
-	Head       *Head   `json:"head,omitempty"` // at the end of ScopeAll without To
+	Head       *Head   `json:"head,omitempty"` // at the end of ScopeAll without From and To
 	NextCursor *string `json:"nextCursor"`
 }
