@@ -173,5 +173,9 @@ func (s *Stack) tables(ctx context.Context) error {
 	if !streamed || s.engine.Kind() != engine.Dynoxide {
 		return nil
 	}
-	return streamindex.Create(ctx, filepath.Join(s.Dir, "dynamodb"))
+	dir := filepath.Join(s.Dir, "dynamodb")
+	if err := streamindex.Create(ctx, dir); err != nil {
+		return err
+	}
+	return streamindex.Trim(ctx, dir, time.Now())
 }
