@@ -26,10 +26,12 @@ func main() {
 	cfg := awscfg.FromEnv(os.Getenv)
 	keys := kms.NewFromConfig(cfg)
 	table := dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: dynamodb.NewFromConfig(cfg)}
+	signing := kmssign.Key{ID: env.Text("AUDIT_KEY_ID"), Client: keys}
 	reader := &audit.Reader{
 		Table:   table,
 		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: keys}.Derive),
-		Key:     kmssign.Key{ID: env.Text("AUDIT_KEY_ID"), Client: keys},
+		KeyID:   signing.ID,
+		Public:  signing.Public,
 	}
 	env.Check()
 

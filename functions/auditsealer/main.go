@@ -32,9 +32,11 @@ func main() {
 	env := settings.From(os.Getenv)
 	log.Setup(os.Stdout, "auditsealer")
 	cfg := awscfg.FromEnv(os.Getenv)
+	key := kmssign.Key{ID: env.Text("AUDIT_KEY_ID"), Client: kms.NewFromConfig(cfg)}
 	sealer := &audit.Sealer{
 		Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: dynamodb.NewFromConfig(cfg)},
-		Key:   kmssign.Key{ID: env.Text("AUDIT_KEY_ID"), Client: kms.NewFromConfig(cfg)},
+		KeyID: key.ID,
+		Sign:  key.Sign,
 		Now:   time.Now,
 		Count: func(metric string, n int) { log.Count(os.Stdout, time.Now(), metric, n) },
 	}

@@ -59,10 +59,12 @@ func newWorld(t *testing.T) *world {
 	name := env.Table("AuditTable")
 	own := env.ConfigOf("AuditFunction")
 	keys := kms.NewFromConfig(own)
+	signing := kmssign.Key{ID: env.KeyID("AuditKey"), Client: keys}
 	reader := &audit.Reader{
 		Table:   dynamo.Table{Name: name, DB: dynamodb.NewFromConfig(own)},
 		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.KeyID("DeriveKey"), Client: keys}.Derive),
-		Key:     kmssign.Key{ID: env.KeyID("AuditKey"), Client: keys},
+		KeyID:   signing.ID,
+		Public:  signing.Public,
 	}
 	api := httpapi.New()
 	audit.Routes(api, reader)

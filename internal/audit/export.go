@@ -66,8 +66,8 @@ func (r *Reader) Export(ctx context.Context, f Filter, page httpapi.Page, cursor
 // more is missed by its mark.
 func (x *export) collect(ctx context.Context, limit int) error {
 	q := dynamo.Query{Oldest: true, Limit: limit, Before: x.after, From: x.from, To: x.to}
-	events, stopped, err := dynamo.List(ctx, x.reader.Table, x.teams.partitions(q, everything, func(team string) string { return partition(&team) }),
-		func(e Event) string { return e.ID }, nil)
+	of := x.teams.partitions(q, everything, func(team string) string { return partition(&team) })
+	items, stopped, err := dynamo.List(ctx, x.reader.Table, of, place(of), nil)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (x *export) collect(ctx context.Context, limit int) error {
 		return err
 	}
 	ids := map[string]string{} // to teams
-	for _, e := range events {
+	for _, e := range readable(ctx, items) {
 		ids[e.ID], x.events[e.ID] = e.team(), e
 	}
 	for _, m := range found {
@@ -117,8 +117,8 @@ func (x *export) fetch(ctx context.Context, ids []string, team map[string]string
 		t := team[id]
 		keys = append(keys, dynamo.Key{PK: partition(&t), SK: id})
 	}
-	events, err := dynamo.GetAll[Event](ctx, x.reader.Table, keys)
-	for _, e := range events {
+	items, err := dynamo.GetAll[stored](ctx, x.reader.Table, keys)
+	for _, e := range readable(ctx, items) {
 		x.events[e.ID] = e
 	}
 	return err
@@ -131,13 +131,7 @@ func (x *export) settle(ctx context.Context) error {
 		return err
 	}
 	maps.Copy(x.in, in)
-	var keys []dynamo.Key
-	for _, n := range slices.Compact(slices.Sorted(maps.Values(x.in))) {
-		if _, ok := x.blocks[n]; !ok {
-			keys = append(keys, blockKey(n))
-		}
-	}
-	blocks, err := dynamo.GetAll[blockItem](ctx, x.reader.Table, keys)
+	blocks, err := blocksAt(ctx, x.reader.Table, slices.Compact(slices.Sorted(maps.Values(x.in))))
 	for _, b := range blocks {
 		x.blocks[b.Number] = b
 	}
@@ -151,11 +145,11 @@ func (x *export) collectTail(ctx context.Context, last int64) error {
 	for n := range x.blocks {
 		first = max(first, n+1)
 	}
-	var keys []dynamo.Key
+	var numbers []int64
 	for n := max(first, last-tail); n <= last; n++ {
-		keys = append(keys, blockKey(n))
+		numbers = append(numbers, n)
 	}
-	blocks, err := dynamo.GetAll[blockItem](ctx, x.reader.Table, keys)
+	blocks, err := blocksAt(ctx, x.reader.Table, numbers)
 	if err != nil {
 		return err
 	}

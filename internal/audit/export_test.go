@@ -180,6 +180,10 @@ func TestAnExportShowsWhatIsGone(t *testing.T) {
 		"the last block and all of it":  {func(w *world) { w.lastBlock() }, admin, "block 4 is missing"},
 		"an event that is another now":  {func(w *world) { w.rewritten() }, admin, "was changed"},
 		"its own event, to a team":      {func(w *world) { w.rewritten() }, lead, "was changed"},
+		"an event that is none now":     {func(w *world) { w.unreadable("team#team_a", "at") }, admin, "of block 1 is missing"},
+		"the same, to its team":         {func(w *world) { w.unreadable("team#team_a", "at") }, lead, "of block 1 is missing"},
+		"a block that is none now":      {func(w *world) { w.unreadable("block#", "entries") }, admin, "block 1, which is missing"},
+		"a block without its teams":     {func(w *world) { w.unreadable("block#", "teams") }, lead, "block 1, which is missing"},
 		"the mark of an event, of many": {func(w *world) { w.removed(first(w, "sealed#team_a")) }, admin, ""}, // it is proven by its block all the same
 	}
 	for name, tt := range tests {
@@ -217,6 +221,30 @@ func (w *world) rewritten() {
 	name := w.env.Table("AuditTable")
 	if _, err := dynamodb.NewFromConfig(w.env.Config).PutItem(w.t.Context(), &dynamodb.PutItemInput{TableName: &name, Item: item}); err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// unreadable puts a text in the place of a member that has to be something else.
+func (w *world) unreadable(pk, member string) {
+	item := w.items(pk)[0]
+	item[member] = &types.AttributeValueMemberS{Value: "nonsense"}
+	name := w.env.Table("AuditTable")
+	if _, err := dynamodb.NewFromConfig(w.env.Config).PutItem(w.t.Context(), &dynamodb.PutItemInput{TableName: &name, Item: item}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestTheListPassesByWhatCannotBeRead: one item that is no event hides none of the others.
+func TestTheListPassesByWhatCannotBeRead(t *testing.T) {
+	w := newWorld(t)
+	w.appended(noon, 5)
+	w.unreadable("team#team_a", "at")
+	for _, who := range []principal.Principal{lead, admin} {
+		for _, limit := range []string{"1", "3", "50"} {
+			if got := w.subjects(who, url.Values{"limit": {limit}}); len(got) != 4 {
+				t.Errorf("by %s: got %v, want the other four", limit, got)
+			}
+		}
 	}
 }
 

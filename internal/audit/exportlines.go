@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"pagefree/internal/audit/chain"
-	"pagefree/internal/platform/kmssign"
 	"pagefree/internal/platform/timestamp"
 )
 
@@ -18,7 +17,7 @@ const maxExport = 2 << 20
 
 // write makes the lines of a page. What does not fit is left to the next page.
 func (x *export) write(ctx context.Context, cursor func(next string) (*string, error)) ([]byte, error) {
-	public, err := x.reader.Key.Public(ctx)
+	public, err := x.reader.Public(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +35,7 @@ func (x *export) write(ctx context.Context, cursor func(next string) (*string, e
 	if err != nil {
 		return nil, err
 	}
-	key, err := line(chain.Key{Kind: chain.KindKey, KeyID: x.reader.Key.ID, Algorithm: kmssign.Algorithm, PublicKey: public})
+	key, err := line(chain.Key{Kind: chain.KindKey, KeyID: x.reader.KeyID, Algorithm: chain.Algorithm, PublicKey: public})
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 
 	"pagefree/internal/platform/dynamo"
-	"pagefree/internal/platform/kmssign"
 	"pagefree/internal/platform/stream"
 )
 
@@ -21,7 +20,8 @@ import (
 // is in it once.
 type Sealer struct {
 	Table dynamo.Table
-	Key   kmssign.Key
+	KeyID string // of the key that Sign signs by
+	Sign  func(ctx context.Context, digest [32]byte) ([]byte, error)
 	Now   func() time.Time
 	Count func(metric string, n int) // writes a metric
 }
@@ -96,9 +96,6 @@ func eventOf(item dynamo.Item, key dynamo.Key) (Event, error) {
 	if err := attributevalue.UnmarshalMap(item, &e); err != nil {
 		return Event{}, err
 	}
-	if e.Detail == nil {
-		e.Detail = map[string]any{}
-	}
 	if e.ID != key.SK || partition(e.TeamID) != key.PK {
 		return Event{}, fmt.Errorf("it says that it is %s of team %q", e.ID, e.team())
 	}
@@ -147,7 +144,7 @@ func (s *Sealer) extend(ctx context.Context, events []Event) error {
 	if err != nil {
 		return err
 	}
-	b, err := h.after(events, s.Key.ID, s.Now())
+	b, err := h.after(events, s.KeyID, s.Now())
 	if err != nil {
 		return err
 	}
@@ -155,7 +152,7 @@ func (s *Sealer) extend(ctx context.Context, events []Event) error {
 	if err != nil {
 		return err
 	}
-	if b.Signature, err = s.Key.Sign(ctx, digest); err != nil {
+	if b.Signature, err = s.Sign(ctx, digest); err != nil {
 		return err
 	}
 	follows := dynamo.Absent()
@@ -191,14 +188,11 @@ func blocksOf(ctx context.Context, t dynamo.Table, events []Event) (map[string]i
 		keys[i] = markKey(e.team(), e.ID)
 	}
 	found, err := dynamo.GetAll[mark](ctx, t, keys)
-	if err != nil {
-		return nil, err
-	}
 	in := map[string]int64{}
 	for _, m := range found {
 		in[m.ID] = m.Block
 	}
-	return in, nil
+	return in, err
 }
 
 // pause waits a random time that grows to half a second, so that sealers who

@@ -33,9 +33,11 @@ type sealing struct {
 func (w *world) sealer(now time.Time) *sealing {
 	own := w.env.ConfigOf("AuditSealerFunction")
 	s := &sealing{counts: map[string]int{}}
+	key := kmssign.Key{ID: w.env.KeyID("AuditKey"), Client: kms.NewFromConfig(own)}
 	s.Sealer = &audit.Sealer{
 		Table: dynamo.Table{Name: w.env.Table("AuditTable"), DB: dynamodb.NewFromConfig(own)},
-		Key:   kmssign.Key{ID: w.env.KeyID("AuditKey"), Client: kms.NewFromConfig(own)},
+		KeyID: key.ID,
+		Sign:  key.Sign,
 		Now:   func() time.Time { return now },
 		Count: func(metric string, n int) {
 			s.mu.Lock()

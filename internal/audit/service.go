@@ -7,7 +7,6 @@ import (
 
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
-	"pagefree/internal/platform/kmssign"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
 )
@@ -17,7 +16,8 @@ import (
 type Reader struct {
 	Table   dynamo.Table
 	Cursors *httpapi.Cursors
-	Key     kmssign.Key
+	KeyID   string                                    // of the key that signs blocks
+	Public  func(ctx context.Context) ([]byte, error) // its public half, a DER SubjectPublicKeyInfo
 }
 
 // Filter narrows the record; zero members let everything through. From and To

@@ -21,12 +21,14 @@ func (r *Reader) list(ctx context.Context, f Filter, teams reach, page httpapi.P
 	default:
 		q = teams.partitions(q, everything, func(team string) string { return partition(&team) })
 	}
-	return dynamo.List(ctx, r.Table, q, func(e Event) string { return e.ID }, func(e Event) bool {
-		return teams.sees(e.team()) &&
+	items, next, err := dynamo.List(ctx, r.Table, q, place(q), func(s stored) bool {
+		e := s.event
+		return s.err != nil || teams.sees(e.team()) &&
 			(f.Actor == "" || e.Actor.ID == f.Actor) &&
 			(f.Subject == "" || e.Subject.ID == f.Subject) &&
 			(f.Type == "" || e.Type == f.Type)
 	})
+	return readable(ctx, items), next, err
 }
 
 // ids are the filter's bounds as ids: the first that may be, and the first that may not.

@@ -2,12 +2,9 @@ package audit
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/id"
@@ -43,7 +40,7 @@ func (s *Sealer) Sweep(ctx context.Context) error {
 	late := 0
 	defer func() { s.Count(SealedLate, late) }() // a zero too: silence means that nobody sweeps
 	for {
-		page, next, err := dynamo.List(ctx, s.Table, q, func(e stored) string { return e.id }, nil)
+		page, next, err := dynamo.List(ctx, s.Table, q, byID, nil)
 		if err != nil {
 			return err
 		}
@@ -118,30 +115,3 @@ func (s *Sealer) moveOn(ctx context.Context, from sweepItem, found bool, through
 
 // isEvent tells the keys of events from those of blocks, marks and positions.
 func isEvent(k dynamo.Key) bool { return strings.HasPrefix(k.PK, "team#") }
-
-// stored is an item of the index that may be no event: one that cannot be read
-// must not keep all after it from being sealed.
-type stored struct {
-	id    string
-	key   dynamo.Key
-	event Event
-	err   error
-}
-
-// UnmarshalDynamoDBAttributeValue keeps what is wrong with the item.
-func (e *stored) UnmarshalDynamoDBAttributeValue(av types.AttributeValue) error {
-	m, ok := av.(*types.AttributeValueMemberM)
-	if !ok {
-		return fmt.Errorf("an item is a map, not %T", av)
-	}
-	text := func(name string) string {
-		v, _ := m.Value[name].(*types.AttributeValueMemberS)
-		if v == nil {
-			return ""
-		}
-		return v.Value
-	}
-	e.id, e.key = text("id"), dynamo.Key{PK: text(dynamo.PK), SK: text(dynamo.SK)}
-	e.event, e.err = eventOf(m.Value, e.key)
-	return nil
-}

@@ -32,6 +32,9 @@ import (
 // Format is the number of the rules above. A change of any of them makes another.
 const Format = 1
 
+// Algorithm is what signatures are, as KMS names it.
+const Algorithm = "ECDSA_SHA_256"
+
 // Genesis is the hash before the first block, whose number is 1.
 const Genesis = "0000000000000000000000000000000000000000000000000000000000000000"
 

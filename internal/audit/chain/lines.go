@@ -36,7 +36,7 @@ type Header struct {
 type Key struct {
 	Kind      string `json:"kind"`
 	KeyID     string `json:"keyId"`
-	Algorithm string `json:"algorithm"` // ECDSA_SHA_256
+	Algorithm string `json:"algorithm"` // Algorithm
 	PublicKey []byte `json:"publicKey"`
 }
 

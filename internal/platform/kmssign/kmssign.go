@@ -11,9 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 )
 
-// Algorithm is what the signatures are, as KMS names it.
-const Algorithm = string(types.SigningAlgorithmSpecEcdsaSha256)
-
 // Key is a signing key of KMS, by id or ARN.
 type Key struct {
 	ID     string
