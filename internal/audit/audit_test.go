@@ -51,6 +51,8 @@ type world struct {
 	api http.Handler
 	say *contract.Contract
 	env *awstest.Env
+
+	tries int // of the sealer's calls; 0 is the SDK's own number
 }
 
 // newWorld reads with the rights of the audit function.

@@ -32,6 +32,7 @@ type sealing struct {
 
 func (w *world) sealer(now time.Time) *sealing {
 	own := w.env.ConfigOf("AuditSealerFunction")
+	own.RetryMaxAttempts = w.tries
 	s := &sealing{counts: map[string]int{}}
 	key := kmssign.Key{ID: w.env.KeyID("AuditKey"), Client: kms.NewFromConfig(own)}
 	s.Sealer = &audit.Sealer{
@@ -171,12 +172,12 @@ func TestWhatFailsComesAgain(t *testing.T) {
 	}{
 		"a conflict":                       {front.Fault{Service: "dynamodb", Operation: "TransactWriteItems", Do: front.Conflict}, ""},
 		"the answer is lost":               {front.Fault{Service: "dynamodb", Operation: "TransactWriteItems", Do: front.Swallow}, ""},
-		"the answer is lost for good":      {front.Fault{Service: "dynamodb", Operation: "TransactWriteItems", Do: front.Swallow, Times: 3}, "1"},
-		"it dies before it":                {front.Fault{Service: "dynamodb", Operation: "TransactWriteItems", Do: front.KillBefore, Times: 3}, "1"},
-		"it dies after it":                 {front.Fault{Service: "dynamodb", Operation: "TransactWriteItems", Do: front.KillAfter, Times: 3}, "1"},
-		"the second block fails":           {front.Fault{Service: "dynamodb", Operation: "TransactWriteItems", Do: front.Fail, Nth: 2, Times: 3}, fmt.Sprint(audit.BlockSize + 1)},
-		"the key cannot be used":           {front.Fault{Service: "kms", Operation: "Sign", Do: front.Fail, Times: 3}, "1"},
-		"the end of the chain is not read": {front.Fault{Service: "dynamodb", Operation: "GetItem", Do: front.Fail, Times: 3}, "1"},
+		"the answer is lost for good":      {front.Fault{Service: "dynamodb", Operation: "TransactWriteItems", Do: front.Swallow}, "1"},
+		"it dies before it":                {front.Fault{Service: "dynamodb", Operation: "TransactWriteItems", Do: front.KillBefore}, "1"},
+		"it dies after it":                 {front.Fault{Service: "dynamodb", Operation: "TransactWriteItems", Do: front.KillAfter}, "1"},
+		"the second block fails":           {front.Fault{Service: "dynamodb", Operation: "TransactWriteItems", Do: front.Fail, Nth: 2}, fmt.Sprint(audit.BlockSize + 1)},
+		"the key cannot be used":           {front.Fault{Service: "kms", Operation: "Sign", Do: front.Fail}, "1"},
+		"the end of the chain is not read": {front.Fault{Service: "dynamodb", Operation: "GetItem", Do: front.Fail}, "1"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -185,6 +186,10 @@ func TestWhatFailsComesAgain(t *testing.T) {
 			w.appended(noon, audit.BlockSize+3)
 			s := w.sealer(noon.Add(time.Minute))
 			b := w.batch("team#team_a", 0, audit.BlockSize+3)
+			if tt.want != "" {
+				w.tries = 1
+				s = w.sealer(noon.Add(time.Minute))
+			}
 			fault := w.env.Faults.Add(tt.fault)
 			got := s.Stream(t.Context(), b)
 			if fault.Struck() == 0 {
@@ -268,6 +273,7 @@ func TestWhatCannotBeReadIsTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
+			w.tries = 1
 			w.appended(noon, 3)
 			b := w.batch("team#team_a", 0, 3)
 			b.Records = slices.Insert(b.Records, 2, inserted(w.spoiled(name), 99))

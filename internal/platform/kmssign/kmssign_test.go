@@ -15,6 +15,7 @@ import (
 
 func TestSign(t *testing.T) {
 	env := awstest.New(t)
+	env.Config.RetryMaxAttempts = 1
 	key := kmssign.Key{ID: env.KeyID("AuditKey"), Client: kms.NewFromConfig(env.Config)}
 	digest := sha256.Sum256([]byte("a block"))
 	signature, err := key.Sign(t.Context(), digest)
