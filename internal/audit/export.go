@@ -43,18 +43,11 @@ func (r *Reader) Export(ctx context.Context, f Filter, page httpapi.Page, cursor
 	}
 	x := &export{reader: r, teams: teams, filter: f, after: page.Before, events: map[string]Event{}, in: map[string]int64{}, blocks: map[int64]blockItem{}}
 	x.from, x.to = f.ids()
-	var end head
-	if teams == nil && x.from+x.to == "" { // before all else: what is sealed by now must show
-		if _, err := r.Table.Get(ctx, headKey, &end); err != nil {
-			return nil, err
-		}
-	}
 	if err := x.collect(ctx, page.Limit); err != nil {
 		return nil, err
 	}
-	if x.through == "" && end.Number > 0 {
-		x.head = &chain.Head{Number: end.Number, Hash: end.Hash}
-		if err := x.collectTail(ctx, end.Number); err != nil {
+	if teams == nil && x.from+x.to+x.through == "" {
+		if err := x.collectTail(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -138,10 +131,15 @@ func (x *export) settle(ctx context.Context) error {
 	return err
 }
 
-// collectTail adds the last blocks of the chain, and what they hold, which an
-// index may not know of yet.
-func (x *export) collectTail(ctx context.Context, last int64) error {
-	first := int64(1)
+// collectTail adds the end of the chain, and the last blocks with what they
+// hold: an index may not know of them yet, or they were made just now.
+func (x *export) collectTail(ctx context.Context) error {
+	var end head
+	if _, err := x.reader.Table.Get(ctx, headKey, &end); err != nil || end.Number == 0 {
+		return err
+	}
+	x.head = &chain.Head{Number: end.Number, Hash: end.Hash}
+	first, last := int64(1), end.Number
 	for n := range x.blocks {
 		first = max(first, n+1)
 	}
@@ -158,9 +156,13 @@ func (x *export) collectTail(ctx context.Context, last int64) error {
 	for _, b := range blocks {
 		x.blocks[b.Number] = b
 		for i, e := range b.Entries {
-			if _, there := x.events[e.ID]; !there && e.ID > x.after {
+			if e.ID <= x.after { // on a page before
+				continue
+			}
+			x.in[e.ID] = b.Number
+			if _, there := x.events[e.ID]; !there {
 				ids = append(ids, e.ID)
-				team[e.ID], x.in[e.ID] = b.Teams[i], b.Number
+				team[e.ID] = b.Teams[i]
 			}
 		}
 	}

@@ -305,3 +305,33 @@ func TestExportRefusals(t *testing.T) {
 		})
 	}
 }
+
+// TestSealedWhileItIsExported: what is sealed between two reads of an export does not spoil it.
+func TestSealedWhileItIsExported(t *testing.T) {
+	for _, operation := range []string{"Query", "BatchGetItem", "GetItem", "GetPublicKey"} {
+		for nth := 1; nth <= 3; nth++ {
+			w := newWorld(t)
+			w.appended(noon, 6)
+			first, rest := w.batch("team#team_a", 0, 2), w.batch("team#team_a", 2, 6)
+			s := w.sealer(noon.Add(time.Minute))
+			if nth == 3 { // there is a chain before
+				if got := s.Stream(t.Context(), first); !done(got) {
+					t.Fatalf("got %+v", got)
+				}
+			}
+			seen := 0
+			w.between = func(call string) {
+				if !strings.HasSuffix(call, "."+operation) {
+					return
+				}
+				if seen++; seen == min(nth, 2) {
+					s.Stream(t.Context(), first)
+					s.Stream(t.Context(), rest)
+				}
+			}
+			if r := w.verified(admin, nil); !r.OK() || r.Events != 6 || r.Unfinished {
+				t.Errorf("sealed at %s %d: got %+v", operation, nth, r)
+			}
+		}
+	}
+}
