@@ -1,5 +1,5 @@
-// Command audit is the Lambda function behind /v1/audit: it shows the record,
-// and cannot change it.
+// Command audit is the Lambda function behind /v1/audit: it shows and
+// exports the record, and cannot change it.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/kmsmac"
+	"pagefree/internal/platform/kmssign"
 	"pagefree/internal/platform/log"
 	"pagefree/internal/platform/settings"
 )
@@ -23,10 +24,14 @@ func main() {
 	env := settings.From(os.Getenv)
 	log.Setup(os.Stdout, "audit")
 	cfg := awscfg.FromEnv(os.Getenv)
+	keys := kms.NewFromConfig(cfg)
 	table := dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: dynamodb.NewFromConfig(cfg)}
+	signing := kmssign.Key{ID: env.Text("AUDIT_KEY_ID"), Client: keys}
 	reader := &audit.Reader{
 		Table:   table,
-		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
+		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: keys}.Derive),
+		KeyID:   signing.ID,
+		Public:  signing.Public,
 	}
 	env.Check()
 

@@ -176,18 +176,29 @@ func TestWritePrefixes(t *testing.T) {
 	}
 }
 
-// TestAuditIsAppendOnly: writers put, one reader queries, nobody changes or deletes.
+// TestAuditIsAppendOnly: writers put events, one function reads them, one adds to the chain that seals them, and nobody
+// changes or deletes. Who may put events cannot put a block, a mark or a position, nor the sealer an event.
 func TestAuditIsAppendOnly(t *testing.T) {
+	read := []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
+	tests := map[string]struct{ actions, prefixes []string }{
+		"AuditFunction": {read, []string{"team#*"}},
+		"AuditSealerFunction": {slices.Concat(read, []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}),
+			[]string{"block#", "head#", "sealed#*", "sweep#"}},
+	}
 	tmpl := deployed(t)
 	for id, f := range tmpl.Functions {
-		allowed := []string{"dynamodb:PutItem"}
-		if id == "AuditFunction" {
-			allowed = append(allowed, "dynamodb:Query")
+		want, known := tests[id]
+		if !known {
+			want.prefixes = []string{"team#*"}
 		}
 		for _, s := range rights(f, tmpl.Tables["AuditTable"].ARN+"*") {
 			for _, action := range s.Actions {
-				if !slices.Contains(allowed, action) {
-					t.Errorf("%s, %s: %s on the audit table, want %q alone", id, s.Sid, action, allowed)
+				if action == "dynamodb:PutItem" {
+					if got := s.Conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]; !slices.Equal(got, want.prefixes) {
+						t.Errorf("%s, %s: puts %q into the audit table, want %q alone", id, s.Sid, got, want.prefixes)
+					}
+				} else if !slices.Contains(want.actions, action) {
+					t.Errorf("%s, %s: %s on the audit table, want %q alone", id, s.Sid, action, want.actions)
 				}
 			}
 		}
@@ -216,6 +227,9 @@ func TestTrust(t *testing.T) {
 		"decrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Decrypt", want: []string{"DispatcherFunction"}},
 		"deriving cursors": {arn: tmpl.Keys["DeriveKey"].ARN, action: "kms:GenerateMac", want: []string{
 			"AuditFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "RunbooksFunction"}},
+		"signing blocks":  {arn: tmpl.Keys["AuditKey"].ARN, action: "kms:Sign", want: []string{"AuditSealerFunction"}},
+		"the blocks' key": {arn: tmpl.Keys["AuditKey"].ARN, action: "kms:GetPublicKey", want: []string{"AuditFunction"}},
+		"all of that key": {arn: tmpl.Keys["AuditKey"].ARN, want: []string{"AuditFunction", "AuditSealerFunction"}},
 		"the sandbox": {arn: tmpl.Functions["SandboxBashFunction"].ARN, action: "lambda:InvokeFunction", want: []string{
 			"DispatcherFunction", "RunbooksFunction"}},
 	}

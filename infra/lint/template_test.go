@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"pagefree/infra/local/template"
+	"pagefree/internal/audit"
 )
 
 // TestFunctionLimits: sizes, and what one function's time means for its queue and its callers.
@@ -36,6 +37,23 @@ func TestFunctionLimits(t *testing.T) {
 			}
 			if queue.DeadLetterARN == "" {
 				t.Errorf("%s: no dead-letter queue", queue.LogicalID)
+			}
+		}
+	}
+	for id, f := range tmpl.Functions {
+		for _, source := range f.StreamSources {
+			if !source.ReportBatchItemFailures || !source.BisectBatchOnError || source.MaximumRetryAttempts < 0 || source.OnFailureARN == "" {
+				t.Errorf("%s, %s: one record that fails would hold up its shard for a day: %+v", id, source.Name, source)
+				continue
+			}
+			queueOf(t, tmpl, source.OnFailureARN)
+			for action, arn := range map[string]string{
+				"dynamodb:DescribeStream": source.StreamARN, "dynamodb:GetRecords": source.StreamARN, "dynamodb:GetShardIterator": source.StreamARN,
+				"sqs:SendMessage": source.OnFailureARN,
+			} {
+				if !slices.ContainsFunc(rights(f, arn), func(s template.Statement) bool { return slices.Contains(s.Actions, action) }) {
+					t.Errorf("%s, %s: its role lacks %s", id, source.Name, action)
+				}
 			}
 		}
 	}
@@ -140,12 +158,20 @@ func TestAlarms(t *testing.T) {
 			t.Errorf("%s: silence does not sound it", a.id)
 		}
 	}
+	for _, metric := range []string{"SealBroken", audit.Altered, audit.Unreadable, audit.SealedLate} { // our own
+		if _, ok := covered[metric]; !ok {
+			t.Errorf("no alarm on %s", metric)
+		}
+	}
 	tmpl := deployed(t)
 	for id, f := range tmpl.Functions {
 		for _, metric := range []string{"Errors", "Throttles"} {
 			if !slices.Contains(covered[metric], f.Name) {
 				t.Errorf("%s: no alarm on %s", id, metric)
 			}
+		}
+		if len(f.StreamSources) > 0 && !slices.Contains(covered["IteratorAge"], f.Name) {
+			t.Errorf("%s: no alarm when its stream waits", id)
 		}
 		if len(f.Schedules) > 0 && !slices.Contains(covered["Invocations"], f.Name) {
 			t.Errorf("%s: no alarm when it is silent", id)

@@ -24,6 +24,7 @@ import (
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/kmsmac"
+	"pagefree/internal/platform/kmssign"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
 )
@@ -50,21 +51,39 @@ type world struct {
 	api http.Handler
 	say *contract.Contract
 	env *awstest.Env
+
+	between func(operation string) // is called before each call that the reader makes
+	tries   int                    // of the sealer's calls; 0 is the SDK's own number
 }
 
 // newWorld reads with the rights of the audit function.
 func newWorld(t *testing.T) *world {
 	env := awstest.New(t)
 	name := env.Table("AuditTable")
+	w := &world{t: t, env: env, between: func(string) {}}
 	own := env.ConfigOf("AuditFunction")
+	own.HTTPClient = &http.Client{Transport: through(func(r *http.Request) { w.between(r.Header.Get("X-Amz-Target")) })}
+	keys := kms.NewFromConfig(own)
+	signing := kmssign.Key{ID: env.KeyID("AuditKey"), Client: keys}
 	reader := &audit.Reader{
 		Table:   dynamo.Table{Name: name, DB: dynamodb.NewFromConfig(own)},
-		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.KeyID("DeriveKey"), Client: kms.NewFromConfig(own)}.Derive),
+		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.KeyID("DeriveKey"), Client: keys}.Derive),
+		KeyID:   signing.ID,
+		Public:  signing.Public,
 	}
 	api := httpapi.New()
 	audit.Routes(api, reader)
 	api.OnDenied(audit.Denials(audit.Log{Table: reader.Table}, func() time.Time { return noon.Add(time.Hour) }))
-	return &world{t: t, env: env, api: api.Handler(), say: contract.Of(t, api), log: audit.Log{Table: dynamo.Table{Name: name, DB: dynamodb.NewFromConfig(env.Config)}}}
+	w.api, w.say, w.log = api.Handler(), contract.Of(t, api), audit.Log{Table: dynamo.Table{Name: name, DB: dynamodb.NewFromConfig(env.Config)}}
+	return w
+}
+
+// through is a transport that does something before each request.
+type through func(*http.Request)
+
+func (f through) RoundTrip(r *http.Request) (*http.Response, error) {
+	f(r)
+	return http.DefaultTransport.RoundTrip(r)
 }
 
 func as(ctx context.Context, p principal.Principal) context.Context {

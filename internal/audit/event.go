@@ -1,6 +1,7 @@
 // Package audit keeps the record of who did what, when and from where. Events
 // are written in the transaction of the change they tell of, never changed,
-// and never hold a secret.
+// and never hold a secret. A sealer puts them into a chain of signed blocks
+// (package chain), so that an export of the record can be checked offline.
 package audit
 
 import (
@@ -26,7 +27,8 @@ const (
 	Failed    = "failure"
 )
 
-// Event is one entry of the record. Its type is <noun>.<past tense>.
+// Event is one entry of the record. Its type is <noun>.<past tense>. All but
+// Block is what was written, once, and what its seal is made of.
 type Event struct {
 	ID        string         `json:"id" dynamodbav:"id"`
 	At        timestamp.Time `json:"at" dynamodbav:"at"`
@@ -38,6 +40,7 @@ type Event struct {
 	RequestID string         `json:"requestId" dynamodbav:"requestId"`
 	Outcome   string         `json:"outcome" dynamodbav:"outcome"`
 	Detail    map[string]any `json:"detail" dynamodbav:"detail"`
+	Block     *int64         `json:"block,omitempty" dynamodbav:"-" doc:"the number of the signed block that holds it, once one does"`
 }
 
 // item is an event with its keys: by team, in order of time; by kind for
@@ -52,7 +55,7 @@ type item struct {
 }
 
 // Log writes events to the audit table. Its functions hold the right to put
-// into it and no other.
+// events into it and no other.
 type Log struct{ Table dynamo.Table }
 
 // Entry is what a room says of a change; who, where and when are filled in.

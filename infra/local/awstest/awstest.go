@@ -180,6 +180,7 @@ func rename(as *template.Template, prefix string) *template.Template {
 	for id, t := range as.Tables {
 		table := *t
 		table.Name = prefix + id
+		table.StreamConsumed = false // nobody polls here, and a stream slows the engine down
 		own.Tables[id] = &table
 	}
 	for id, f := range as.Functions {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"net/http"
 	"regexp"
 	"slices"
@@ -46,6 +47,12 @@ func hold(t *testing.T, do string, a client.Answer) {
 	case a.Status == http.StatusNoContent || a.Status == http.StatusNotModified || strings.HasPrefix(do, "HEAD "):
 		if a.Raw != "" {
 			wrong("it has a body")
+		}
+	case a.Header.Get("Content-Type") == "application/x-ndjson":
+		for line := range strings.Lines(a.Raw) {
+			if !json.Valid([]byte(line)) {
+				wrong("a line is no JSON: %s", line)
+			}
 		}
 	case a.Body == nil && !strings.Contains(do, " /signin"):
 		wrong("it is no JSON")
@@ -125,7 +132,7 @@ func holdMembers(wrong func(string, ...any), name string, v any) {
 	switch v := v.(type) {
 	case map[string]any:
 		for member, value := range v {
-			free := name == "parameters" || name == "labels" || name == "detail" || name == "paths" || name == "components" || name == "properties"
+			free := name == "parameters" || name == "labels" || name == "detail" || name == "paths" || name == "tags" || name == "components" || name == "properties"
 			if !free && slices.Contains(private, member) {
 				wrong("it shows %q", member)
 			}

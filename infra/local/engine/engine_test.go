@@ -75,6 +75,22 @@ func TestTables(t *testing.T) {
 	}
 }
 
+// A table that is older than who reads its stream gets one.
+func TestAStreamComesLater(t *testing.T) {
+	_, db := start(t, FromEnv())
+	quiet := example
+	quiet.StreamConsumed = false
+	for _, table := range []*template.Table{&quiet, &example} {
+		if err := Create(t.Context(), db, table); err != nil {
+			t.Fatal(err)
+		}
+		out, err := db.DescribeTable(t.Context(), &dynamodb.DescribeTableInput{TableName: &table.Name})
+		if err != nil || (out.Table.LatestStreamArn != nil) != table.StreamConsumed {
+			t.Fatalf("a stream: got %+v, %v, want it: %v", out.Table.LatestStreamArn, err, table.StreamConsumed)
+		}
+	}
+}
+
 // The product leans on a transaction's token for ten minutes; it is the engine that keeps this promise.
 func TestTransactionToken(t *testing.T) {
 	_, db := start(t, FromEnv())

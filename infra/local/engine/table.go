@@ -14,13 +14,16 @@ import (
 	"pagefree/infra/local/template"
 )
 
-// Create makes the tables that are not there yet. What is there is left as it is.
+// Create makes the tables that are not there yet. What is there is left as it is, but for a stream that it lacks.
 // A stream is switched on only where a function of the template reads it, for Dynoxide slows down with one.
 // A name has at least 3 characters.
 func Create(ctx context.Context, db *dynamodb.Client, tables ...*template.Table) error {
 	for _, t := range tables {
 		_, err := db.CreateTable(ctx, input(t))
 		if inUse := (*types.ResourceInUseException)(nil); errors.As(err, &inUse) {
+			if err := stream(ctx, db, t); err != nil {
+				return fmt.Errorf("stream of table %s: %w", t.Name, err)
+			}
 			continue
 		}
 		if err != nil {
@@ -56,12 +59,30 @@ func input(t *template.Table) *dynamodb.CreateTableInput {
 			Projection: &types.Projection{ProjectionType: types.ProjectionType(x.Projection), NonKeyAttributes: x.NonKeyAttributes},
 		})
 	}
-	if t.StreamConsumed && t.StreamView != "" {
-		in.StreamSpecification = &types.StreamSpecification{
-			StreamEnabled: aws.Bool(true), StreamViewType: types.StreamViewType(t.StreamView),
-		}
-	}
+	in.StreamSpecification = streamOf(t)
 	return in
+}
+
+// streamOf is the stream that a table is to have, nil for none.
+func streamOf(t *template.Table) *types.StreamSpecification {
+	if !t.StreamConsumed || t.StreamView == "" {
+		return nil
+	}
+	return &types.StreamSpecification{StreamEnabled: aws.Bool(true), StreamViewType: types.StreamViewType(t.StreamView)}
+}
+
+// stream switches on the stream of a table that was made when nobody read it.
+func stream(ctx context.Context, db *dynamodb.Client, t *template.Table) error {
+	want := streamOf(t)
+	if want == nil {
+		return nil
+	}
+	out, err := db.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &t.Name})
+	if err != nil || out.Table.LatestStreamArn != nil {
+		return err
+	}
+	_, err = db.UpdateTable(ctx, &dynamodb.UpdateTableInput{TableName: &t.Name, StreamSpecification: want})
+	return err
 }
 
 func keys(parts []template.KeyElement) []types.KeySchemaElement {

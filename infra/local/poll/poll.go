@@ -1,10 +1,12 @@
-// Package poll calls functions for what they subscribe to in the template: queues and schedules.
+// Package poll calls functions for what they subscribe to in the template: queues, streams of tables, and schedules.
 //
 // A queue's poller does what Lambda's event source mapping does: it takes a batch, calls the function, deletes what
 // was handled, and leaves the rest alone, so that visibility runs out and the queue gives it again.
+// A stream's poller does so in the order of the stream: it takes what passes the filters, repeats what fails, in halves
+// where that is asked for, gives it up after so many tries, and only then goes on.
 // A schedule calls its function with EventBridge's event.
 //
-// Not like AWS: a schedule whose function still runs skips its turn, and a failed call is not repeated before the next.
+// Not like AWS: the age of a stream's record is not looked at, a schedule whose function still runs skips its turn, and a failed call is not repeated before the next.
 package poll
 
 import (
@@ -18,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"pagefree/infra/local/lambda"
+	"pagefree/infra/local/streams"
 	"pagefree/infra/local/template"
 )
 
@@ -25,6 +28,7 @@ import (
 type Queues interface {
 	ReceiveMessage(context.Context, *sqs.ReceiveMessageInput) (*sqs.ReceiveMessageOutput, error)
 	DeleteMessageBatch(context.Context, *sqs.DeleteMessageBatchInput) (*sqs.DeleteMessageBatchOutput, error)
+	SendMessage(context.Context, *sqs.SendMessageInput) (*sqs.SendMessageOutput, error) // of what a stream gives up
 }
 
 // Invoker calls a function by its logical id.
@@ -32,11 +36,13 @@ type Invoker interface {
 	Invoke(context.Context, lambda.Request) (lambda.Result, error)
 }
 
-// Options of Start. Template, Queues and Functions are required.
+// Options of Start. Template, Queues and Functions are required, and Streams where a function reads one.
 type Options struct {
 	Template  *template.Template
 	Queues    Queues
 	Functions Invoker
+	Streams   *streams.Reader
+	Dir       string        // where the places in streams are kept; empty: they are not
 	Every     time.Duration // instead of what each schedule says, for tests; 0 leaves it
 	Log       *slog.Logger  // gets what went wrong; default none
 }
@@ -48,8 +54,8 @@ type Poller struct {
 	done   sync.WaitGroup
 }
 
-// Start begins to poll every queue source and to follow every schedule that is enabled. An expression that it cannot
-// follow is an error, as is a stream source: nothing reads streams here yet.
+// Start begins to poll every queue and every stream, and to follow every schedule, that is enabled. An expression or a
+// filter that it cannot follow is an error.
 func Start(opts Options) (*Poller, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -62,9 +68,15 @@ func Start(opts Options) (*Poller, error) {
 	p := &Poller{opts: opts, cancel: cancel}
 	var start []func()
 	for id, f := range opts.Template.Functions {
-		if len(f.StreamSources) > 0 {
-			cancel()
-			return nil, fmt.Errorf("%s: the local stack does not read streams", id)
+		for _, source := range f.StreamSources {
+			s, err := p.newStream(f, source)
+			if err != nil {
+				cancel()
+				return nil, fmt.Errorf("%s.Events.%s: %w", id, source.Name, err)
+			}
+			if source.Enabled {
+				start = append(start, func() { s.read(ctx) })
+			}
 		}
 		for _, source := range f.QueueSources {
 			if source.Enabled {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -107,9 +108,18 @@ func (q *queue) remove(ctx context.Context, batch []types.Message, failed map[st
 	return nil
 }
 
-// failures reads a function's batch response as Lambda does: nothing, null and an empty list are a success of all; what
-// is malformed, or names a message that is not in the batch, is a failure of all.
+// failures reads which messages of a batch failed.
 func failures(payload []byte, batch []types.Message) (map[string]bool, error) {
+	names := make([]string, len(batch))
+	for i, m := range batch {
+		names[i] = *m.MessageId
+	}
+	return reported(payload, names)
+}
+
+// reported reads a function's batch response as Lambda does: nothing, null and an empty list are a success of all; what
+// is malformed, or names what is not in the batch, is a failure of all.
+func reported(payload []byte, names []string) (map[string]bool, error) {
 	var response *struct {
 		BatchItemFailures []struct {
 			ItemIdentifier string `json:"itemIdentifier"`
@@ -122,16 +132,12 @@ func failures(payload []byte, batch []types.Message) (map[string]bool, error) {
 	if response == nil {
 		return failed, nil
 	}
-	known := map[string]bool{}
-	for _, m := range batch {
-		known[*m.MessageId] = true
-	}
 	for _, f := range response.BatchItemFailures {
 		if f.ItemIdentifier == "" {
 			return nil, errors.New("an itemIdentifier is empty")
 		}
-		if !known[f.ItemIdentifier] {
-			return nil, fmt.Errorf("no message %q in the batch", f.ItemIdentifier)
+		if !slices.Contains(names, f.ItemIdentifier) {
+			return nil, fmt.Errorf("nothing in the batch is %q", f.ItemIdentifier)
 		}
 		failed[f.ItemIdentifier] = true
 	}

@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"pagefree/infra/local/engine"
+	"pagefree/infra/local/engine/streamindex"
 	"pagefree/infra/local/events"
 	"pagefree/infra/local/lambda"
 	"pagefree/infra/local/s3"
@@ -66,6 +68,16 @@ func (s *Stack) load(origin string) (root string, err error) {
 		s.URL += "/" + s.template.API.Stage
 		if s.template, err = read(s.URL); err != nil { // people reach it under the stage
 			return "", err
+		}
+	}
+	if s.opts.NoStreams {
+		for _, f := range s.template.Functions {
+			for i := range f.StreamSources {
+				f.StreamSources[i].Enabled = false
+			}
+		}
+		for _, t := range s.template.Tables {
+			t.StreamConsumed = false
 		}
 	}
 	return filepath.Dir(path), nil
@@ -157,7 +169,18 @@ func (s *Stack) tables(ctx context.Context) error {
 	config := s.Config()
 	endpoint := s.engine.Endpoint()
 	config.BaseEndpoint = &endpoint
-	return engine.Create(ctx, dynamodb.NewFromConfig(config), list...)
+	if err := engine.Create(ctx, dynamodb.NewFromConfig(config), list...); err != nil {
+		return err
+	}
+	streamed := slices.ContainsFunc(list, func(t *template.Table) bool { return t.StreamConsumed })
+	if !streamed || s.engine.Kind() != engine.Dynoxide {
+		return nil
+	}
+	dir := filepath.Join(s.Dir, "dynamodb")
+	if err := streamindex.Create(ctx, dir); err != nil {
+		return err
+	}
+	return streamindex.Trim(ctx, dir, time.Now())
 }
 
 // systems opens Systems Manager: its nodes run scripts by an agent that is built when the first one comes, put output

@@ -31,6 +31,7 @@ import (
 	"pagefree/infra/local/ses"
 	"pagefree/infra/local/sqs"
 	"pagefree/infra/local/ssm"
+	"pagefree/infra/local/streams"
 	"pagefree/infra/local/template"
 )
 
@@ -55,6 +56,7 @@ type Options struct {
 	Second     time.Duration            // of the timeouts of Run Command
 	NoEvents   bool                     // EventBridge delivers nothing, which it never promises to
 	Nodes      []ssm.Node               // managed ones, instead of the contract's
+	NoStreams  bool                     // no function hears of a change of a table
 }
 
 // Stack is a running local stack.
@@ -213,7 +215,8 @@ func (s *Stack) serve(awsListeners []net.Listener, binaries string) error {
 	s.onClose(s.functions.Close) // before the services that the functions are calling
 	s.onClose(func() error { bus.Close(); return nil })
 
-	poller, err := poll.Start(poll.Options{Template: s.template, Queues: s.sqs, Functions: s.functions, Every: s.opts.Every, Log: s.opts.Log})
+	poller, err := poll.Start(poll.Options{Template: s.template, Queues: s.sqs, Functions: s.functions, Every: s.opts.Every, Log: s.opts.Log,
+		Streams: &streams.Reader{Endpoint: s.engine.Endpoint()}, Dir: filepath.Join(s.Dir, "streams")})
 	if err != nil {
 		return err
 	}

@@ -75,12 +75,17 @@ func (b *builder) event(r *resource, f *Function, name string, p properties) {
 			Enabled: p.flag("Enabled", true) && p.text("State", "ENABLED") == "ENABLED",
 		})
 	case "DynamoDB":
-		p.only("BatchSize", "BisectBatchOnFunctionError", "DestinationConfig", "Enabled", "FunctionResponseTypes",
+		p.only("BatchSize", "BisectBatchOnFunctionError", "DestinationConfig", "Enabled", "FilterCriteria", "FunctionResponseTypes",
 			"MaximumBatchingWindowInSeconds", "MaximumRecordAgeInSeconds", "MaximumRetryAttempts", "ParallelizationFactor",
 			"StartingPosition", "Stream")
+		var filters []string
+		for _, filter := range p.sub("FilterCriteria").items("Filters") {
+			filters = append(filters, filter.text("Pattern", ""))
+		}
 		f.StreamSources = append(f.StreamSources, StreamSource{
 			Name: name, StreamARN: p.text("Stream", ""), BatchSize: p.integer("BatchSize", 100),
 			StartingPosition:        p.text("StartingPosition", ""),
+			Filters:                 filters,
 			ReportBatchItemFailures: slices.Contains(p.texts("FunctionResponseTypes"), "ReportBatchItemFailures"),
 			BisectBatchOnError:      p.flag("BisectBatchOnFunctionError", false),
 			MaximumRetryAttempts:    p.integer("MaximumRetryAttempts", -1),

@@ -47,6 +47,7 @@ func TestFunction(t *testing.T) {
 		Name: "Minute", RuleARN: "arn:aws:events:us-east-1:000000000000:rule/st-IdentityFunctionMinute", Expression: "rate(1 minute)", Enabled: true,
 	}})
 	same(t, "streams", len(f.StreamSources), 1)
+	same(t, "filters", strings.Join(f.StreamSources[0].Filters, " "), `{"eventName":["INSERT"]} {"eventName":["REMOVE"]}`)
 
 	sandbox := tpl.Functions["SandboxPythonFunction"]
 	same(t, "sandbox folder", sandbox.Folder, "functions/sandbox")

@@ -76,6 +76,7 @@ type StreamSource struct {
 	StreamARN               string
 	BatchSize               int
 	StartingPosition        string
+	Filters                 []string // patterns, of which one must fit; none lets everything through
 	ReportBatchItemFailures bool
 	BisectBatchOnError      bool
 	MaximumRetryAttempts    int    // -1 for ever

@@ -17,6 +17,11 @@ import (
 	"pagefree/internal/platform/httpapi"
 )
 
+// Lines of JSON are described as a text.
+func init() {
+	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.RegisteredBodyDecoder("text/plain"))
+}
+
 // Contract is the document of one API.
 type Contract struct{ router routers.Router }
 

@@ -157,14 +157,18 @@ func Answer[T any](ctx context.Context, c *Cursors, items []T, next string, list
 	if items == nil {
 		items = []T{}
 	}
-	out := &ListOutput[T]{Body: List[T]{Items: items}}
+	cursor, err := c.Seal(ctx, next, list...)
+	return &ListOutput[T]{Body: List[T]{Items: items, NextCursor: cursor}}, err
+}
+
+// Seal makes the cursor of a position, nil at the end. list is what Open was given.
+func (c *Cursors) Seal(ctx context.Context, next string, list ...string) (*string, error) {
 	if next == "" {
-		return out, nil
+		return nil, nil
 	}
 	if err := c.ready(ctx); err != nil {
 		return nil, err
 	}
 	cursor := c.seal(nameOf(list), next)
-	out.Body.NextCursor = &cursor
-	return out, nil
+	return &cursor, nil
 }

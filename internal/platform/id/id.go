@@ -55,6 +55,16 @@ func Floor(prefix string, t time.Time) string {
 	return prefix + "_" + u.String()
 }
 
+// Time is when an id was made, to the millisecond; the zero time for what is no id.
+func Time(s string) time.Time {
+	_, rest, _ := strings.Cut(s, "_")
+	u, err := ulid.ParseStrict(rest)
+	if err != nil {
+		return time.Time{}
+	}
+	return ulid.Time(u.Time())
+}
+
 // Valid reports whether s is an id of the prefix. It is a check of form: it
 // keeps foreign text out of keys, and says nothing about existence.
 func Valid(prefix, s string) bool {

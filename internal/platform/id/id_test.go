@@ -85,3 +85,19 @@ func TestFloor(t *testing.T) {
 		}
 	}
 }
+
+func TestTime(t *testing.T) {
+	for name, test := range map[string]struct {
+		text string
+		want time.Time
+	}{
+		"an id":      {id.New(id.Audit, noon.Add(7*time.Millisecond)), noon.Add(7 * time.Millisecond)},
+		"its floor":  {id.Floor(id.Audit, noon), noon},
+		"nothing":    {"", time.Time{}},
+		"other text": {"aud_later", time.Time{}},
+	} {
+		if got := id.Time(test.text); !got.Equal(test.want) {
+			t.Errorf("%s: got %v, want %v", name, got, test.want)
+		}
+	}
+}

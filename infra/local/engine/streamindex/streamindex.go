@@ -1,6 +1,6 @@
 // Package streamindex keeps Dynoxide fast where streams are on. Each write to such a table looks for the highest sequence
 // number in the table of stream records, without an index: from 1,000 puts a second it falls below 100 within seconds.
-// With an index on just that expression it stays where it was, and nothing needs to be trimmed.
+// With an index on just that expression it stays where it was. What is older than a stream's memory is trimmed at a start.
 //
 // It is a package of its own because the SQLite driver is heavy, and the tests that only store need none of it.
 package streamindex
@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"time"
 
 	_ "modernc.org/sqlite" // the only SQLite that needs no C compiler
 )
@@ -29,6 +30,25 @@ func Create(ctx context.Context, dir string) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if _, err := db.ExecContext(ctx, statement); err != nil {
 		return fmt.Errorf("index the stream records: %w", err)
+	}
+	return nil
+}
+
+// kept is how long a stream keeps its records, as DynamoDB's do.
+const kept = 24 * time.Hour
+
+// trim deletes what is older, but for the newest record of each table, which says where its sequence goes on.
+const trim = `DELETE FROM _stream_records WHERE created_at < ? AND id NOT IN (SELECT MAX(id) FROM _stream_records GROUP BY table_name)`
+
+// Trim deletes the records that a stream would not keep any more: the engine keeps them for good.
+func Trim(ctx context.Context, dir string, now time.Time) (err error) {
+	db, err := open(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if _, err := db.ExecContext(ctx, trim, now.Add(-kept).Unix()); err != nil {
+		return fmt.Errorf("trim the stream records: %w", err)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -113,8 +114,48 @@ func TestTheStreamGoesOn(t *testing.T) {
 	}
 }
 
+// TestTrim: a day later only the newest record is left, and the stream goes on after it.
+func TestTrim(t *testing.T) {
+	dir := t.TempDir()
+	db := dynamodb.NewFromConfig(start(t, dir))
+	if err := engine.Create(t.Context(), db, &table); err != nil {
+		t.Fatal(err)
+	}
+	left := func() string {
+		file, err := open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		var n, first, last int
+		if err := file.QueryRowContext(t.Context(), `SELECT COUNT(*), MIN(CAST(sequence_number AS INTEGER)), MAX(CAST(sequence_number AS INTEGER)) FROM _stream_records`).Scan(&n, &first, &last); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%d from %d to %d", n, first, last)
+	}
+	put(t, db, 0, 5)
+	for _, step := range []struct {
+		later time.Duration
+		want  string
+	}{{23 * time.Hour, "5 from 1 to 5"}, {25 * time.Hour, "1 from 5 to 5"}} {
+		if err := Trim(t.Context(), dir, time.Now().Add(step.later)); err != nil {
+			t.Fatal(err)
+		}
+		if got := left(); got != step.want {
+			t.Errorf("%v later: got %s, want %s", step.later, got, step.want)
+		}
+	}
+	put(t, db, 5, 7)
+	if got := left(); got != "3 from 5 to 7" {
+		t.Errorf("then: got %s", got)
+	}
+}
+
 func TestNoEngine(t *testing.T) {
 	if err := Create(t.Context(), t.TempDir()); err == nil {
+		t.Error("a folder without an engine's file: got no error")
+	}
+	if err := Trim(t.Context(), t.TempDir(), time.Now()); err == nil {
 		t.Error("a folder without an engine's file: got no error")
 	}
 }
