@@ -59,7 +59,8 @@ func (d *Dispatcher) Dispatch(ctx context.Context, m Message) error {
 		if err == nil {
 			return nil
 		}
-		if _, lost := dynamo.Failed(err); !lost || try == races || !pause(ctx, try) {
+		_, lost := dynamo.Failed(err)
+		if !lost && !errors.Is(err, dynamo.ErrContended) || try == races || !pause(ctx, try) {
 			return fmt.Errorf("execution %q: %w", m.ExecutionID, err)
 		}
 	}

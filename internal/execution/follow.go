@@ -42,8 +42,11 @@ func (f *Follower) Follow(ctx context.Context, e Execution) error {
 		return f.untracked(ctx, e, overdue)
 	}
 	report, found, err := t.Look(ctx, e.sent())
-	if err != nil && !overdue {
-		return err
+	if err != nil {
+		if !overdue {
+			return err
+		}
+		found = false // its time is over, whatever it would say
 	}
 	switch {
 	case found && report.State != target.Running:

@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -200,5 +201,34 @@ func TestAMessageThatNoDispatcherHandles(t *testing.T) {
 	}
 	if !strings.Contains(w.metrics.String(), `"ExecutionsGivenUp":1`) || len(w.due()) != 0 {
 		t.Errorf("metrics %s, due %v", w.metrics, w.due())
+	}
+}
+
+// TestAnItemThatFailsHoldsUpNobody: a target that cannot be asked is asked again later, and others get their turn.
+func TestAnItemThatFailsHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.remote.report = target.Report{State: target.Running, Ref: "cmd-1"}
+	ex := w.trigger(w.runbook("Far away", remotely))
+	w.dispatch(ex)
+	w.remote.lookErr = errors.New("throttled")
+	w.clock.advance(lookEvery)
+	before := w.due()
+	if err := w.watchdog.Sweep(t.Context()); err == nil {
+		t.Error("a failure is not told, so no alarm sounds")
+	}
+	if after := w.due(); len(after) != 1 || after[0] <= before[0] {
+		t.Errorf("due before %v, after %v: it would be first in line for ever", before, after)
+	}
+	if got := w.read(ex).text("status"); got != "RUNNING" {
+		t.Errorf("got %s", got)
+	}
+	t.Log("until its time is over")
+	for range 5 {
+		w.clock.advance(lookEvery)
+		_ = w.watchdog.Sweep(t.Context())
+	}
+	if got := w.read(ex).text("status"); got != "UNKNOWN" {
+		t.Errorf("got %s", got)
 	}
 }

@@ -40,7 +40,7 @@ const (
 )
 
 var next = map[Status][]Status{
-	AwaitingConfirmation: {Pending, Cancelled},
+	AwaitingConfirmation: {AwaitingConfirmation, Pending, Cancelled},
 	Pending:              {Pending, Running, Cancelled, StatusFailed},
 	Running:              {Running, Pending, Completed, StatusFailed, Timeout, Cancelled, Unknown},
 }
@@ -131,7 +131,7 @@ func advance(e Execution, event any, now time.Time) (Execution, error) {
 			break
 		}
 		e.Reason = &v.reason
-	case postponed:
+	case postponed: // in whichever state it waits
 		e.DueAt, e.Waiting = timestamp.Of(v.until), e.Waiting || v.waiting
 		if v.counts {
 			e.Requeued++

@@ -43,7 +43,7 @@ func TestEveryEventInEveryStatus(t *testing.T) {
 		"never left":          {ended{report: failed, unsent: true}, map[Status]Status{Running: Pending}},
 		"refused":             {refused{why: "seal_broken"}, map[Status]Status{Pending: StatusFailed}},
 		"stopped":             {stopped{by: "usr_1"}, map[Status]Status{AwaitingConfirmation: Cancelled, Pending: Cancelled, Running: Running}},
-		"postponed":           {postponed{until: noon}, map[Status]Status{Pending: Pending, Running: Running}},
+		"postponed":           {postponed{until: noon}, map[Status]Status{AwaitingConfirmation: AwaitingConfirmation, Pending: Pending, Running: Running}},
 	}
 	for name, tt := range events {
 		for _, from := range Statuses() {

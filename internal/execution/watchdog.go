@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 
 	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
@@ -16,7 +17,7 @@ import (
 const sweepLimit = 100
 
 // maxTries is how often the message of an execution is sent again before it is
-// given up, and how often a due item may fail.
+// given up.
 const maxTries = 10
 
 // Watchdog makes sure of what queues only hurry: each minute it handles what is due.
@@ -25,20 +26,28 @@ type Watchdog struct {
 	Metrics io.Writer
 }
 
-// Sweep handles every due item of this room. One that fails stays due.
+// Sweep handles every due item of this room, the shards side by side. One that
+// fails is looked at again a minute later, behind those that wait.
 func (w *Watchdog) Sweep(ctx context.Context) error {
-	var errs []error
+	errs := make([]error, due.Shards)
+	var wg sync.WaitGroup
 	for shard := range due.Shards {
-		items, err := due.Before(ctx, w.Store.Table, shard, w.Now(), sweepLimit)
-		if err != nil {
+		wg.Go(func() { errs[shard] = w.sweep(ctx, shard) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (w *Watchdog) sweep(ctx context.Context, shard int) error {
+	items, err := due.Before(ctx, w.Store.Table, shard, w.Now(), sweepLimit)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, item := range items {
+		if err := w.handle(ctx, item); err != nil {
+			slog.ErrorContext(ctx, "due item not handled", "kind", item.Kind, "subject", item.Subject, "error", err)
 			errs = append(errs, err)
-			continue
-		}
-		for _, item := range items {
-			if err := w.handle(ctx, item); err != nil {
-				slog.ErrorContext(ctx, "due item not handled", "kind", item.Kind, "subject", item.Subject, "error", err)
-				errs = append(errs, err)
-			}
 		}
 	}
 	return errors.Join(errs...)
@@ -60,10 +69,14 @@ func (w *Watchdog) handle(ctx context.Context, item due.Item) error {
 	case dueConfirm:
 		_, err = w.step(ctx, e, stopped{reason: "The confirmation did not come in time."}, told{toldAs[Cancelled], map[string]any{"attempt": e.Attempt}})
 	}
-	if _, lost := dynamo.Failed(err); lost { // it moved on by itself
+	if _, lost := dynamo.Failed(err); err == nil || lost { // lost: it moved on by itself
 		return nil
 	}
-	return err
+	_, later := w.step(ctx, e, postponed{until: w.Now().Add(lookEvery)}, told{})
+	if _, lost := dynamo.Failed(later); lost {
+		later = nil
+	}
+	return errors.Join(err, later)
 }
 
 // requeue sends the message of a pending execution again and looks at it
