@@ -174,7 +174,12 @@ func (d *Dispatcher) run(ctx context.Context, e Execution, job target.Job) error
 	report, err := d.Targets[job.Target.Type].Send(ctx, job)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if err == nil && report.State == target.Running {
+	goesOn := err == nil && report.State == target.Running
+	if _, tracked := d.Trackers[e.Target.Type]; tracked && unknown(err) { // the target itself will tell
+		slog.WarnContext(ctx, "the target's answer was lost", "execution", e.ID, "error", err)
+		goesOn = true
+	}
+	if goesOn {
 		is, err := d.settle(ctx, e, accepted{ref: report.Ref, look: d.firstLook(e)}, nil)
 		if err == nil && is.Status == Running && is.CancelRequestedAt != nil {
 			d.stop(ctx, is)
@@ -197,7 +202,7 @@ func (d *Dispatcher) stop(ctx context.Context, e Execution) {
 }
 
 // firstLook is when to ask what became of a job that goes on by itself: where
-// somebody tracks it each minute, else when its time is over.
+// somebody tracks it soon, else when its time is over.
 func (d *Dispatcher) firstLook(e Execution) time.Time {
 	if _, tracked := d.Trackers[e.Target.Type]; tracked {
 		return d.Now().Add(lookEvery)
@@ -224,6 +229,12 @@ func (d *Dispatcher) outcome(ctx context.Context, e Execution, r target.Report, 
 		return ended{report: r, unsent: true, again: backoff(e.Unsent+1, rand.Float64())}, nil
 	}
 	return endedBy(e, target.Report{State: target.Unknown, Error: "unknown: the target did not say how the script ended; it may have run"}), nil
+}
+
+// unknown reports whether an error of a sender leaves open whether the job runs.
+func unknown(err error) bool {
+	_, refused := errors.AsType[*target.Refused](err)
+	return err != nil && !refused && !errors.Is(err, target.ErrNotSent)
 }
 
 // endedBy is the end that a target reported.

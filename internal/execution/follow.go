@@ -8,8 +8,9 @@ import (
 	"pagefree/internal/execution/target"
 )
 
-// lookEvery is how long the watchdog leaves a job alone that its target still runs.
-const lookEvery = time.Minute
+// lookEvery is how long the watchdog leaves a job alone that its target still
+// runs. It sweeps each minute, so that is each sweep.
+const lookEvery = 15 * time.Second
 
 // grace is what a job that goes on by itself may take above its time limit:
 // until a node that was busy, or whose agent was away, has begun, and until
@@ -29,7 +30,7 @@ type Follower struct {
 }
 
 // Follow asks the target what became of a running execution, and records it.
-// One that still runs is asked after again in a minute; one whose time is over
+// One that still runs is asked after again; one whose time is over
 // ends as TIMEOUT where its receiver took it, and as UNKNOWN where nobody can
 // tell whether it ran.
 func (f *Follower) Follow(ctx context.Context, e Execution) error {

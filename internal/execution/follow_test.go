@@ -33,13 +33,13 @@ func TestTheWatchdogFollowsWhatGoesOn(t *testing.T) {
 	t.Run("and records how it ended", func(t *testing.T) {
 		t.Parallel()
 		w, ex := setup(t, remotely)
-		sweepAfter(w, lookEvery)
+		sweepAfter(w, time.Minute)
 		if got := w.read(ex).text("status"); got != "RUNNING" {
 			t.Errorf("while it runs: got %s", got)
 		}
 		w.remote.becomes = target.Report{State: target.Failed, Ref: "cmd-1", ExitCode: ptr(5), Error: "exit code 5", Output: target.Output{Stdout: "tried\n"},
 			Invocations: []target.Invocation{{NodeID: "mi-local", Status: "Failed", ExitCode: ptr(5)}}}
-		sweepAfter(w, lookEvery)
+		sweepAfter(w, time.Minute)
 		got := w.read(ex)
 		if got.text("status") != "FAILED" || got.body["exitCode"] != 5.0 || got.text("stdout") != "tried\n" || len(got.body["invocations"].([]any)) != 1 {
 			t.Errorf("got %v", got.body)
@@ -55,7 +55,7 @@ func TestTheWatchdogFollowsWhatGoesOn(t *testing.T) {
 		if got := w.read(ex).text("status"); got != "RUNNING" {
 			t.Errorf("got %s", got)
 		}
-		sweepAfter(w, lookEvery)
+		sweepAfter(w, time.Minute)
 		if got := w.read(ex); got.text("status") != "UNKNOWN" || len(w.remote.cancelled) != 1 {
 			t.Errorf("got %v, %d cancelled", got.body, len(w.remote.cancelled))
 		}
@@ -94,7 +94,7 @@ func TestADispatcherThatDiedAfterItSent(t *testing.T) {
 			w.claimOnly(ex)
 			w.remote.becomes, w.remote.unknown = tt.becomes, tt.unknown
 			for range 8 {
-				w.clock.advance(lookEvery)
+				w.clock.advance(time.Minute)
 				w.sweep()
 			}
 			if got := w.read(ex); got.text("status") != tt.want || len(w.remote.jobs) != 0 {
@@ -141,7 +141,7 @@ func TestCancel(t *testing.T) {
 			t.Errorf("the target was asked %v", w.remote.cancelled)
 		}
 		w.remote.becomes = target.Report{State: target.Cancelled, Ref: "cmd-1", Error: "cancelled"}
-		w.clock.advance(lookEvery)
+		w.clock.advance(time.Minute)
 		w.sweep()
 		if got := w.read(ex).text("status"); got != "CANCELLED" {
 			t.Errorf("got %s", got)
@@ -212,7 +212,7 @@ func TestAnItemThatFailsHoldsUpNobody(t *testing.T) {
 	ex := w.trigger(w.runbook("Far away", remotely))
 	w.dispatch(ex)
 	w.remote.lookErr = errors.New("throttled")
-	w.clock.advance(lookEvery)
+	w.clock.advance(time.Minute)
 	before := w.due()
 	if err := w.watchdog.Sweep(t.Context()); err == nil {
 		t.Error("a failure is not told, so no alarm sounds")
@@ -225,7 +225,7 @@ func TestAnItemThatFailsHoldsUpNobody(t *testing.T) {
 	}
 	t.Log("until its time is over")
 	for range 5 {
-		w.clock.advance(lookEvery)
+		w.clock.advance(time.Minute)
 		_ = w.watchdog.Sweep(t.Context())
 	}
 	if got := w.read(ex).text("status"); got != "UNKNOWN" {

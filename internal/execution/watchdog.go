@@ -27,7 +27,7 @@ type Watchdog struct {
 }
 
 // Sweep handles every due item of this room, the shards side by side. One that
-// fails is looked at again a minute later, behind those that wait.
+// fails is looked at again later, behind those that wait.
 func (w *Watchdog) Sweep(ctx context.Context) error {
 	errs := make([]error, due.Shards)
 	var wg sync.WaitGroup

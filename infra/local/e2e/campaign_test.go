@@ -55,7 +55,7 @@ func TestFaultCampaign(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
 	runbook := w.approved(map[string]any{
-		"name": "Campaign", "teamId": w.call(demo.Lead, http.StatusOK, "GET", "/v1/me", nil).Body["teams"].([]any)[0].(map[string]any)["id"], "language": "BASH", "concurrency": 100, "timeoutSeconds": 8,
+		"name": "Campaign", "teamId": w.team(), "language": "BASH", "concurrency": 100, "timeoutSeconds": 8,
 		"target": map[string]any{"type": "webhook", "url": w.stack.URL + "/_local/echo/200"},
 	})
 

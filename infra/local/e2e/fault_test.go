@@ -11,6 +11,10 @@ import (
 	"testing"
 	"time"
 
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
 	"pagefree/infra/local/aws"
 	"pagefree/infra/local/client"
 	"pagefree/infra/local/demo"
@@ -243,4 +247,91 @@ func TestFaultOfTheMail(t *testing.T) {
 	if struck.Struck() == 0 {
 		t.Error("the fault never struck")
 	}
+}
+
+// TestFaultOfACommand: whatever befalls the request for a command, it is asked
+// for once, and what became of it is found out, also when no event tells.
+func TestFaultOfACommand(t *testing.T) {
+	t.Parallel()
+	send := func(do aws.Action) aws.Fault {
+		return aws.Fault{Function: "DispatcherFunction", Service: "ssm", Operation: "SendCommand", Do: do}
+	}
+	for name, options := range map[string]stack.Options{"with events": hurried, "without events": withoutEvents()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, options)
+			runbook := w.approved(map[string]any{
+				"name": "On a node", "teamId": w.team(), "language": "BASH", "scriptContent": "echo here\n", "timeoutSeconds": 20,
+				"target": map[string]any{"type": "ssm", "instanceIds": []string{"mi-local"}},
+			})
+			ids := map[string]string{}
+			for what, fault := range map[string]aws.Fault{
+				"nothing": {Function: "nobody"}, "it is throttled": send(aws.Throttle), "its answer is lost": send(aws.Swallow),
+				"the dispatcher dies after it": send(aws.KillAfter), "the dispatcher dies before it": send(aws.KillBefore),
+			} {
+				w.stack.Faults().Clear()
+				w.quiet() // no retry of the case before meets this one's fault
+				struck := w.stack.Faults().Add(fault)
+				id := w.call(demo.Responder, http.StatusAccepted, "POST", "/v1/executions", map[string]any{"runbookId": runbook}).Text("id")
+				if fault.Function != "nobody" {
+					w.until(what, func() bool { return struck.Struck() > 0 })
+				}
+				// What was never sent waits for as long as a command may take to be delivered: TestADispatcherThatDiedAfterItSent does.
+				if fault.Do != aws.KillBefore {
+					ids[what] = id
+				}
+			}
+			for what, id := range ids {
+				if a := w.ended(id); a.Text("status") != "COMPLETED" || a.Text("stdout") != "here\n" {
+					t.Errorf("%s: ended %s: %s", what, a.Text("status"), a.Raw)
+				}
+			}
+			sent := len(ids)
+			if got := w.commands(); got != sent {
+				t.Errorf("%d commands were made, want %d", got, sent)
+			}
+		})
+	}
+}
+
+func withoutEvents() stack.Options {
+	o := hurried
+	o.NoEvents = true
+	return o
+}
+
+// commands counts what Systems Manager was asked to run.
+func (w *world) commands() int {
+	w.t.Helper()
+	out, err := ssm.NewFromConfig(w.stack.Config()).ListCommands(w.t.Context(), &ssm.ListCommandsInput{MaxResults: sdk.Int32(50)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(out.Commands)
+}
+
+// team is the demo's.
+func (w *world) team() string {
+	return w.call(demo.Lead, http.StatusOK, "GET", "/v1/me", nil).Body["teams"].([]any)[0].(map[string]any)["id"].(string)
+}
+
+// TestFaultOfAMessage: what no dispatcher can read ends in the dead-letter
+// queue, and its neighbours in the batch run.
+func TestFaultOfAMessage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, hurried)
+	queue := sqs.NewFromConfig(w.stack.Config())
+	for _, body := range []string{"no JSON", `{}`, `{"executionId":"ex_01JZ0000000000000000000000"}`, `[1]`} {
+		if _, err := queue.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: sdk.String(w.queueURL()), MessageBody: &body}); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.ended(w.trigger()).Text("status"); got != "COMPLETED" {
+			t.Errorf("beside %q: got %s", body, got)
+		}
+	}
+	w.until("the dead-letter queue to have all four", func() bool {
+		visible, _, _ := w.stack.Queues().Depth(w.stack.Template().Queues["ExecutionsDeadLetterQueue"].ARN)
+		return visible == 4
+	})
+	w.quiet()
 }
