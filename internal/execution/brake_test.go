@@ -138,11 +138,11 @@ func TestMaxRunsPerHour(t *testing.T) {
 	if got := run(); got.text("status") != "FAILED" || got.text("error") != "rate_exceeded" || w.sandbox.runs() != 3 {
 		t.Errorf("got %s, %q, %d runs", got.text("status"), got.text("error"), w.sandbox.runs())
 	}
-	w.clock.advance(59 * time.Minute)
+	w.clock.Advance(59 * time.Minute)
 	if got := run(); got.text("error") != "rate_exceeded" {
 		t.Errorf("after 59 minutes: got %v", got.body)
 	}
-	w.clock.advance(2 * time.Minute)
+	w.clock.Advance(2 * time.Minute)
 	if got := run(); got.text("status") != "COMPLETED" {
 		t.Errorf("after an hour: got %v", got.body)
 	}
@@ -178,7 +178,7 @@ func TestAFlappingTrigger(t *testing.T) {
 	}
 	wg.Wait()
 	for i := 0; len(w.due()) > 0; i++ { // what waited, or met too many others
-		w.clock.advance(requeueAfter)
+		w.clock.Advance(requeueAfter)
 		w.sweep()
 		for _, m := range w.queued() {
 			w.dispatch(m.ExecutionID)
@@ -258,10 +258,10 @@ func TestPause(t *testing.T) {
 		t.Errorf("a trigger while paused: got %d %v", a.status, a.body)
 	}
 	w.dispatch(before)
-	w.clock.advance(requeueAfter)
+	w.clock.Advance(requeueAfter)
 	for range 2 * maxTries { // however long it takes
 		w.sweep()
-		w.clock.advance(requeueAfter)
+		w.clock.Advance(requeueAfter)
 	}
 	if got := w.read(before).text("status"); got != "PENDING" || w.sandbox.runs() != 0 {
 		t.Errorf("what waits: got %s, %d runs", got, w.sandbox.runs())

@@ -72,11 +72,11 @@ func TestConfirmation(t *testing.T) {
 		t.Parallel()
 		w, rb, ex := setup(t)
 		late := w.trigger(rb)
-		w.clock.advance(ConfirmWithin - time.Second)
+		w.clock.Advance(ConfirmWithin - time.Second)
 		if a := w.as("responder", "POST", "/v1/executions/"+ex+"/confirm", nil); a.status != http.StatusOK {
 			t.Errorf("in time: got %d %v", a.status, a.body)
 		}
-		w.clock.advance(time.Second)
+		w.clock.Advance(time.Second)
 		if a := w.as("responder", "POST", "/v1/executions/"+late+"/confirm", nil); a.status != http.StatusConflict || w.read(late).text("status") != "CANCELLED" {
 			t.Errorf("late: got %d %v", a.status, a.body)
 		}

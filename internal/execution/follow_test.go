@@ -29,7 +29,7 @@ func TestTheWatchdogFollowsWhatGoesOn(t *testing.T) {
 		}
 		return w, ex
 	}
-	sweepAfter := func(w *world, d time.Duration) { w.clock.advance(d); w.sweep() }
+	sweepAfter := func(w *world, d time.Duration) { w.clock.Advance(d); w.sweep() }
 	t.Run("and records how it ended", func(t *testing.T) {
 		t.Parallel()
 		w, ex := setup(t, remotely)
@@ -94,7 +94,7 @@ func TestADispatcherThatDiedAfterItSent(t *testing.T) {
 			w.claimOnly(ex)
 			w.remote.becomes, w.remote.unknown = tt.becomes, tt.unknown
 			for range 8 {
-				w.clock.advance(time.Minute)
+				w.clock.Advance(time.Minute)
 				w.sweep()
 			}
 			if got := w.read(ex); got.text("status") != tt.want || len(w.remote.jobs) != 0 {
@@ -141,7 +141,7 @@ func TestCancel(t *testing.T) {
 			t.Errorf("the target was asked %v", w.remote.cancelled)
 		}
 		w.remote.becomes = target.Report{State: target.Cancelled, Ref: "cmd-1", Error: "cancelled"}
-		w.clock.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 		w.sweep()
 		if got := w.read(ex).text("status"); got != "CANCELLED" {
 			t.Errorf("got %s", got)
@@ -188,13 +188,13 @@ func TestAMessageThatNoDispatcherHandles(t *testing.T) {
 	ex := w.trigger(w.runbook("Poison", nil))
 	for range maxTries {
 		w.queued()
-		w.clock.advance(requeueAfter)
+		w.clock.Advance(requeueAfter)
 		w.sweep()
 	}
 	if got := w.read(ex).text("status"); got != "PENDING" || len(w.queued()) != 1 {
 		t.Errorf("after ten tries: got %s", got)
 	}
-	w.clock.advance(requeueAfter)
+	w.clock.Advance(requeueAfter)
 	w.sweep()
 	if got := w.read(ex); got.text("status") != "FAILED" || !strings.HasPrefix(got.text("error"), "not_dispatched") {
 		t.Errorf("got %v", got.body)
@@ -212,7 +212,7 @@ func TestAnItemThatFailsHoldsUpNobody(t *testing.T) {
 	ex := w.trigger(w.runbook("Far away", remotely))
 	w.dispatch(ex)
 	w.remote.lookErr = errors.New("throttled")
-	w.clock.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	before := w.due()
 	if err := w.watchdog.Sweep(t.Context()); err == nil {
 		t.Error("a failure is not told, so no alarm sounds")
@@ -225,7 +225,7 @@ func TestAnItemThatFailsHoldsUpNobody(t *testing.T) {
 	}
 	t.Log("until its time is over")
 	for range 5 {
-		w.clock.advance(time.Minute)
+		w.clock.Advance(time.Minute)
 		_ = w.watchdog.Sweep(t.Context())
 	}
 	if got := w.read(ex).text("status"); got != "UNKNOWN" {

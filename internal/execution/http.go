@@ -103,6 +103,8 @@ func Routes(api *httpapi.API, s *Service) {
 	one(httpapi.Op("POST /v1/executions/{id}/confirm", "Let a waiting execution run"), s.Confirm)
 
 	cancel := httpapi.Op("POST /v1/executions/{id}/cancel", "Cancel an execution, or ask a running one to stop; 202 where its target cannot")
+	cancel.DefaultStatus = http.StatusOK
+	httpapi.Also(&cancel, http.StatusAccepted, "It runs, and its target cannot stop it: how it really ends is what will be recorded")
 	httpapi.Register(api, cancel, func(ctx context.Context, in *oneInput) (*cancelOutput, error) {
 		v, cannot, err := s.Cancel(ctx, in.ID)
 		out := &cancelOutput{Status: http.StatusOK, Body: v}

@@ -104,7 +104,7 @@ func TestARetryWhoseMessageIsLost(t *testing.T) {
 	w.queued()
 	w.sandbox.result.ExitCode = ptr(1)
 	w.dispatch(ex)
-	w.clock.advance(requeueAfter + 5*time.Second)
+	w.clock.Advance(requeueAfter + 5*time.Second)
 	w.sweep()
 	if got := w.queued(); len(got) != 1 || got[0].ExecutionID != ex {
 		t.Errorf("got %v", got)

@@ -215,7 +215,7 @@ func TestIdempotencyKeys(t *testing.T) {
 	if lead := post("lead", "k1", 1); lead.status != http.StatusAccepted || lead.text("id") == first.text("id") {
 		t.Errorf("another principal: got %d %v", lead.status, lead.body)
 	}
-	w.clock.advance(24 * time.Hour)
+	w.clock.Advance(24 * time.Hour)
 	if next := post("responder", "k1", 1); next.status != http.StatusAccepted || next.text("id") == first.text("id") {
 		t.Errorf("a day later: got %d %v", next.status, next.body)
 	}
@@ -252,7 +252,7 @@ func TestATriggerOutlivesItsQueue(t *testing.T) {
 	w.service.Queue.URL += "-gone"
 	ex := w.trigger(rb)
 	w.service.Queue.URL = url
-	w.clock.advance(requeueAfter)
+	w.clock.Advance(requeueAfter)
 	w.sweep()
 	if got := w.queued(); len(got) != 1 || got[0].ExecutionID != ex {
 		t.Errorf("got %v, want the watchdog's message", got)

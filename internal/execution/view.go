@@ -53,7 +53,9 @@ func (e Execution) view(out *Output) View {
 	if len(e.Attempts) > 1 {
 		v.Attempts = e.Attempts
 	}
-	json.Unmarshal([]byte(e.withoutSecrets()), &v.Parameters) // written by us
+	if json.Unmarshal([]byte(e.withoutSecrets()), &v.Parameters); v.Parameters == nil { // somebody wrote to the table
+		v.Parameters = map[string]any{}
+	}
 	if out != nil {
 		v.Stdout, v.Stderr = &out.Stdout, &out.Stderr
 		v.StdoutTruncated, v.StderrTruncated = out.StdoutTruncated, out.StderrTruncated

@@ -20,7 +20,7 @@ func TestWatchdog(t *testing.T) {
 		if got := w.queued(); len(got) != 0 {
 			t.Errorf("requeued too early: %v", got)
 		}
-		w.clock.advance(requeueAfter)
+		w.clock.Advance(requeueAfter)
 		w.sweep()
 		w.sweep()
 		if got := w.queued(); len(got) != 1 || got[0].ExecutionID != ex {
@@ -36,12 +36,12 @@ func TestWatchdog(t *testing.T) {
 		w := newWorld(t)
 		ex := w.trigger(w.runbook("Died", nil))
 		w.claimOnly(ex)
-		w.clock.advance(6 * time.Minute)
+		w.clock.Advance(6 * time.Minute)
 		w.sweep()
 		if got := w.read(ex).text("status"); got != "RUNNING" {
 			t.Errorf("got %s before the time", got)
 		}
-		w.clock.advance(lateness + time.Second)
+		w.clock.Advance(lateness + time.Second)
 		w.sweep()
 		if got := w.read(ex); got.text("status") != "UNKNOWN" || !strings.HasPrefix(got.text("error"), "unknown") {
 			t.Errorf("got %v", got.body)
@@ -55,7 +55,7 @@ func TestWatchdog(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		ex := w.trigger(w.runbook("Asks", func(c *runbook.Creation) { c.RequiresConfirm = true }))
-		w.clock.advance(ConfirmWithin)
+		w.clock.Advance(ConfirmWithin)
 		w.sweep()
 		if got := w.read(ex).text("status"); got != "CANCELLED" {
 			t.Errorf("got %s", got)

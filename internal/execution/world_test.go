@@ -19,6 +19,8 @@ import (
 
 	front "pagefree/infra/local/aws"
 	"pagefree/infra/local/awstest"
+	"pagefree/infra/local/roomtest"
+	"pagefree/infra/openapi/contract"
 	"pagefree/internal/audit"
 	"pagefree/internal/execution/target"
 	"pagefree/internal/execution/target/sandbox"
@@ -39,14 +41,14 @@ import (
 type world struct {
 	t          *testing.T
 	env        *awstest.Env
-	clock      *clock
-	api        http.Handler
+	clock      *roomtest.Clock
+	api        served
 	service    *Service
 	dispatcher *Dispatcher
 	watchdog   *Watchdog
 	runbooks   *runbook.Service
 	desk       *incident.Desk
-	callbacks  http.Handler
+	callbacks  served
 	sandbox    *scripted
 	remote     *remote
 	metrics    *bytes.Buffer
@@ -57,26 +59,6 @@ type world struct {
 	team, other string
 	svc, inc    string
 	who         map[string]principal.Principal
-}
-
-// clock gives each reader a later millisecond. It begins now: an engine may
-// really delete what has expired.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(time.Millisecond)
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
 }
 
 // scripted stands where the sandbox functions are, and remembers what it was asked.
@@ -150,7 +132,7 @@ func newWorld(t *testing.T) *world {
 	zero := 0
 	w := &world{
 		t: t, env: env, metrics: &bytes.Buffer{}, faults: env.Faults,
-		clock:   &clock{now: time.Date(2060, 3, 1, 12, 0, 0, 0, time.UTC)}, // to come, or an engine that deletes by TTL would
+		clock:   roomtest.NewClock(time.Date(2060, 3, 1, 12, 0, 0, 0, time.UTC)), // to come, or an engine that deletes by TTL would
 		sandbox: &scripted{result: sandbox.Result{ExitCode: &zero, Stdout: "done\n"}}, remote: &remote{},
 	}
 	// Each with the rights that the template gives its function.
@@ -196,7 +178,7 @@ func newWorld(t *testing.T) *world {
 	cfg = env.ConfigOf("CallbacksFunction")
 	callbacks := httpapi.New()
 	CallbackRoutes(callbacks, &Callbacks{Recorder: recorder(cfg)})
-	w.callbacks = callbacks.Handler()
+	w.callbacks = serve(t, callbacks)
 	cfg = env.ConfigOf("RunbooksFunction")
 	w.runbooks = &runbook.Service{
 		Store: runbook.Store{Table: store(cfg).Table}, Services: journal(cfg).Incidents, Checker: parses{}, Seal: key(cfg, "SealKey"),
@@ -207,7 +189,7 @@ func newWorld(t *testing.T) *world {
 	w.desk = &incident.Desk{Store: journal(cfg).Incidents, Audit: journal(cfg).Audit, Now: w.clock.Now}
 	api := httpapi.New()
 	Routes(api, w.service)
-	w.api = api.Handler()
+	w.api = serve(t, api)
 	w.people(w.table(env.Config, "AutomationTable"))
 	return w
 }
@@ -310,13 +292,23 @@ type answer struct {
 
 func (a answer) text(name string) string { s, _ := a.body[name].(string); return s }
 
+// served is an API, and what its document says of it.
+type served struct {
+	handler http.Handler
+	says    *contract.Contract
+}
+
+func serve(t *testing.T, api *httpapi.API) served {
+	return served{handler: api.Handler(), says: contract.Of(t, api)}
+}
+
 // as calls the API as somebody; headers are name and value in turn.
 func (w *world) as(who, method, path string, body any, headers ...string) answer {
 	w.t.Helper()
 	return w.send(w.api, who, method, path, body, headers...)
 }
 
-func (w *world) send(to http.Handler, who, method, path string, body any, headers ...string) answer {
+func (w *world) send(to served, who, method, path string, body any, headers ...string) answer {
 	w.t.Helper()
 	var in io.Reader
 	if body != nil {
@@ -334,7 +326,8 @@ func (w *world) send(to http.Handler, who, method, path string, body any, header
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	rec := httptest.NewRecorder()
-	to.ServeHTTP(rec, r)
+	to.handler.ServeHTTP(rec, r)
+	to.says.Check(w.t, r, rec)
 	a := answer{raw: rec.Body.String(), status: rec.Code, header: rec.Header()}
 	if err := json.Unmarshal(rec.Body.Bytes(), &a.body); err != nil && rec.Body.Len() > 0 {
 		w.t.Fatalf("%s %s answered no JSON: %s", method, path, rec.Body)

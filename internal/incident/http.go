@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"pagefree/internal/platform/httpapi"
 )
 
@@ -77,6 +75,7 @@ type timelineInput struct {
 func Routes(api *httpapi.API, d *Desk) {
 	op := httpapi.Op("POST /v1/incidents", "Open an incident, or count an alert of an open one")
 	op.DefaultStatus = http.StatusCreated
+	httpapi.Also(&op, http.StatusOK, "An open incident has this dedup key: its alertCount was raised")
 	httpapi.Register(api, op, func(ctx context.Context, in *createIncident) (*incidentOutput, error) {
 		i, opened, err := d.Create(ctx, in.Body)
 		out, err := answer(i, err)
@@ -85,7 +84,6 @@ func Routes(api *httpapi.API, d *Desk) {
 		}
 		return out, err
 	})
-	alsoOK(api, "/v1/incidents", "An open incident has this dedup key: its alertCount was raised")
 
 	httpapi.Register(api, httpapi.Op("GET /v1/incidents", "List incidents"), func(ctx context.Context, in *listIncidents) (*httpapi.ListOutput[Incident], error) {
 		f := Filter{ServiceID: in.ServiceID, TeamID: in.TeamID, Status: in.Status, Severity: in.Severity, Q: in.Q}
@@ -132,10 +130,4 @@ func page[T any](ctx context.Context, d *Desk, in httpapi.PageInput, parts []str
 		return nil, err
 	}
 	return httpapi.Answer(ctx, d.Cursors, items, next, parts...)
-}
-
-// alsoOK adds to the document that a creation may find what it would have made.
-func alsoOK(api *httpapi.API, path, description string) {
-	responses := api.OpenAPI().Paths[path].Post.Responses
-	responses["200"] = &huma.Response{Description: description, Content: responses["201"].Content, Headers: responses["201"].Headers}
 }

@@ -147,21 +147,9 @@ const maxDescription = 10_000
 
 // Create makes a runbook and its version 1, a draft.
 func (s *Service) Create(ctx context.Context, c Creation) (RunbookView, error) {
-	team := ""
-	if c.TeamID != nil {
-		team = *c.TeamID
-	}
-	if c.TeamID != nil && !id.Valid(id.Team, team) { // also keeps "" from meaning global
-		return RunbookView{}, problem.Missing()
-	}
-	p, err := principal.Require(ctx, team, principal.TeamAdmin)
+	team, p, err := teams.Owner(ctx, s.Store.Table, c.TeamID, principal.Require)
 	if err != nil {
 		return RunbookView{}, err
-	}
-	if team != "" {
-		if _, found, err := teams.Name(ctx, s.Store.Table, team); err != nil || !found {
-			return RunbookView{}, missing(err)
-		}
 	}
 	by, err := author(p)
 	if err != nil {

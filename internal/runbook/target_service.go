@@ -29,21 +29,9 @@ type TargetCreation struct {
 
 // CreateTarget makes a named target, which serves once somebody else approved it.
 func (s *Service) CreateTarget(ctx context.Context, c TargetCreation) (TargetView, error) {
-	team := ""
-	if c.TeamID != nil {
-		team = *c.TeamID
-	}
-	if c.TeamID != nil && !id.Valid(id.Team, team) { // also keeps "" from meaning global
-		return TargetView{}, problem.Missing()
-	}
-	p, err := principal.Require(ctx, team, principal.TeamAdmin)
+	team, p, err := teams.Owner(ctx, s.Store.Table, c.TeamID, principal.Require)
 	if err != nil {
 		return TargetView{}, err
-	}
-	if team != "" {
-		if _, found, err := teams.Name(ctx, s.Store.Table, team); err != nil || !found {
-			return TargetView{}, missing(err)
-		}
 	}
 	by, err := author(p)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -126,7 +127,24 @@ func Register[I, O any](a *API, op huma.Operation, handler func(context.Context,
 			remember(ctx, err)
 			return nil, problem.Render(ctx, err, principal.OriginOf(ctx).RequestID)
 		})
+		if also, ok := op.Metadata[alsoKey].(also); ok {
+			usual := op.Responses[strconv.Itoa(op.DefaultStatus)] // huma filled it in
+			op.Responses[strconv.Itoa(also.status)] = &huma.Response{Description: also.description, Content: usual.Content, Headers: usual.Headers}
+		}
 	}))
+}
+
+const alsoKey = "also"
+
+type also struct {
+	status      int
+	description string
+}
+
+// Also tells the document of a second status with which an operation answers
+// the same body. It wants the operation's DefaultStatus.
+func Also(op *huma.Operation, status int, description string) {
+	op.Metadata, op.Responses = map[string]any{alsoKey: also{status, description}}, map[string]*huma.Response{}
 }
 
 func operationID(method, path string) string {

@@ -7,6 +7,9 @@ import (
 	"context"
 
 	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/id"
+	"pagefree/internal/platform/principal"
+	"pagefree/internal/platform/problem"
 )
 
 type entry struct {
@@ -28,4 +31,29 @@ func Name(ctx context.Context, t dynamo.Table, teamID string) (string, bool, err
 	var e entry
 	found, err := t.Get(ctx, key(teamID), &e)
 	return e.Name, found, err
+}
+
+// Owner is the team that something new is to belong to, "" for what is global
+// (nil), and the caller, who has to be a TEAM_ADMIN there by require, which is
+// principal.Require or principal.RequirePerson. A team that does not exist is
+// missing to platform admins too.
+func Owner(ctx context.Context, t dynamo.Table, teamID *string, require func(context.Context, string, principal.Role) (principal.Principal, error)) (string, principal.Principal, error) {
+	team := ""
+	if teamID != nil {
+		team = *teamID
+		if !id.Valid(id.Team, team) { // also keeps "" from meaning global
+			return "", principal.Principal{}, problem.Missing()
+		}
+	}
+	p, err := require(ctx, team, principal.TeamAdmin)
+	if err != nil || team == "" {
+		return team, p, err
+	}
+	if _, found, err := Name(ctx, t, team); err != nil || !found {
+		if err == nil {
+			err = problem.Missing()
+		}
+		return "", principal.Principal{}, err
+	}
+	return team, p, nil
 }

@@ -37,21 +37,9 @@ type Creation struct {
 
 // Create keeps a value under a name.
 func (s *Service) Create(ctx context.Context, c Creation) (View, error) {
-	team := ""
-	if c.TeamID != nil {
-		team = *c.TeamID
-	}
-	if c.TeamID != nil && !id.Valid(id.Team, team) { // also keeps "" from meaning global
-		return View{}, problem.Missing()
-	}
-	p, err := principal.RequirePerson(ctx, team, principal.TeamAdmin)
+	_, p, err := teams.Owner(ctx, s.Store.Table, c.TeamID, principal.RequirePerson)
 	if err != nil {
 		return View{}, err
-	}
-	if team != "" {
-		if _, found, err := teams.Name(ctx, s.Store.Table, team); err != nil || !found {
-			return View{}, missing(err)
-		}
 	}
 	if err := invalid(append(checkName(c.Name), checkValue(c.Value)...)...); err != nil {
 		return View{}, err
