@@ -50,7 +50,7 @@ func (c *Callbacks) Take(ctx context.Context, r Reported) (ignored bool, err err
 		}
 		live, known := e.holds(token.Hash(r.Token))
 		if !known {
-			slog.WarnContext(ctx, "callback with a token that is not the execution's", "execution", e.ID)
+			c.refused(ctx, e)
 			return false, unknownToken()
 		}
 		if !live {
@@ -67,6 +67,23 @@ func unknownToken() error {
 	e := problem.NoPrincipal()
 	e.Detail = "This needs the token that came with the delivery."
 	return e
+}
+
+// maxRefused bounds how many refusals of an execution's callbacks are put on
+// record: whoever knows its id could fill the record otherwise.
+const maxRefused = 10
+
+// refused puts on record that somebody called back with a token that is not
+// the execution's. The answer stands, recorded or not.
+func (c *Callbacks) refused(ctx context.Context, e Execution) {
+	event := c.Journal.Audit.Record(ctx, c.Now(), audit.Entry{
+		Type: "execution.callback_refused", Subject: audit.Ref{Kind: "execution", ID: e.ID}, TeamID: e.TeamID, Outcome: audit.Refused,
+		Detail: map[string]any{"status": string(e.Status)},
+	})
+	err := c.Store.commit(ctx, c.Store.countRefusal(e), event)
+	if _, enough := dynamo.Failed(err); err != nil && !enough {
+		slog.ErrorContext(ctx, "a refused callback was not recorded", "execution", e.ID, "error", err)
+	}
 }
 
 // holds reports whether a token's hash is that of the attempt that runs, and

@@ -170,6 +170,12 @@ func TestBadCallbacks(t *testing.T) {
 	if got := w.read(ex).text("status"); got != "RUNNING" {
 		t.Errorf("a bad callback made it %s", got)
 	}
+	for range maxRefused { // whoever knows the id cannot fill the record
+		w.callback(ex, token.New(token.Callback), done)
+	}
+	if got := strings.Count(w.trail(ex), "execution.callback_refused"); got != maxRefused {
+		t.Errorf("%d refusals are on record, want %d", got, maxRefused)
+	}
 }
 
 func TestTheTokenIsKeptAsAHash(t *testing.T) {

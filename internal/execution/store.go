@@ -25,6 +25,7 @@ const (
 //
 //	ex#<execution>  ex         the execution   byTeam ex#<team>, byKind ex, byRunbook ex#<runbook>, byIncident ex#<incident>
 //	ex#<execution>  out#<n>    what attempt n wrote
+//	ex#<execution>  refused    how many callbacks were refused
 type Store struct {
 	Table     dynamo.Table
 	Ephemeral dynamo.Table
@@ -119,6 +120,13 @@ func (s Store) remember(principalID, keyHash, bodyHash, executionID string, now 
 func (s Store) putOutput(e Execution, o Output) dynamo.Op {
 	k := outputKey(e.ID, e.Attempt)
 	return s.Table.Put(storedOutput{PK: k.PK, SK: k.SK, TTL: e.CreatedAt.Add(s.Retention).Unix(), Output: o}, expression.Or(dynamo.Absent(), dynamo.Present()))
+}
+
+// countRefusal counts a callback that was refused, up to maxRefused.
+func (s Store) countRefusal(e Execution) dynamo.Op {
+	n := expression.Name("refused")
+	u := expression.Add(n, expression.Value(1)).Set(expression.Name("ttl"), expression.Value(e.CreatedAt.Add(s.Retention).Unix()))
+	return s.Table.Update(dynamo.Key{PK: key(e.ID).PK, SK: "refused"}, u, expression.Or(n.AttributeNotExists(), n.LessThan(expression.Value(maxRefused))))
 }
 
 // longestWaiting is the message of the execution that waits longest for a slot.
