@@ -122,7 +122,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	people := demo.Admin
 	if !o.noDemo {
 		people = strings.Join([]string{demo.Lead, demo.Reviewer, demo.Responder}, ", ")
-		result, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: out})
+		result, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: out, Whole: true, Colour: terminal(out)})
 		if err != nil {
 			return errors.Join(err, ctx.Err())
 		}
@@ -145,7 +145,7 @@ func check(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = demo.Run(ctx, demo.Options{URL: s.URL, Out: out})
+	_, err = demo.Run(ctx, demo.Options{URL: s.URL, Out: out, Whole: true, Colour: terminal(out)})
 	if err != nil && ctx.Err() == nil {
 		for _, f := range s.Functions().Instances() {
 			for _, line := range s.Functions().Logs(f.Function) {
@@ -163,4 +163,14 @@ func measure(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	return bench.Run(ctx, o.Options, bench.Full, out)
+}
+
+// terminal tells whether out is one that shows attributes.
+func terminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
