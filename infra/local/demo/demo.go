@@ -48,16 +48,19 @@ type demo struct {
 	versions map[string]int // that serves, by the runbook's name
 	incident string
 	signing  string // the value of the secret that signs webhooks
-	latest   string // execution that ended
 }
 
 // Run makes the demo data where it is missing, and handles the demo incident.
 // It may be repeated on the same stack: what is there is used again.
 func Run(ctx context.Context, o Options) (Result, error) {
+	return run(ctx, o, &http.Client{Timeout: 40 * time.Second})
+}
+
+func run(ctx context.Context, o Options, by *http.Client) (Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	d := &demo{
-		Client: client.Client{URL: o.URL, Mail: o.Mail, HTTP: &http.Client{Timeout: 40 * time.Second}},
+		Client: client.Client{URL: o.URL, Mail: o.Mail, HTTP: by},
 		told:   told{out: o.Out, colour: o.Colour, began: time.Now()}, whole: o.Whole,
 		sessions: map[string]string{}, services: map[string]string{}, targets: map[string]string{},
 		runbooks: map[string]string{}, versions: map[string]int{},

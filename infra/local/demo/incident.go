@@ -20,14 +20,11 @@ func (d *demo) remedy(ctx context.Context) error {
 	}
 	if !d.whole {
 		for _, name := range []string{freeDisk, budget, drain} {
-			if err := d.runs(ctx, name); err != nil {
+			if _, err := d.runs(ctx, name); err != nil {
 				return err
 			}
 		}
 		return nil
-	}
-	if err := d.runs(ctx, drain); err != nil {
-		return err
 	}
 	slow, two, err := d.improve(ctx)
 	if err != nil {
@@ -37,9 +34,9 @@ func (d *demo) remedy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.say("responder runs %q with GRACE=25", restart)
-	for _, name := range []string{freeDisk, budget, restart, announce} {
-		if err := d.runs(ctx, name); err != nil {
+	d.say("responder runs %q with GRACE=25, on the node", restart)
+	for _, name := range []string{freeDisk, budget, restart} {
+		if _, err := d.runs(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -49,7 +46,7 @@ func (d *demo) remedy(ctx context.Context) error {
 	if err := d.called(ctx); err != nil {
 		return err
 	}
-	if err := d.cancel(ctx, long); err != nil {
+	if err := d.cancel(ctx, long.Text("id")); err != nil {
 		return err
 	}
 	return d.rollback(ctx, slow, two)
@@ -72,36 +69,40 @@ func (d *demo) open(ctx context.Context) error {
 	return nil
 }
 
-// start triggers a runbook for the incident, and returns the execution's id.
-func (d *demo) start(ctx context.Context, name string, parameters map[string]any) (string, error) {
+// start triggers a runbook for the incident.
+func (d *demo) start(ctx context.Context, name string, parameters map[string]any) (client.Answer, error) {
 	body := map[string]any{"runbookId": d.runbooks[name], "incidentId": d.incident}
 	if parameters != nil {
 		body["parameters"] = parameters
 	}
-	a, err := d.as(ctx, Responder, http.StatusAccepted, "POST", "/v1/executions", body)
-	return a.Text("id"), err
+	return d.as(ctx, Responder, http.StatusAccepted, "POST", "/v1/executions", body)
 }
 
-// runs runs a sample and shows what came of it.
-func (d *demo) runs(ctx context.Context, name string) error {
+// runs runs a sample, shows what came of it, and returns the execution's id.
+func (d *demo) runs(ctx context.Context, name string) (string, error) {
 	s := byName(name)
-	id, err := d.start(ctx, name, nil)
+	started, err := d.start(ctx, name, nil)
 	if err != nil {
-		return err
+		return "", err
 	}
-	a, err := d.ended(ctx, id)
+	warned := ""
+	if s.deprecated != "" {
+		if warned = ", with a warning"; !strings.Contains(fmt.Sprint(started.Body["warnings"]), s.deprecated) {
+			return "", fmt.Errorf("%s is deprecated, and nobody was warned: %s", name, started.Raw)
+		}
+	}
+	a, err := d.ended(ctx, started.Text("id"))
 	if err != nil {
-		return err
+		return "", err
 	}
 	if got := a.Text("status"); got != "COMPLETED" || !strings.Contains(a.Text("stdout"), s.want) {
-		return fmt.Errorf("%s ended %s, want COMPLETED with %q in its output: %s", name, got, s.want, a.Raw)
+		return "", fmt.Errorf("%s ended %s, want COMPLETED with %q in its output: %s", name, got, s.want, a.Raw)
 	}
-	d.say("responder runs %q (%s, %s): COMPLETED", name, s.where, s.language)
+	d.say("responder runs %q (%s): COMPLETED%s", name, s.how(), warned)
 	if s.script != "" {
 		d.output(a.Text("stdout"))
 	}
-	d.latest = id
-	return nil
+	return a.Text("id"), nil
 }
 
 // improve has a version 2 approved that is wrong, and runs it. It returns the execution and the version's number.
@@ -124,9 +125,9 @@ func (d *demo) improve(ctx context.Context) (execution string, n int, err error)
 	if err != nil {
 		return "", 0, err
 	}
-	execution, err = d.start(ctx, drain, nil)
-	d.say("responder runs it; it may take 5 s")
-	return execution, n, err
+	started, err := d.start(ctx, drain, nil)
+	d.say("responder runs it; it is given 5 s")
+	return started.Text("id"), n, err
 }
 
 // rollback sees the wrong version run out of time, goes back, and runs again.
@@ -150,7 +151,8 @@ func (d *demo) rollback(ctx context.Context, execution string, n int) error {
 		return fmt.Errorf("rolled back to version %d: got %s", good, back.Raw)
 	}
 	d.say("lead rolls back to version %d: %s", good, reason)
-	return d.runs(ctx, drain)
+	_, err = d.runs(ctx, drain)
+	return err
 }
 
 // cancel ends what runs on a node.
@@ -168,7 +170,7 @@ func (d *demo) cancel(ctx context.Context, execution string) error {
 	if a.Text("status") != "CANCELLED" {
 		return fmt.Errorf("what was cancelled: got %s", a.Raw)
 	}
-	d.say("responder cancels %q with GRACE=25: CANCELLED", restart)
+	d.say("responder cancels %q with GRACE=25 in its sleep: CANCELLED", restart)
 	return nil
 }
 
@@ -200,9 +202,13 @@ func (d *demo) delivered(ctx context.Context, execution string) (delivery, error
 	}
 }
 
-// signed checks the announcement as its receiver would.
+// signed runs the announcement, and checks it as its receiver would.
 func (d *demo) signed(ctx context.Context) error {
-	got, err := d.delivered(ctx, d.latest)
+	id, err := d.runs(ctx, announce)
+	if err != nil {
+		return err
+	}
+	got, err := d.delivered(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -223,10 +229,11 @@ func (d *demo) signed(ctx context.Context) error {
 
 // called runs the webhook whose receiver accepts a job, and then reports by a callback: here the demo is the receiver.
 func (d *demo) called(ctx context.Context) error {
-	id, err := d.start(ctx, scale, nil)
+	started, err := d.start(ctx, scale, nil)
 	if err != nil {
 		return err
 	}
+	id := started.Text("id")
 	got, err := d.delivered(ctx, id)
 	if err != nil {
 		return err

@@ -2,8 +2,10 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
+	"sync"
 )
 
 // Those of the demo's people who act in it.
@@ -54,13 +56,25 @@ func (d *demo) people(ctx context.Context) (err error) {
 		return err
 	}
 	d.say("team Elsewhere: outsider, who sees nothing of the first")
-	for _, email := range []string{Lead, Reviewer, Responder} {
-		if d.sessions[email], err = d.SignIn(ctx, email); err != nil {
-			return err
-		}
+	if err := d.signIn(ctx, Lead, Reviewer, Responder); err != nil {
+		return err
 	}
 	d.say("lead, reviewer and responder sign in")
 	return d.resume(ctx)
+}
+
+// signIn follows the links of several people at once.
+func (d *demo) signIn(ctx context.Context, people ...string) error {
+	tokens, errs := make([]string, len(people)), make([]error, len(people))
+	var all sync.WaitGroup
+	for i, email := range people {
+		all.Go(func() { tokens[i], errs[i] = d.SignIn(ctx, email) })
+	}
+	all.Wait()
+	for i, email := range people {
+		d.sessions[email] = tokens[i]
+	}
+	return errors.Join(errs...)
 }
 
 func (d *demo) makeTeam(ctx context.Context, name string, users, roles map[string]string) (string, error) {

@@ -133,3 +133,11 @@ func (s sample) content(d *demo) map[string]any {
 	}
 	return c
 }
+
+// how a sample runs, as a person says it.
+func (s sample) how() string {
+	if s.script == "" {
+		return s.where
+	}
+	return s.where + ", " + s.language
+}
