@@ -96,7 +96,7 @@ func (c Client) Want(ctx context.Context, status int, method, path, token string
 
 // SignIn asks for a link, reads it from the mailbox and follows it.
 func (c Client) SignIn(ctx context.Context, email string) (string, error) {
-	began := time.Now().Truncate(time.Millisecond) // as the mailbox's times are
+	began := time.Now()
 	if _, err := c.Want(ctx, http.StatusAccepted, "POST", "/v1/auth/magic-link", "", map[string]any{"email": email}); err != nil {
 		return "", err
 	}
@@ -122,6 +122,7 @@ func (c Client) SignIn(ctx context.Context, email string) (string, error) {
 
 // Link waits for a mail to an address that is not older than since, and returns its link.
 func (c Client) Link(ctx context.Context, email string, since time.Time) (string, error) {
+	since = since.Truncate(time.Millisecond) // as the mailbox's times are
 	mailbox := Client{URL: cmp.Or(c.Mail, c.URL), HTTP: c.HTTP}
 	for {
 		var mails []struct {
