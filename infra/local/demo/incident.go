@@ -110,24 +110,24 @@ func (d *demo) improve(ctx context.Context) (execution string, n int, err error)
 	id := d.runbooks[drain]
 	content := byName(drain).content(d)
 	content["scriptContent"], content["timeoutSeconds"], content["changeNote"] = patient, 5, "waits for the connections to close"
-	n, status, err := d.version(ctx, id, content, false)
+	v, err := d.version(ctx, id, content, false)
 	if err != nil {
 		return "", 0, err
 	}
 	at := "/v1/runbooks/" + id
-	if status == "PENDING_REVIEW" {
-		_, err = d.as(ctx, Reviewer, http.StatusOK, "POST", fmt.Sprintf("%s/versions/%d/approve", at, n), map[string]any{})
-		d.say("version %d of %q: written by lead, approved by reviewer, and wrong", n, drain)
+	if v.approved {
+		_, err = d.as(ctx, Lead, http.StatusOK, "POST", at+"/rollback", map[string]any{"version": v.n, "reason": "the demo shows it again"})
+		d.say("version %d of %q serves again, and is wrong", v.n, drain)
 	} else {
-		_, err = d.as(ctx, Lead, http.StatusOK, "POST", at+"/rollback", map[string]any{"version": n, "reason": "the demo shows it again"})
-		d.say("version %d of %q serves again, and is wrong", n, drain)
+		_, err = d.as(ctx, Reviewer, http.StatusOK, "POST", fmt.Sprintf("%s/versions/%d/approve", at, v.n), map[string]any{})
+		d.say("version %d of %q: written by lead, approved by reviewer, and wrong", v.n, drain)
 	}
 	if err != nil {
 		return "", 0, err
 	}
 	started, err := d.start(ctx, drain, nil)
 	d.say("responder runs it; it is given 5 s")
-	return started.Text("id"), n, err
+	return started.Text("id"), v.n, err
 }
 
 // rollback sees the wrong version run out of time, goes back, and runs again.

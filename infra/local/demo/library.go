@@ -96,14 +96,17 @@ func (d *demo) write(ctx context.Context, s sample) error {
 	} else if err := d.restore(ctx, s, id); err != nil {
 		return err
 	}
-	n, status, err := d.version(ctx, id, s.content(d), s.wait)
-	d.versions[s.name] = n
-	if err == nil && status == "APPROVED" {
-		d.say("%-36s %-10s %-15s is there already", s.name, s.language, s.where)
-	} else if err == nil {
-		d.say("%-36s %-10s %-15s written and submitted by lead", s.name, s.language, s.where)
+	v, err := d.version(ctx, id, s.content(d), s.wait)
+	if err != nil {
+		return err
 	}
-	return err
+	d.versions[s.name] = v.n
+	said := "is there already"
+	if v.submitted {
+		said = "written and submitted by lead"
+	}
+	d.say("%-36s %-10s %-15s %s", s.name, s.language, s.where, said)
+	return nil
 }
 
 // restore undoes what somebody did to a runbook since.
@@ -119,38 +122,43 @@ func (d *demo) restore(ctx context.Context, s sample, id string) error {
 	return err
 }
 
+// version is one that runs what it should.
+type version struct {
+	n         int
+	approved  bool
+	submitted bool // just now
+}
+
 // version finds a version by what it runs, or writes it, and sees that it was submitted. fresh wants one that is not
 // approved yet.
-func (d *demo) version(ctx context.Context, id string, content map[string]any, fresh bool) (n int, status string, err error) {
-	list, err := d.all(ctx, Lead, "/v1/runbooks/"+id+"/versions")
+func (d *demo) version(ctx context.Context, id string, content map[string]any, fresh bool) (version, error) {
+	var v version
+	at, status := "/v1/runbooks/"+id+"/versions", ""
+	list, err := d.all(ctx, Lead, at)
 	if err != nil {
-		return 0, "", err
+		return v, err
 	}
-	for _, v := range list {
+	for _, one := range list {
 		// The address of the stack is in some: it may be another today.
-		same := fmt.Sprint(v["scriptContent"]) == fmt.Sprint(content["scriptContent"]) &&
-			v["target"].(map[string]any)["url"] == content["target"].(map[string]any)["url"]
-		if is, _ := v["status"].(string); same && is != "REJECTED" && !(fresh && is == "APPROVED") {
-			n, status = int(v["version"].(float64)), is
+		same := fmt.Sprint(one["scriptContent"]) == fmt.Sprint(content["scriptContent"]) &&
+			one["target"].(map[string]any)["url"] == content["target"].(map[string]any)["url"]
+		if is, _ := one["status"].(string); same && is != "REJECTED" && !(fresh && is == "APPROVED") {
+			v.n, status = int(one["version"].(float64)), is
 			break
 		}
 	}
-	at := "/v1/runbooks/" + id + "/versions"
-	if n == 0 {
+	if v.n == 0 {
 		a, err := d.as(ctx, Lead, http.StatusCreated, "POST", at, content)
 		if err != nil {
-			return 0, "", err
+			return v, err
 		}
-		n, status = int(a.Body["version"].(float64)), a.Text("status")
+		v.n, status = int(a.Body["version"].(float64)), a.Text("status")
 	}
-	if status == "DRAFT" {
-		a, err := d.as(ctx, Lead, http.StatusOK, "POST", fmt.Sprintf("%s/%d/submit", at, n), nil)
-		if err != nil {
-			return 0, "", err
-		}
-		status = a.Text("status")
+	if v.approved = status == "APPROVED"; status == "DRAFT" {
+		v.submitted = true
+		_, err = d.as(ctx, Lead, http.StatusOK, "POST", fmt.Sprintf("%s/%d/submit", at, v.n), nil)
 	}
-	return n, status, nil
+	return v, err
 }
 
 // review is what the second person does, and what the first may not.
