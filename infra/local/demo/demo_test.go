@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -76,8 +77,12 @@ func TestDemo(t *testing.T) {
 		t.Errorf("the library: %s", got)
 	}
 	before := w.made()
-	if again, _ := show(); again.IncidentID != first.IncidentID || w.made() != before {
+	again, said := show()
+	if again.IncidentID != first.IncidentID || w.made() != before {
 		t.Errorf("shown twice there is more than before: %s, then %s", before, w.made())
+	}
+	if strings.Contains(said, "written and submitted") {
+		t.Errorf("it writes what is there:\n%s", said)
 	}
 
 	// Somebody plays with it: what is missing comes back, and no more than that.
@@ -178,7 +183,11 @@ func (w *world) statuses() string {
 // made counts what should not pile up.
 func (w *world) made() string {
 	var parts []string
-	for _, path := range []string{"/v1/services", "/v1/runbooks", "/v1/targets", "/v1/secrets", "/v1/incidents", "/v1/runbooks/" + w.people.RunbookIDs[drain] + "/versions"} {
+	paths := []string{"/v1/services", "/v1/runbooks", "/v1/targets", "/v1/secrets", "/v1/incidents"}
+	for _, name := range slices.Sorted(maps.Keys(w.people.RunbookIDs)) {
+		paths = append(paths, "/v1/runbooks/"+w.people.RunbookIDs[name]+"/versions")
+	}
+	for _, path := range paths {
 		parts = append(parts, fmt.Sprintf("%s %d", path, len(w.call(Lead, 200, "GET", path+"?limit=200", nil).Items())))
 	}
 	for _, path := range []string{"/v1/users", "/v1/teams"} {
