@@ -29,7 +29,7 @@ run: $(NODE) ## the whole stack on this machine, with demo data, until Ctrl-C (P
 	@go build -o .local/stack ./infra/local
 	@PORT=$(PORT) exec .local/stack run
 
-demo: $(NODE) ## the same in a throw-away folder, checked step by step
+demo: $(NODE) ## the demo in a throw-away folder, checked step by step; exits with 0 or 1
 	@go run ./infra/local demo
 
 test: $(NODE) ## all tests, with the race detector

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -122,17 +123,40 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	people := demo.Admin
 	if !o.noDemo {
 		people = strings.Join([]string{demo.Lead, demo.Reviewer, demo.Responder}, ", ")
-		result, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: out})
-		if err != nil {
-			return errors.Join(err, ctx.Err())
+		result, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: out, Whole: true, Colour: terminal(out)})
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("the demo: %w\n`make clean` begins anew; `go run ./infra/local -no-demo` starts with what is there", err)
 		}
-		fmt.Fprintf(out, "\ncurl -s -H 'Authorization: Bearer %s' %s/v1/incidents/%s/timeline\n", result.Sessions[demo.Responder], s.URL, result.IncidentID)
+		if err != nil {
+			return ctx.Err()
+		}
+		paste(out, s.URL, s.Dir, result)
 	}
-	fmt.Fprintf(out, "\nAPI      %s\nsign in  %s/signin (%s)\nmail     %s/_local/mail\nwebhooks %s/_local/webhooks (what %s/_local/echo/200 received)\ndata     %s (kept)\nlogs     %s/logs\nAWS      %s (any keys)\n\nCtrl-C stops it.\n",
-		s.URL, s.URL, people, s.URL, s.URL, s.URL, s.Dir, s.Dir, s.AWSEndpoint)
+	fmt.Fprintf(out, `
+API       %[1]s
+sign in   %[1]s/signin (%[2]s)
+mail      %[1]s/_local/mail
+webhooks  %[1]s/_local/webhooks (what %[1]s/_local/echo/200 received)
+data      %[3]s (kept)
+logs      %[3]s/logs
+AWS       %[4]s (any keys)
+
+Ctrl-C stops it.
+`, s.URL, people, s.Dir, s.AWSEndpoint)
 	<-ctx.Done()
 	fmt.Fprintln(out, "stopping")
 	return s.Close()
+}
+
+// paste prints lines for a second shell, with sessions of the demo's people in them.
+func paste(out io.Writer, url, dir string, r demo.Result) {
+	fmt.Fprintf(out, `
+For a second shell: the incident's timeline, a runbook to run, the audit trail to verify
+
+curl -s -H 'Authorization: Bearer %[2]s' %[1]s/v1/incidents/%[4]s/timeline
+curl -s -H 'Authorization: Bearer %[2]s' -H 'Content-Type: application/json' -d '{"runbookId":"%[5]s","incidentId":"%[4]s"}' %[1]s/v1/executions
+curl -s -H 'Authorization: Bearer %[3]s' '%[1]s/v1/audit/export?limit=200' > %[6]s && go run ./infra/audit verify %[6]s
+`, url, r.Sessions[demo.Responder], r.Sessions[demo.Admin], r.IncidentID, r.RunbookIDs["Free disk space"], filepath.Join(dir, "audit.ndjson"))
 }
 
 // check is `demo`: the demo against a stack of its own, which goes with it.
@@ -145,7 +169,7 @@ func check(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = demo.Run(ctx, demo.Options{URL: s.URL, Out: out})
+	_, err = demo.Run(ctx, demo.Options{URL: s.URL, Out: out, Whole: true, Colour: terminal(out)})
 	if err != nil && ctx.Err() == nil {
 		for _, f := range s.Functions().Instances() {
 			for _, line := range s.Functions().Logs(f.Function) {
@@ -163,4 +187,14 @@ func measure(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	return bench.Run(ctx, o.Options, bench.Full, out)
+}
+
+// terminal tells whether out is one that shows attributes.
+func terminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"pagefree/infra/local/demo"
@@ -44,7 +45,7 @@ func run(ctx context.Context, folder string) error {
 	}
 	defer func() { _ = s.Close() }()
 	var said bytes.Buffer
-	if _, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: &said}); err != nil {
+	if _, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: &said, Whole: true}); err != nil {
 		return err
 	}
 	work, err := os.MkdirTemp("", "pagefree-screenshots-")
@@ -56,7 +57,7 @@ func run(ctx context.Context, folder string) error {
 	if err := terminal(page, said.String()); err != nil {
 		return err
 	}
-	if err := photograph(ctx, work, "file://"+page, filepath.Join(folder, "run.png"), 1180, 560); err != nil {
+	if err := photograph(ctx, work, "file://"+page, filepath.Join(folder, "run.png"), 1000, 91+21*strings.Count(said.String(), "\n")); err != nil {
 		return err
 	}
 	return photograph(ctx, work, s.URL+"/signin", filepath.Join(folder, "signin.png"), 720, 460)
@@ -86,14 +87,15 @@ var marks = []struct {
 	what  *regexp.Regexp
 	class string
 }{
-	{regexp.MustCompile(`COMPLETED|approved and sealed`), "good"},
-	{regexp.MustCompile(`403 self_approval|waits for review`), "warn"},
+	{regexp.MustCompile(`COMPLETED|approved and sealed|\d+ of \d+ events are sealed`), "good"},
+	{regexp.MustCompile(`403 self_approval|waits for review|TIMEOUT|CANCELLED|rolls back|with a warning`), "warn"},
 	{regexp.MustCompile(`(?m)^ +\d+\.\d\d s|^ +\|`), "dim"},
+	{regexp.MustCompile(`(?m)^[A-Z].*$`), "title"},
 }
 
 var frame = template.Must(template.New("").Parse(`<!doctype html><meta charset="utf-8"><style>
 body{margin:0;background:#11151c;color:#d8dee9;font:14px/1.5 ui-monospace,"DejaVu Sans Mono",monospace}
-pre{margin:0;padding:22px 26px} .good{color:#8fd694} .warn{color:#f0c674} .dim{color:#6b7689} b{color:#fff}
+pre{margin:0;padding:22px 26px} .good{color:#8fd694} .warn{color:#f0c674} .dim{color:#6b7689} b,.title{color:#fff;font-weight:bold}
 </style><pre><b>$ make run</b>
 {{.}}</pre>`))
 

@@ -96,7 +96,7 @@ func (c Client) Want(ctx context.Context, status int, method, path, token string
 
 // SignIn asks for a link, reads it from the mailbox and follows it.
 func (c Client) SignIn(ctx context.Context, email string) (string, error) {
-	began := time.Now().UTC().Add(-time.Second)
+	began := time.Now()
 	if _, err := c.Want(ctx, http.StatusAccepted, "POST", "/v1/auth/magic-link", "", map[string]any{"email": email}); err != nil {
 		return "", err
 	}
@@ -120,8 +120,9 @@ func (c Client) SignIn(ctx context.Context, email string) (string, error) {
 	return token, nil
 }
 
-// Link waits for the newest mail to an address and returns its link.
+// Link waits for a mail to an address that is not older than since, and returns its link.
 func (c Client) Link(ctx context.Context, email string, since time.Time) (string, error) {
+	since = since.Truncate(time.Millisecond) // as the mailbox's times are
 	mailbox := Client{URL: cmp.Or(c.Mail, c.URL), HTTP: c.HTTP}
 	for {
 		var mails []struct {
@@ -135,7 +136,7 @@ func (c Client) Link(ctx context.Context, email string, since time.Time) (string
 		if err := json.Unmarshal([]byte(a.Raw), &mails); err != nil {
 			return "", fmt.Errorf("the mailbox: %w", err)
 		}
-		if len(mails) > 0 && mails[0].At.After(since) && len(mails[0].Links) > 0 {
+		if len(mails) > 0 && !mails[0].At.Before(since) && len(mails[0].Links) > 0 {
 			return mails[0].Links[0], nil
 		}
 		if err := Pause(ctx, 50*time.Millisecond); err != nil {

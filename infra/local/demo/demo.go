@@ -1,5 +1,5 @@
-// Package demo fills a fresh local stack with people, services, an incident
-// and runbooks, then handles the incident before the reader's eyes: all of it
+// Package demo fills a local stack with people, services, an incident and
+// runbooks, then handles the incident before the reader's eyes: all of it
 // through the public HTTP API, checking every answer.
 package demo
 
@@ -15,11 +15,18 @@ import (
 	"pagefree/infra/local/client"
 )
 
-// Options say where the stack is and where to tell what happens.
+// Options say where the stack is, how much to show, and where to tell what happens.
 type Options struct {
 	URL  string // of the API, without a slash at the end
 	Mail string // of the local stack that has the mailbox; default URL
 	Out  io.Writer
+
+	// Whole also shows nodes, webhooks, a named target, a cancelled run, one
+	// that runs out of time, a rollback, and the sealed audit trail. Without it
+	// the demo runs in sandboxes alone: what works under sam local, and enough
+	// for tests to start from.
+	Whole  bool
+	Colour bool // for a terminal
 }
 
 // Result is what somebody needs to go on by themselves.
@@ -31,258 +38,52 @@ type Result struct {
 
 type demo struct {
 	client.Client
-	out      io.Writer
-	began    time.Time
+	told
+	whole    bool
 	sessions map[string]string
 	team     string
-	services map[string]string
-	incident string
+	services map[string]string // ids by name, as all of these
+	targets  map[string]string
 	runbooks map[string]string
+	versions map[string]int // that serves, by the runbook's name
+	incident string
+	signing  string // the value of the secret that signs webhooks
 }
 
-// Run makes the demo data where it is missing, and runs one runbook of each
-// language for the demo incident. It may be repeated on the same stack.
+// Run makes the demo data where it is missing, and handles the demo incident.
+// It may be repeated on the same stack: what is there is used again.
 func Run(ctx context.Context, o Options) (Result, error) {
+	return run(ctx, o, &http.Client{Timeout: 40 * time.Second})
+}
+
+func run(ctx context.Context, o Options, by *http.Client) (Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	d := &demo{
-		Client: client.Client{URL: o.URL, Mail: o.Mail, HTTP: &http.Client{Timeout: 40 * time.Second}}, out: o.Out, began: time.Now(),
-		sessions: map[string]string{}, services: map[string]string{}, runbooks: map[string]string{},
+		Client: client.Client{URL: o.URL, Mail: o.Mail, HTTP: by},
+		told:   told{out: o.Out, colour: o.Colour, began: time.Now()}, whole: o.Whole,
+		sessions: map[string]string{}, services: map[string]string{}, targets: map[string]string{},
+		runbooks: map[string]string{}, versions: map[string]int{},
 	}
-	for _, step := range []func(context.Context) error{d.people, d.catalog, d.library, d.remedy} {
-		if err := step(ctx); err != nil {
-			return Result{}, err
+	for _, part := range []struct {
+		title string
+		show  func(context.Context) error
+	}{{"People", d.people}, {"Library", d.library}, {"Review", d.review}, {"The incident", d.remedy}, {"Proof", d.proof}} {
+		d.section(part.title)
+		if err := part.show(ctx); err != nil {
+			return Result{}, fmt.Errorf("%s: %w", strings.ToLower(part.title), err)
 		}
 	}
 	return Result{Sessions: d.sessions, IncidentID: d.incident, RunbookIDs: d.runbooks}, nil
 }
 
-// say prints one line with the time since the demo began.
-func (d *demo) say(format string, args ...any) {
-	fmt.Fprintf(d.out, "%6.2f s  %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, args...))
-}
-
-// Those of the demo's people who act in it.
-const (
-	Admin     = "admin@pagefree.test" // the first admin
-	Lead      = "lead@pagefree.test"
-	Reviewer  = "reviewer@pagefree.test"
-	Responder = "responder@pagefree.test"
-)
-
-const (
-	observer = "observer@pagefree.test"
-	outsider = "outsider@pagefree.test"
-)
-
-// people signs the first admin in, who makes the others and their teams.
-func (d *demo) people(ctx context.Context) error {
-	token, err := d.SignIn(ctx, Admin)
-	if err != nil {
-		return err
-	}
-	d.sessions[Admin] = token
-	d.say("%s signed in by a mailed link", Admin)
-
-	users := map[string]string{}
-	existing, err := d.all(ctx, "/v1/users", token)
-	if err != nil {
-		return err
-	}
-	for _, u := range existing {
-		users[u["email"].(string)] = u["id"].(string)
-	}
-	for _, email := range []string{Lead, Reviewer, Responder, observer, outsider} {
-		if users[email] != "" {
-			continue
-		}
-		name, _, _ := strings.Cut(email, "@")
-		a, err := d.Want(ctx, http.StatusCreated, "POST", "/v1/users", token, map[string]any{"email": email, "name": strings.ToUpper(name[:1]) + name[1:]})
-		if err != nil {
-			return err
-		}
-		users[email] = a.Text("id")
-	}
-	if d.team, err = d.makeTeam(ctx, "Platform", users, map[string]string{
-		Lead: "TEAM_ADMIN", Reviewer: "TEAM_ADMIN", Responder: "RESPONDER", observer: "OBSERVER"}); err != nil {
-		return err
-	}
-	if _, err = d.makeTeam(ctx, "Elsewhere", users, map[string]string{outsider: "TEAM_ADMIN"}); err != nil {
-		return err
-	}
-	d.say("two teams: lead, reviewer, responder and observer in one, outsider in the other")
-	for _, email := range []string{Lead, Reviewer, Responder} {
-		if d.sessions[email], err = d.SignIn(ctx, email); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (d *demo) makeTeam(ctx context.Context, name string, users, roles map[string]string) (string, error) {
-	token := d.sessions[Admin]
-	teams, err := d.all(ctx, "/v1/teams", token)
-	if err != nil {
-		return "", err
-	}
-	for _, t := range teams {
-		if t["name"] == name {
-			return t["id"].(string), nil
-		}
-	}
-	a, err := d.Want(ctx, http.StatusCreated, "POST", "/v1/teams", token, map[string]any{"name": name})
-	if err != nil {
-		return "", err
-	}
-	id := a.Text("id")
-	for email, role := range roles {
-		if _, err := d.Want(ctx, http.StatusOK, "PUT", "/v1/teams/"+id+"/members/"+users[email], token, map[string]any{"role": role}); err != nil {
-			return "", err
-		}
-	}
-	// Whoever makes a team is in it; the admin of the demo manages and does not respond.
-	_, err = d.Want(ctx, http.StatusNoContent, "DELETE", "/v1/teams/"+id+"/members/"+users[Admin], token, nil)
-	return id, err
-}
-
-// catalog makes two services and an incident.
-func (d *demo) catalog(ctx context.Context) error {
-	known, err := d.all(ctx, "/v1/services?teamId="+d.team, d.sessions[Lead])
-	if err != nil {
-		return err
-	}
-	for _, s := range known {
-		d.services[s["name"].(string)] = s["id"].(string)
-	}
-	for _, name := range []string{"checkout", "search"} {
-		if d.services[name] != "" {
-			continue
-		}
-		a, err := d.Want(ctx, http.StatusCreated, "POST", "/v1/services", d.sessions[Lead], map[string]any{"name": name, "teamId": d.team})
-		if err != nil {
-			return err
-		}
-		d.services[name] = a.Text("id")
-	}
-	a, err := d.Do(ctx, "POST", "/v1/incidents", d.sessions[Responder], map[string]any{
-		"title": "Checkout answers slowly: disk of web-3 is full", "severity": "HIGH", "serviceId": d.services["checkout"],
-		"description": "95th percentile above 4 s for ten minutes.", "labels": map[string]string{"zone": "eu-1", "host": "web-3"}, "dedupKey": "checkout-disk",
-	})
-	if err != nil {
-		return err
-	}
-	if a.Status != http.StatusCreated && a.Status != http.StatusOK {
-		return fmt.Errorf("make an incident: %d %s", a.Status, a.Raw)
-	}
-	d.incident = a.Text("id")
-	d.say("incident %s: %s", d.incident, a.Text("title"))
-	return nil
-}
-
-// library writes, submits and approves the runbooks, each by two people.
-func (d *demo) library(ctx context.Context) error {
-	known, err := d.all(ctx, "/v1/runbooks?teamId="+d.team, d.sessions[Lead])
-	if err != nil {
-		return err
-	}
-	for _, rb := range known {
-		d.runbooks[rb["name"].(string)] = rb["id"].(string)
-	}
-	for i, s := range samples {
-		if d.runbooks[s.name] != "" {
-			continue
-		}
-		a, err := d.Want(ctx, http.StatusCreated, "POST", "/v1/runbooks", d.sessions[Lead], map[string]any{
-			"name": s.name, "description": s.description, "teamId": d.team, "language": s.language, "scriptContent": s.script,
-			"parameters": s.parameters, "target": map[string]any{"type": "sandbox"}, "risk": "LOW", "timeoutSeconds": 30, "changeNote": "first version",
-		})
-		if err != nil {
-			return err
-		}
-		id := a.Text("id")
-		d.runbooks[s.name] = id
-		version := "/v1/runbooks/" + id + "/versions/1"
-		if _, err := d.Want(ctx, http.StatusOK, "POST", version+"/submit", d.sessions[Lead], nil); err != nil {
-			return err
-		}
-		if i == 0 {
-			refused, err := d.Want(ctx, http.StatusForbidden, "POST", version+"/approve", d.sessions[Lead], map[string]any{})
-			if err != nil {
-				return err
-			}
-			d.say("%s may not approve what they wrote: %d %s", Lead, refused.Status, refused.Text("code"))
-		}
-		if s.wait {
-			d.say("%q waits for review", s.name)
-			continue
-		}
-		if _, err := d.Want(ctx, http.StatusOK, "POST", version+"/approve", d.sessions[Reviewer], map[string]any{"note": "read and tried"}); err != nil {
-			return err
-		}
-		d.say("%q (%s) written by lead, approved and sealed by reviewer", s.name, s.language)
-	}
-	return nil
-}
-
-// remedy runs one runbook of each language for the incident.
-func (d *demo) remedy(ctx context.Context) error {
-	for _, s := range samples {
-		if s.wait {
-			continue
-		}
-		a, err := d.Want(ctx, http.StatusAccepted, "POST", "/v1/executions", d.sessions[Responder], map[string]any{
-			"runbookId": d.runbooks[s.name], "incidentId": d.incident})
-		if err != nil {
-			return err
-		}
-		id := a.Text("id")
-		d.say("%s runs %q: %s %s", Responder, s.name, id, a.Text("status"))
-		if a, err = d.finished(ctx, id); err != nil {
-			return err
-		}
-		if got := a.Text("status"); got != "COMPLETED" || !strings.Contains(a.Text("stdout"), s.want) {
-			return fmt.Errorf("%s ended %s, want COMPLETED with %q in its output: %s", s.name, got, s.want, a.Raw)
-		}
-		d.say("  %s, exit code %v", a.Text("status"), a.Body["exitCode"])
-		for line := range strings.Lines(a.Text("stdout")) {
-			fmt.Fprintf(d.out, "          | %s\n", strings.TrimRight(line, "\n"))
-		}
-	}
-	timeline, err := d.all(ctx, "/v1/incidents/"+d.incident+"/timeline", d.sessions[Responder])
-	if err != nil {
-		return err
-	}
-	trail, err := d.all(ctx, "/v1/audit?from="+url.QueryEscape(d.began.UTC().Add(-time.Second).Format(time.RFC3339)), d.sessions[Lead])
-	if err != nil {
-		return err
-	}
-	d.say("on record: %d entries in the incident's timeline, %d audit events of this team since the demo began", len(timeline), len(trail))
-	if len(timeline) == 0 || len(trail) == 0 {
-		return fmt.Errorf("nothing was recorded")
-	}
-	return nil
-}
-
-// finished waits for the end of an execution.
-func (d *demo) finished(ctx context.Context, id string) (client.Answer, error) {
-	for {
-		a, err := d.Want(ctx, http.StatusOK, "GET", "/v1/executions/"+id, d.sessions[Responder], nil)
-		if err != nil {
-			return a, err
-		}
-		switch a.Text("status") {
-		case "PENDING", "RUNNING":
-		default:
-			return a, nil
-		}
-		if err := client.Pause(ctx, 50*time.Millisecond); err != nil {
-			return a, fmt.Errorf("%s is still %s: %w", id, a.Text("status"), err)
-		}
-	}
+// as sends a request as one of the demo's people, and wants a status.
+func (d *demo) as(ctx context.Context, who string, status int, method, path string, body any) (client.Answer, error) {
+	return d.Want(ctx, status, method, path, d.sessions[who], body)
 }
 
 // all reads a list to its end.
-func (d *demo) all(ctx context.Context, path, token string) ([]map[string]any, error) {
+func (d *demo) all(ctx context.Context, who, path string) ([]map[string]any, error) {
 	var out []map[string]any
 	cursor := ""
 	for {
@@ -294,7 +95,7 @@ func (d *demo) all(ctx context.Context, path, token string) ([]map[string]any, e
 			}
 			p += sep + "cursor=" + url.QueryEscape(cursor)
 		}
-		a, err := d.Want(ctx, http.StatusOK, "GET", p, token, nil)
+		a, err := d.as(ctx, who, http.StatusOK, "GET", p, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -303,4 +104,14 @@ func (d *demo) all(ctx context.Context, path, token string) ([]map[string]any, e
 			return out, nil
 		}
 	}
+}
+
+// named reads a list into ids by name.
+func (d *demo) named(ctx context.Context, path string, into map[string]string) error {
+	items, err := d.all(ctx, Lead, path+"?limit=200&teamId="+d.team)
+	for _, item := range items {
+		name, _ := item["name"].(string)
+		into[name], _ = item["id"].(string)
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -24,6 +25,10 @@ func TestTheDemoUnderAStage(t *testing.T) {
 				t.Errorf("a mail leads to another place than %s", w.stack.URL)
 			}
 		}
+	}
+	// All of it once more, where there is something already.
+	if _, err := demo.Run(t.Context(), demo.Options{URL: w.stack.URL, Out: io.Discard, Whole: true}); err != nil {
+		t.Error(err)
 	}
 	if a := w.ended(w.trigger()); a.Text("status") != "COMPLETED" {
 		t.Errorf("got %s", a.Text("status"))
