@@ -287,3 +287,17 @@ func TestSandboxHasNoRights(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsTracedMayTrace: Lambda refuses to make a function that traces and whose role may not, so that one role that
+// was forgotten fails the deployment of everything, on the day that somebody turns tracing on.
+func TestWhatIsTracedMayTrace(t *testing.T) {
+	tmpl := deployed(t) // with Tracing on
+	roles, _ := tmpl.Resources["TracePolicy"].Properties["Roles"].([]any)
+	for id, f := range tmpl.Functions {
+		traced := tmpl.Resources[id].Properties["Tracing"] == "Active"
+		may := slices.ContainsFunc(roles, func(role any) bool { return strings.HasSuffix(f.RoleARN, "/"+role.(string)) })
+		if traced != may {
+			t.Errorf("%s: traced %v, its role may trace %v", id, traced, may)
+		}
+	}
+}
