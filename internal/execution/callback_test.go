@@ -63,8 +63,11 @@ func TestACallbackEndsIt(t *testing.T) {
 			if len(got.text("stdout")) != tt.stdout || got.body["stdoutTruncated"] != (tt.stdout == 65_536) {
 				t.Errorf("got %d bytes of stdout, truncated %v", len(got.text("stdout")), got.body["stdoutTruncated"])
 			}
-			t.Log("what comes later is on record, and changes nothing")
-			for range 2 {
+			t.Log("what comes later is on record, each kind once, and changes nothing")
+			for range 3 {
+				if a := w.report(ex, bearer, map[string]any{"status": "RUNNING"}); a.body["ignored"] != true {
+					t.Errorf("late: got %v", a.body)
+				}
 				if a := w.report(ex, bearer, map[string]any{"status": "FAILED", "stdout": "late"}); a.body["ignored"] != true {
 					t.Errorf("late: got %v", a.body)
 				}

@@ -82,6 +82,7 @@ type Attempt struct {
 	Ref      string            `json:"-" dynamodbav:"ref,omitempty"`      // what the target calls it
 	Callback string            `json:"-" dynamodbav:"callback,omitempty"` // hash of the token of its receiver
 	Document *runbook.Document `json:"-" dynamodbav:"document,omitempty"` // that ssm ran
+	Late     []target.State    `json:"-" dynamodbav:"late,omitempty"`     // what its receiver reported too late, each kind once
 }
 
 // attempt is the attempt that runs, or ran last. A claim makes one.
