@@ -93,7 +93,7 @@ func (d *Dispatcher) dispatch(ctx context.Context, m Message) error {
 		also = append(also, d.Store.count(c.execution.RunbookID, hour))
 	}
 	if c.slots.Live >= c.version.Concurrency { // as likely as not; the claim makes sure
-		return d.wait(ctx, c.execution)
+		return d.wait(ctx, c)
 	}
 	if p.named != nil {
 		also = append(also, d.Runbooks.StillServes(*p.named))
@@ -119,12 +119,14 @@ func (d *Dispatcher) refuse(ctx context.Context, e Execution, why string) error 
 	return err
 }
 
-// wait leaves an execution for when a slot is free: whoever gives one back sends its message.
-func (d *Dispatcher) wait(ctx context.Context, e Execution) error {
+// wait leaves an execution for when a slot is free: whoever gives one back
+// sends its message. One that became free meanwhile is a lost race.
+func (d *Dispatcher) wait(ctx context.Context, c candidate) error {
+	e := c.execution
 	if e.Waiting {
 		return nil
 	}
-	_, err := d.step(ctx, e, postponed{until: d.Now().Add(requeueAfter), waiting: true}, told{}, d.Store.queueUp(e)...)
+	_, err := d.step(ctx, e, postponed{until: d.Now().Add(requeueAfter), waiting: true}, told{}, d.Store.queueUp(e, c.version.Concurrency)...)
 	return err
 }
 
@@ -162,7 +164,7 @@ func (d *Dispatcher) claim(ctx context.Context, c candidate, job target.Job, als
 		return Execution{}, false, nil
 	}
 	if race && lost.Index == theSlots {
-		return Execution{}, false, d.wait(ctx, e)
+		return Execution{}, false, d.wait(ctx, c)
 	}
 	return Execution{}, false, err // still pending: everything is checked anew
 }
