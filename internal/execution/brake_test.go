@@ -95,6 +95,36 @@ func TestASlotThatBecomesFreeAtThatMoment(t *testing.T) {
 	}
 }
 
+// TestARefusedOnePassesItsSlotOn: who was woken and may not run leaves nobody asleep beside a free slot.
+func TestARefusedOnePassesItsSlotOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rb := w.runbook("One an hour", func(c *runbook.Creation) { async(1)(c); c.MaxRunsPerHour = ptr(2) })
+	w.remote.report = target.Report{State: target.Running}
+	first, second, third, last := w.trigger(rb), w.trigger(rb), w.trigger(rb), w.trigger(rb)
+	w.queued()
+	for _, ex := range []string{first, second, third, last} {
+		w.dispatch(ex)
+	}
+	for _, ex := range []string{first, second} {
+		w.report(ex, w.remote.jobs[len(w.remote.jobs)-1].Callback.Token, map[string]any{"status": "COMPLETED"})
+		for _, m := range w.queued() {
+			w.dispatch(m.ExecutionID)
+		}
+	}
+	for _, m := range w.queued() {
+		w.dispatch(m.ExecutionID)
+	}
+	for _, ex := range []string{third, last} {
+		if got := w.read(ex); got.text("error") != "rate_exceeded" {
+			t.Errorf("got %v", got.body)
+		}
+	}
+	if got := w.slotsOf(rb); got.Live != 0 || got.Waiting != 0 || len(w.queued()) != 0 {
+		t.Errorf("left %+v", got)
+	}
+}
+
 // TestConcurrencyHoldsUnderARush: fifty at once for three slots of one service;
 // those of another service have slots of their own.
 func TestConcurrencyHoldsUnderARush(t *testing.T) {

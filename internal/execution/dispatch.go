@@ -113,9 +113,14 @@ func (d *Dispatcher) leftOver(ctx context.Context, e Execution) error {
 	return d.Store.commit(ctx, d.Store.leaveQueue(e))
 }
 
-// refuse ends an execution that may not run.
+// refuse ends an execution that may not run. If it was woken for a slot, the
+// next one that waits is.
 func (d *Dispatcher) refuse(ctx context.Context, e Execution, why string) error {
 	_, err := d.step(ctx, e, refused{why: why}, told{toldAs[StatusFailed], map[string]any{"attempt": e.Attempt, "error": why}})
+	if err == nil && e.Waiting {
+		e.Slot = e.slot()
+		d.wake(ctx, e)
+	}
 	return err
 }
 
