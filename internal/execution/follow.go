@@ -2,11 +2,15 @@ package execution
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"pagefree/internal/execution/target"
 )
+
+// lookWithin is how long a target may take to say what became of a job.
+const lookWithin = 20 * time.Second
 
 // lookEvery is how long the watchdog leaves a job alone that its target still runs.
 const lookEvery = time.Minute
@@ -31,7 +35,7 @@ type Follower struct {
 // Follow asks the target what became of a running execution, and records it.
 // One that still runs is asked after again in a minute; one whose time is over
 // ends as TIMEOUT where its receiver took it, and as UNKNOWN where nobody can
-// tell whether it ran.
+// tell whether it ran. A target that cannot be asked is no answer.
 func (f *Follower) Follow(ctx context.Context, e Execution) error {
 	if e.Status != Running {
 		return nil
@@ -41,9 +45,11 @@ func (f *Follower) Follow(ctx context.Context, e Execution) error {
 	if !tracked {
 		return f.untracked(ctx, e, overdue)
 	}
-	report, found, err := t.Look(ctx, e.sent())
-	if err != nil && !overdue {
-		return err
+	asking, enough := context.WithTimeout(ctx, lookWithin)
+	defer enough()
+	report, found, err := t.Look(asking, e.sent())
+	if err != nil {
+		return f.unreachable(ctx, e, err)
 	}
 	switch {
 	case found && report.State != target.Running:
@@ -51,17 +57,30 @@ func (f *Follower) Follow(ctx context.Context, e Execution) error {
 		return err
 	case overdue:
 		if found {
-			if err := t.Cancel(ctx, e.sent()); err != nil {
+			if err := t.Cancel(asking, e.sent()); err != nil {
 				slog.WarnContext(ctx, "what is overdue was not cancelled", "execution", e.ID, "error", err)
 			}
 		}
 		return f.lose(ctx, e)
 	case e.CancelRequestedAt != nil && found:
-		if err := t.Cancel(ctx, e.sent()); err != nil {
+		if err := t.Cancel(asking, e.sent()); err != nil {
 			return err
 		}
 	}
 	return f.later(ctx, e, report.Ref)
+}
+
+// outage is how long beyond its time an execution waits for a target that
+// cannot be asked: how it ended is known there, and UNKNOWN is final.
+const outage = time.Hour
+
+// unreachable leaves an execution as it is while its target cannot be asked.
+// It is asked again in a minute, behind what else is due.
+func (f *Follower) unreachable(ctx context.Context, e Execution, cause error) error {
+	if !f.Now().Before(e.deadline().Add(f.Delivery[e.Target.Type] + outage)) {
+		return errors.Join(cause, f.lose(ctx, e))
+	}
+	return errors.Join(cause, f.later(ctx, e, ""))
 }
 
 // hearings is how often Hear asks: what readers of a target show may be some

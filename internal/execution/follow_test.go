@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -57,6 +58,37 @@ func TestTheWatchdogFollowsWhatGoesOn(t *testing.T) {
 		sweepAfter(w, lookEvery)
 		if got := w.read(ex); got.text("status") != "UNKNOWN" || len(w.remote.cancelled) != 1 {
 			t.Errorf("got %v, %d cancelled", got.body, len(w.remote.cancelled))
+		}
+	})
+	t.Run("and waits for one that cannot be asked: what it knows is not lost", func(t *testing.T) {
+		t.Parallel()
+		w, ex := setup(t, func(c *runbook.Creation) { remotely(c); retried(1)(c) })
+		w.remote.down = errors.New("no connection")
+		for range 60 {
+			w.clock.advance(lookEvery)
+			if err := w.watchdog.Sweep(t.Context()); err == nil {
+				t.Fatal("nobody is told of it")
+			}
+		}
+		if got := w.read(ex).text("status"); got != "RUNNING" || len(w.remote.jobs) != 1 {
+			t.Errorf("after an hour: got %s, sent %d times", got, len(w.remote.jobs))
+		}
+		w.remote.down, w.remote.becomes = nil, target.Report{State: target.Completed, Ref: "cmd-1", ExitCode: ptr(0)}
+		sweepAfter(w, lookEvery)
+		if got := w.read(ex).text("status"); got != "COMPLETED" || len(w.due()) != 0 {
+			t.Errorf("got %s, due %v", got, w.due())
+		}
+	})
+	t.Run("but not for ever", func(t *testing.T) {
+		t.Parallel()
+		w, ex := setup(t, remotely)
+		w.remote.down = errors.New("no connection")
+		w.clock.advance(30*time.Second + grace + time.Minute + outage)
+		if err := w.watchdog.Sweep(t.Context()); err == nil {
+			t.Error("nobody is told of it")
+		}
+		if got := w.read(ex).text("status"); got != "UNKNOWN" || len(w.due()) != 0 {
+			t.Errorf("got %s, due %v", got, w.due())
 		}
 	})
 	t.Run("a webhook without a callback is a timeout", func(t *testing.T) {

@@ -6,6 +6,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
+	"sync"
+	"time"
 
 	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
@@ -23,23 +26,46 @@ const maxTries = 10
 type Watchdog struct {
 	Follower
 	Metrics io.Writer
+
+	counting sync.Mutex
 }
+
+// handleWithin bounds what one due item may take of a sweep: a target that
+// does not answer must not keep everything else waiting.
+const handleWithin = 30 * time.Second
 
 // Sweep handles every due item of this room. One that fails stays due.
 func (w *Watchdog) Sweep(ctx context.Context) error {
-	var errs []error
+	var errs [due.Shards]error
+	var wg sync.WaitGroup
 	for shard := range due.Shards {
-		items, err := due.Before(ctx, w.Store.Table, shard, w.Now(), sweepLimit)
-		if err != nil {
+		wg.Go(func() { errs[shard] = w.sweepShard(ctx, shard) })
+	}
+	wg.Wait()
+	return errors.Join(errs[:]...)
+}
+
+// sweepShard asks targets last: all else is between us and our own table and queue.
+func (w *Watchdog) sweepShard(ctx context.Context, shard int) error {
+	items, err := due.Before(ctx, w.Store.Table, shard, w.Now(), sweepLimit)
+	if err != nil {
+		return err
+	}
+	asks := func(i due.Item) bool { return i.Kind == dueRunning }
+	sorted := slices.DeleteFunc(slices.Clone(items), asks)
+	for _, item := range items {
+		if asks(item) {
+			sorted = append(sorted, item)
+		}
+	}
+	var errs []error
+	for _, item := range sorted {
+		within, cancel := context.WithTimeout(ctx, handleWithin)
+		if err := w.handle(within, item); err != nil {
+			slog.ErrorContext(ctx, "due item not handled", "kind", item.Kind, "subject", item.Subject, "error", err)
 			errs = append(errs, err)
-			continue
 		}
-		for _, item := range items {
-			if err := w.handle(ctx, item); err != nil {
-				slog.ErrorContext(ctx, "due item not handled", "kind", item.Kind, "subject", item.Subject, "error", err)
-				errs = append(errs, err)
-			}
-		}
+		cancel()
 	}
 	return errors.Join(errs...)
 }
@@ -49,8 +75,11 @@ func (w *Watchdog) handle(ctx context.Context, item due.Item) error {
 	if err != nil {
 		return err
 	}
-	if !found || e.Status.Final() || dueItem(e).Key() != item.Key() { // left over from a state that has passed
+	if !found || e.Status.Final() {
 		return w.Store.commit(ctx, due.Done(w.Store.Table, item))
+	}
+	if now := dueItem(e); now.Key() != item.Key() { // left over from a state that has passed, or the only one that there is
+		return w.Store.commit(ctx, due.Done(w.Store.Table, item), due.Put(w.Store.Table, now))
 	}
 	switch item.Kind {
 	case duePending:
@@ -77,7 +106,7 @@ func (w *Watchdog) requeue(ctx context.Context, e Execution) error {
 	paused := b.paused() != nil
 	if !paused && !e.Waiting && e.Requeued >= maxTries {
 		slog.ErrorContext(ctx, "given up: no dispatcher could handle it", "execution", e.ID)
-		log.Count(w.metrics(), w.Now(), "ExecutionsGivenUp", 1)
+		w.count("ExecutionsGivenUp")
 		why := "not_dispatched: no dispatcher could handle it, and it did not run"
 		_, err := w.step(ctx, e, refused{why: why}, told{toldAs[StatusFailed], map[string]any{"attempt": e.Attempt, "error": why}})
 		return err
@@ -91,9 +120,12 @@ func (w *Watchdog) requeue(ctx context.Context, e Execution) error {
 	return err
 }
 
-func (w *Watchdog) metrics() io.Writer {
-	if w.Metrics == nil {
-		return os.Stdout
+func (w *Watchdog) count(metric string) {
+	w.counting.Lock()
+	defer w.counting.Unlock()
+	out := w.Metrics
+	if out == nil {
+		out = os.Stdout
 	}
-	return w.Metrics
+	log.Count(out, w.Now(), metric, 1)
 }

@@ -110,6 +110,7 @@ type remote struct {
 	err       error
 	becomes   target.Report // of Look
 	unknown   bool          // Look knows nothing of it
+	down      error         // of Look
 	meanwhile func(target.Job)
 }
 
@@ -126,7 +127,7 @@ func (r *remote) Send(_ context.Context, j target.Job) (target.Report, error) {
 func (r *remote) Look(context.Context, target.Sent) (target.Report, bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.becomes, !r.unknown, nil
+	return r.becomes, !r.unknown && r.down == nil, r.down
 }
 
 func (r *remote) Cancel(_ context.Context, s target.Sent) error {
