@@ -287,6 +287,18 @@ func TestAnExecutionOutsideOfItsSeal(t *testing.T) {
 			}
 			w.tamper("ex#"+ex, "ex", "SET incidentId = :v", map[string]any{":v": w.incident(svc.ID, nil)})
 		},
+		"more retries": func(w *world, ex string) {
+			w.tamper("ex#"+ex, "ex", "SET maxAttempts = :v", map[string]any{":v": 4})
+		},
+		"an attempt beyond the last": func(w *world, ex string) {
+			w.tamper("ex#"+ex, "ex", "SET attempt = :v", map[string]any{":v": 2})
+		},
+		"another time limit": func(w *world, ex string) {
+			w.tamper("ex#"+ex, "ex", "SET timeoutSeconds = :v", map[string]any{":v": 300})
+		},
+		"another service's slots": func(w *world, ex string) {
+			w.tamper("ex#"+ex, "ex", "SET serviceId = :v", map[string]any{":v": "svc_other"})
+		},
 		"no incident": func(w *world, ex string) {
 			w.tamper("ex#"+ex, "ex", "REMOVE incidentId SET rev = :v", map[string]any{":v": 2})
 		},

@@ -137,6 +137,9 @@ func (d *Dispatcher) underSeal(ctx context.Context, c candidate) (prepared, erro
 	if ver.ServiceID != nil && (c.incident == nil || c.incident.ServiceID != *ver.ServiceID) {
 		return prepared{}, fmt.Errorf("%w: it is for another service", runbook.ErrSealBroken)
 	}
+	if err := c.withinSeal(); err != nil {
+		return prepared{}, err
+	}
 	var values map[string]any
 	if err := json.Unmarshal([]byte(e.Parameters), &values); err != nil {
 		return prepared{}, fmt.Errorf("%w: its values are no JSON", runbook.ErrSealBroken)
