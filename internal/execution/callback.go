@@ -41,6 +41,7 @@ func (c *Callbacks) Take(ctx context.Context, r Reported) (ignored bool, err err
 	if !id.Valid(id.Execution, r.ExecutionID) {
 		return false, problem.Missing()
 	}
+	r = r.withoutToken()
 	for try := 1; ; try++ {
 		e, found, err := c.Store.Execution(ctx, r.ExecutionID)
 		if err != nil {
@@ -64,6 +65,18 @@ func (c *Callbacks) Take(ctx context.Context, r Reported) (ignored bool, err err
 			return !live && err == nil, lostRace(err)
 		}
 	}
+}
+
+// withoutToken masks the token in what a receiver says: a job that prints its
+// variables would show everybody who sees the execution how to end it.
+func (r Reported) withoutToken() Reported {
+	hide := target.NewMask(r.Token)
+	r.Error = hide.Apply(r.Error, false)
+	if r.Output != nil {
+		o := Output(hide.Output(target.Output(*r.Output)))
+		r.Output = &o
+	}
+	return r
 }
 
 func unknownToken() error {

@@ -175,6 +175,21 @@ func TestBadCallbacks(t *testing.T) {
 	}
 }
 
+// TestAJobThatPrintsItsToken: whoever may look at an execution may not end it.
+func TestAJobThatPrintsItsToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ex, bearer := w.accepted(w.runbook("Launch", async(10)))
+	w.report(ex, bearer, map[string]any{"status": "RUNNING", "stdout": "token=" + bearer + "\n", "stderr": strings.Repeat("x", 65_530) + bearer})
+	if got := w.read(ex); got.text("stdout") != "token=***\n" || strings.Contains(got.raw, bearer[:6]) {
+		t.Errorf("got %q, and stderr that ends in %q", got.text("stdout"), got.text("stderr")[65_500:])
+	}
+	w.report(ex, bearer, map[string]any{"status": "FAILED", "error": "no answer to " + bearer})
+	if got := w.read(ex).text("error"); got != "no answer to ***" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestTheTokenIsKeptAsAHash(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -178,6 +178,7 @@ func (d *Dispatcher) claim(ctx context.Context, c candidate, job target.Job, als
 // invocation's deadline by a little.
 func (d *Dispatcher) run(ctx context.Context, e Execution, job target.Job) error {
 	report, err := d.Targets[job.Target.Type].Send(ctx, job)
+	report = target.NewMask(job.Confidential...).Report(report)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err == nil && report.State == target.Running {

@@ -152,7 +152,8 @@ func (d *Dispatcher) underSeal(ctx context.Context, c candidate) (prepared, erro
 		ExecutionID: e.ID, Attempt: e.Attempt, Nonce: ulid.Make().String(),
 		Runbook:  target.Runbook{ID: c.runbook.ID, Name: c.runbook.Name, Version: ver.Version},
 		Incident: c.incident, Language: ver.Language, Script: ver.ScriptContent, Values: values, Env: env,
-		Timeout: time.Duration(ver.TimeoutSeconds) * time.Second, Target: ver.Target, Document: ver.Document,
+		Confidential: confidential(ver.Parameters, env),
+		Timeout:      time.Duration(ver.TimeoutSeconds) * time.Second, Target: ver.Target, Document: ver.Document,
 	}}
 	if ver.Target.Type != runbook.Named {
 		return p, nil

@@ -21,3 +21,14 @@ func (c candidate) withinSeal() error {
 	}
 	return nil
 }
+
+// confidential are the values of secret parameters, as a script gets them.
+func confidential(params []runbook.Parameter, env map[string]string) []string {
+	var values []string
+	for _, p := range params {
+		if v, set := env["PF_"+p.Name]; set && p.Secret {
+			values = append(values, v)
+		}
+	}
+	return values
+}
