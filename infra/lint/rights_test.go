@@ -223,7 +223,7 @@ func TestTrust(t *testing.T) {
 		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*"},
 		"making seals":            {arn: tmpl.Keys["SealKey"].ARN, action: "kms:GenerateMac", want: []string{"RunbooksFunction"}},
 		"checking seals":          {arn: tmpl.Keys["SealKey"].ARN, action: "kms:VerifyMac", want: []string{"DispatcherFunction"}},
-		"encrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Encrypt", want: []string{"RunbooksFunction"}},
+		"encrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Encrypt", want: []string{"ExecutionsFunction", "RunbooksFunction"}}, // each for its own purpose
 		"decrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Decrypt", want: []string{"DispatcherFunction"}},
 		"deriving cursors": {arn: tmpl.Keys["DeriveKey"].ARN, action: "kms:GenerateMac", want: []string{
 			"AuditFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "RunbooksFunction"}},

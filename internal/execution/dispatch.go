@@ -29,6 +29,7 @@ type Dispatcher struct {
 	Targets  map[string]target.Sender // by the type of runbook.Target
 	Trackers map[string]target.Tracker
 	Secrets  Secrets
+	Hidden   Revealer                                                              // of secret parameters
 	Callback func(ctx context.Context, executionID string) (url string, err error) // where receivers of webhooks report
 	Metrics  io.Writer
 }

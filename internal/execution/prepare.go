@@ -144,6 +144,9 @@ func (d *Dispatcher) underSeal(ctx context.Context, c candidate) (prepared, erro
 	if err := json.Unmarshal([]byte(e.Parameters), &values); err != nil {
 		return prepared{}, fmt.Errorf("%w: its values are no JSON", runbook.ErrSealBroken)
 	}
+	if err := e.reveal(ctx, d.Hidden, values); err != nil {
+		return prepared{}, err
+	}
 	env, err := runbook.Environment(ver.Parameters, values)
 	if err != nil {
 		return prepared{}, err

@@ -30,6 +30,7 @@ import (
 	"pagefree/internal/platform/kmsmac"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/queue"
+	"pagefree/internal/platform/secret"
 	"pagefree/internal/platform/teams"
 	"pagefree/internal/runbook"
 )
@@ -174,11 +175,13 @@ func newWorld(t *testing.T) *world {
 	cfg := env.ConfigOf("ExecutionsFunction")
 	w.service = &Service{
 		Recorder: recorder(cfg), Runbooks: runbook.Store{Table: store(cfg).Table}, Incidents: journal(cfg).Incidents,
+		Hidden:  &secret.Key{ID: env.KeyID("SecretsKey"), Client: kms.NewFromConfig(cfg)},
 		Cursors: httpapi.NewCursors(key(cfg, "DeriveKey").Derive), Trackers: map[string]target.Tracker{runbook.SSM: w.remote},
 	}
 	cfg = env.ConfigOf("DispatcherFunction")
 	w.dispatcher = &Dispatcher{
 		Recorder: recorder(cfg), Runbooks: runbook.Store{Table: store(cfg).Table}, Seal: key(cfg, "SealKey"),
+		Hidden: &secret.Key{ID: env.KeyID("SecretsKey"), Client: kms.NewFromConfig(cfg)},
 		Targets: map[string]target.Sender{
 			runbook.Sandbox: sandbox.Target{Runner: w.sandbox}, runbook.Webhook: w.remote, runbook.SSM: w.remote,
 		},
