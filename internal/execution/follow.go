@@ -64,7 +64,7 @@ func (f *Follower) Follow(ctx context.Context, e Execution) error {
 		return f.lose(ctx, e)
 	case e.CancelRequestedAt != nil && found:
 		if err := t.Cancel(asking, e.sent()); err != nil {
-			return err
+			return errors.Join(err, f.later(ctx, e, report.Ref))
 		}
 	}
 	return f.later(ctx, e, report.Ref)

@@ -181,6 +181,24 @@ func TestCancel(t *testing.T) {
 			t.Errorf("the audit trail tells %q", got)
 		}
 	})
+	t.Run("where it cannot be reached, it is asked again", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.remote.report = target.Report{State: target.Running, Ref: "cmd-1"}
+		w.remote.becomes = w.remote.report
+		ex := w.trigger(w.runbook("Stop", remotely))
+		w.dispatch(ex)
+		w.remote.down = errors.New("no connection")
+		if a := cancel(w, ex); a.status != http.StatusAccepted || a.text("cancelRequestedAt") == "" {
+			t.Errorf("got %d %v", a.status, a.body)
+		}
+		w.remote.down, w.remote.cancelled = nil, nil
+		w.clock.advance(lookEvery)
+		w.sweep()
+		if len(w.remote.cancelled) != 1 || w.remote.cancelled[0].Ref != "cmd-1" {
+			t.Errorf("the target was asked %v", w.remote.cancelled)
+		}
+	})
 	t.Run("where it cannot, it says so, and the truth is recorded", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)

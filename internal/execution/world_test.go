@@ -111,7 +111,7 @@ type remote struct {
 	err       error
 	becomes   target.Report // of Look
 	unknown   bool          // Look knows nothing of it
-	down      error         // of Look
+	down      error         // of Look and Cancel
 	meanwhile func(target.Job)
 }
 
@@ -135,7 +135,7 @@ func (r *remote) Cancel(_ context.Context, s target.Sent) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cancelled = append(r.cancelled, s)
-	return nil
+	return r.down
 }
 
 // parses accepts every script.
