@@ -46,6 +46,7 @@ func main() {
 	public := origin.NewSource(settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse),
 		func(ctx context.Context) (string, error) { return parameter.Read(ctx, cfg, named) })
 	nodes := ssm.Target{SSM: systems.NewFromConfig(cfg), Bucket: env.Text("OUTPUT_BUCKET"), Prefix: ssm.Prefix}
+	secrets := &secret.Key{ID: env.Text("SECRETS_KEY_ID"), Client: keys}
 	dispatcher := &execution.Dispatcher{
 		Recorder: execution.Recorder{
 			Store:   execution.Store{Table: automation, Retention: env.Duration("RETENTION_DAYS", 24*time.Hour)},
@@ -55,7 +56,8 @@ func main() {
 		},
 		Runbooks: runbook.Store{Table: automation},
 		Seal:     kmsmac.Key{ID: env.Text("SEAL_KEY_ID"), Client: keys},
-		Secrets:  secret.Resolver{Store: secret.Store{Table: automation}, Key: &secret.Key{ID: env.Text("SECRETS_KEY_ID"), Client: keys}},
+		Secrets:  secret.Resolver{Store: secret.Store{Table: automation}, Key: secrets},
+		Hidden:   secrets,
 		Targets: map[string]target.Sender{
 			runbook.Sandbox: sandbox.Target{Runner: sandbox.Client{Invoke: invoke.NewFromConfig(cfg), Functions: map[sandbox.Language]string{
 				sandbox.Bash:       env.Text("SANDBOX_BASH_FUNCTION"),

@@ -24,6 +24,7 @@ import (
 	"pagefree/internal/platform/kmsmac"
 	"pagefree/internal/platform/log"
 	"pagefree/internal/platform/queue"
+	"pagefree/internal/platform/secret"
 	"pagefree/internal/platform/settings"
 	"pagefree/internal/runbook"
 )
@@ -36,6 +37,7 @@ func main() {
 	automation := dynamo.Table{Name: env.Text("AUTOMATION_TABLE"), DB: db}
 	ledger := audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}
 	incidents := incident.Store{Table: automation}
+	keys := kms.NewFromConfig(cfg)
 	nodes := ssm.Target{SSM: systems.NewFromConfig(cfg)}
 	service := &execution.Service{
 		Recorder: execution.Recorder{
@@ -49,7 +51,8 @@ func main() {
 		},
 		Runbooks: runbook.Store{Table: automation}, Incidents: incidents,
 		Nodes: nodes, Trackers: map[string]target.Tracker{runbook.SSM: nodes},
-		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
+		Hidden:  &secret.Key{ID: env.Text("SECRETS_KEY_ID"), Client: keys},
+		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: keys}.Derive),
 	}
 	env.Check()
 

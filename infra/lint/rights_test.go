@@ -223,7 +223,7 @@ func TestTrust(t *testing.T) {
 		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*"},
 		"making seals":            {arn: tmpl.Keys["SealKey"].ARN, action: "kms:GenerateMac", want: []string{"RunbooksFunction"}},
 		"checking seals":          {arn: tmpl.Keys["SealKey"].ARN, action: "kms:VerifyMac", want: []string{"DispatcherFunction"}},
-		"encrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Encrypt", want: []string{"RunbooksFunction"}},
+		"encrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Encrypt", want: []string{"ExecutionsFunction", "RunbooksFunction"}}, // each for its own purpose
 		"decrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Decrypt", want: []string{"DispatcherFunction"}},
 		"deriving cursors": {arn: tmpl.Keys["DeriveKey"].ARN, action: "kms:GenerateMac", want: []string{
 			"AuditFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "RunbooksFunction"}},
@@ -284,6 +284,20 @@ func TestSandboxHasNoRights(t *testing.T) {
 			}
 		case "AWS::EC2::Route", "AWS::EC2::InternetGateway", "AWS::EC2::NatGateway", "AWS::EC2::VPCEndpoint", "AWS::EC2::NetworkAclEntry":
 			t.Errorf("%s: a %s is a way out", id, r.Type)
+		}
+	}
+}
+
+// TestWhatIsTracedMayTrace: Lambda refuses to make a function that traces and whose role may not, so that one role that
+// was forgotten fails the deployment of everything, on the day that somebody turns tracing on.
+func TestWhatIsTracedMayTrace(t *testing.T) {
+	tmpl := deployed(t) // with Tracing on
+	roles, _ := tmpl.Resources["TracePolicy"].Properties["Roles"].([]any)
+	for id, f := range tmpl.Functions {
+		traced := tmpl.Resources[id].Properties["Tracing"] == "Active"
+		may := slices.ContainsFunc(roles, func(role any) bool { return strings.HasSuffix(f.RoleARN, "/"+role.(string)) })
+		if traced != may {
+			t.Errorf("%s: traced %v, its role may trace %v", id, traced, may)
 		}
 	}
 }

@@ -80,6 +80,9 @@ func (e Event) team() string {
 	return *e.TeamID
 }
 
+// mark is where it is said in which block the event is.
+func (e Event) mark() dynamo.Key { return markKey(e.team(), e.ID) }
+
 // hash is the event's hash in a block.
 func (e Event) hash() (string, error) {
 	e.Block = nil

@@ -123,7 +123,11 @@ func (x *export) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	maps.Copy(x.in, in)
+	for id, e := range x.events {
+		if n, sealed := in[e.mark()]; sealed {
+			x.in[id] = n
+		}
+	}
 	blocks, err := blocksAt(ctx, x.reader.Table, slices.Compact(slices.Sorted(maps.Values(x.in))))
 	for _, b := range blocks {
 		x.blocks[b.Number] = b

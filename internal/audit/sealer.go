@@ -129,10 +129,10 @@ func (s *Sealer) seal(ctx context.Context, events []Event) (int, error) {
 
 // once leaves out what stands twice in a batch: a transaction takes an item once.
 func once(events []Event) []Event {
-	seen := map[string]bool{}
+	seen := map[dynamo.Key]bool{}
 	return slices.DeleteFunc(slices.Clone(events), func(e Event) bool {
-		again := seen[e.ID]
-		seen[e.ID] = true
+		again := seen[e.mark()]
+		seen[e.mark()] = true
 		return again
 	})
 }
@@ -174,23 +174,25 @@ func (s *Sealer) unsealed(ctx context.Context, events []Event) ([]Event, error) 
 	}
 	var left []Event
 	for _, e := range events {
-		if _, ok := sealed[e.ID]; !ok {
+		if _, ok := sealed[e.mark()]; !ok {
 			left = append(left, e)
 		}
 	}
 	return left, nil
 }
 
-// blocksOf says in which block each event is; those that are in none are missing.
-func blocksOf(ctx context.Context, t dynamo.Table, events []Event) (map[string]int64, error) {
+// blocksOf says in which block each event is, by its mark; those that are in
+// none are missing. An id alone does not name an event: whoever puts one of the
+// same id among another team's would keep the true one from being sealed.
+func blocksOf(ctx context.Context, t dynamo.Table, events []Event) (map[dynamo.Key]int64, error) {
 	keys := make([]dynamo.Key, len(events))
 	for i, e := range events {
-		keys[i] = markKey(e.team(), e.ID)
+		keys[i] = e.mark()
 	}
 	found, err := dynamo.GetAll[mark](ctx, t, keys)
-	in := map[string]int64{}
+	in := map[dynamo.Key]int64{}
 	for _, m := range found {
-		in[m.ID] = m.Block
+		in[dynamo.Key{PK: m.PK, SK: m.SK}] = m.Block
 	}
 	return in, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -129,6 +130,41 @@ func TestABatchIsSealedOnce(t *testing.T) {
 	w.sealedOnce(7, 3)
 	if got := w.env.Counts.Number(front.Call{Service: "dynamodb", Operation: "Scan"}); got != 0 {
 		t.Errorf("it scanned %d times", got)
+	}
+}
+
+// TestAnIDTwiceHidesNobody: an event that was put among another team's by the id of a true one keeps neither from being
+// sealed, in one batch, one after the other, and by the sweep.
+func TestAnIDTwiceHidesNobody(t *testing.T) {
+	for name, seal := range map[string]func(w *world, s *sealing, both stream.Event){
+		"in one batch": func(w *world, s *sealing, both stream.Event) { s.Stream(w.t.Context(), both) },
+		"one after the other": func(w *world, s *sealing, both stream.Event) {
+			s.Stream(w.t.Context(), stream.Event{Records: both.Records[:1]})
+			s.Stream(w.t.Context(), both)
+		},
+		"by the sweep": func(w *world, s *sealing, both stream.Event) {
+			s.Stream(w.t.Context(), stream.Event{Records: both.Records[:1]})
+			if err := s.Sweep(w.t.Context()); err != nil {
+				w.t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.appended(noon, 1)
+			forged := maps.Clone(w.items("team#team_a")[0])
+			forged["pk"], forged["teamId"] = &types.AttributeValueMemberS{Value: "team#team_b"}, &types.AttributeValueMemberS{Value: "team_b"}
+			table := w.env.Table("AuditTable")
+			if _, err := dynamodb.NewFromConfig(w.env.Config).PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &table, Item: forged}); err != nil {
+				t.Fatal(err)
+			}
+			seal(w, w.sealer(noon.Add(time.Minute)), stream.Event{Records: []stream.Record{inserted(forged, 1), inserted(w.items("team#team_a")[0], 2)}})
+			for _, team := range []string{"team_a", "team_b"} {
+				if got := len(w.items("sealed#" + team)); got != 1 {
+					t.Errorf("%s: %d of its events are sealed", team, got)
+				}
+			}
+		})
 	}
 }
 

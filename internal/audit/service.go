@@ -79,7 +79,7 @@ func (r *Reader) List(ctx context.Context, f Filter, page httpapi.Page) ([]Event
 		return nil, "", err
 	}
 	for i, e := range events {
-		if n, ok := sealed[e.ID]; ok {
+		if n, ok := sealed[e.mark()]; ok {
 			events[i].Block = &n
 		}
 	}

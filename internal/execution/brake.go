@@ -78,11 +78,14 @@ func (s Store) giveBack(e Execution, awaited bool) dynamo.Op {
 	return s.Table.Update(slotsKey(e.RunbookID, e.Slot), expression.Add(expression.Name("live"), expression.Value(-1)), cond)
 }
 
-// queueUp are the writes of an execution that begins to wait for a slot.
-func (s Store) queueUp(e Execution) []dynamo.Op {
+// queueUp are the writes of an execution that begins to wait for a slot, if
+// none of limit is free: else whoever gave the last one back saw nobody wait,
+// and woke nobody.
+func (s Store) queueUp(e Execution, limit int) []dynamo.Op {
 	return []dynamo.Op{
 		s.Table.Put(waiterOf(e), expression.Or(dynamo.Absent(), dynamo.Present())),
-		s.Table.Update(slotsKey(e.RunbookID, e.slot()), expression.Add(expression.Name("waiting"), expression.Value(1)), expression.Or(dynamo.Absent(), dynamo.Present())),
+		s.Table.Update(slotsKey(e.RunbookID, e.slot()), expression.Add(expression.Name("waiting"), expression.Value(1)),
+			expression.Name("live").GreaterThanEqual(expression.Value(limit))),
 	}
 }
 
@@ -92,11 +95,12 @@ func (s Store) leaveQueue(e Execution) dynamo.Op {
 	return s.Table.Delete(dynamo.Key{PK: w.PK, SK: w.SK}, expression.Or(dynamo.Absent(), dynamo.Present()))
 }
 
-// giveUp are the writes of one that waits no more, without a slot.
+// giveUp are the writes of one that waits no more, without a slot. As with
+// giveBack, no end hangs on what the table says of the slots.
 func (s Store) giveUp(e Execution) []dynamo.Op {
 	return []dynamo.Op{
 		s.leaveQueue(e),
-		s.Table.Update(slotsKey(e.RunbookID, e.slot()), expression.Add(expression.Name("waiting"), expression.Value(-1)), dynamo.Present()),
+		s.Table.Update(slotsKey(e.RunbookID, e.slot()), expression.Add(expression.Name("waiting"), expression.Value(-1)), expression.Or(dynamo.Absent(), dynamo.Present())),
 	}
 }
 

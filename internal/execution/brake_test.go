@@ -71,6 +71,60 @@ func TestWhatIsOverTheConcurrencyWaits(t *testing.T) {
 	}
 }
 
+// TestASlotThatBecomesFreeAtThatMoment: whoever ended saw nobody wait, so whoever is about to wait must see the slot.
+func TestASlotThatBecomesFreeAtThatMoment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rb := w.runbook("One at a time", async(1))
+	first, bearer := w.accepted(rb)
+	second := w.trigger(rb)
+	seen, err := w.dispatcher.read(t.Context(), Message{ExecutionID: second})
+	if err != nil || seen.slots.Live != 1 {
+		t.Fatalf("%+v, %v", seen.slots, err)
+	}
+	w.report(first, bearer, map[string]any{"status": "COMPLETED"})
+	if _, lost := dynamo.Failed(w.dispatcher.wait(t.Context(), seen)); !lost {
+		t.Error("it waits for a slot that nobody holds, and nobody wakes it")
+	}
+	if got := w.slotsOf(rb); got.Live != 0 || got.Waiting != 0 {
+		t.Errorf("got %+v", got)
+	}
+	w.dispatch(second)
+	if got := w.read(second).text("status"); got != "RUNNING" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestARefusedOnePassesItsSlotOn: who was woken and may not run leaves nobody asleep beside a free slot.
+func TestARefusedOnePassesItsSlotOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rb := w.runbook("One an hour", func(c *runbook.Creation) { async(1)(c); c.MaxRunsPerHour = ptr(2) })
+	w.remote.report = target.Report{State: target.Running}
+	first, second, third, last := w.trigger(rb), w.trigger(rb), w.trigger(rb), w.trigger(rb)
+	w.queued()
+	for _, ex := range []string{first, second, third, last} {
+		w.dispatch(ex)
+	}
+	for _, ex := range []string{first, second} {
+		w.report(ex, w.remote.jobs[len(w.remote.jobs)-1].Callback.Token, map[string]any{"status": "COMPLETED"})
+		for _, m := range w.queued() {
+			w.dispatch(m.ExecutionID)
+		}
+	}
+	for _, m := range w.queued() {
+		w.dispatch(m.ExecutionID)
+	}
+	for _, ex := range []string{third, last} {
+		if got := w.read(ex); got.text("error") != "rate_exceeded" {
+			t.Errorf("got %v", got.body)
+		}
+	}
+	if got := w.slotsOf(rb); got.Live != 0 || got.Waiting != 0 || len(w.queued()) != 0 {
+		t.Errorf("left %+v", got)
+	}
+}
+
 // TestConcurrencyHoldsUnderARush: fifty at once for three slots of one service;
 // those of another service have slots of their own.
 func TestConcurrencyHoldsUnderARush(t *testing.T) {
@@ -324,9 +378,22 @@ func TestADamagedBrakeHoldsNothingUp(t *testing.T) {
 	if err := dynamo.Commit(t.Context(), table.DB, table.Delete(slotsKey(rb, w.svc), dynamo.Present())); err != nil {
 		t.Fatal(err)
 	}
+	waits := w.trigger(rb)
+	w.claimOnly(waits)
+	stopped := w.trigger(rb)
+	w.dispatch(stopped)
+	if err := dynamo.Commit(t.Context(), table.DB, table.Delete(slotsKey(rb, w.svc), dynamo.Present())); err != nil {
+		t.Fatal(err)
+	}
 	w.report(ex, w.remote.jobs[0].Callback.Token, map[string]any{"status": "COMPLETED"})
 	if got := w.read(ex).text("status"); got != "COMPLETED" {
 		t.Errorf("got %s", got)
+	}
+	if err := dynamo.Commit(t.Context(), table.DB, table.Delete(slotsKey(rb, w.svc), dynamo.Present())); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.as("responder", "POST", "/v1/executions/"+stopped+"/cancel", nil); a.status != http.StatusOK || a.text("status") != "CANCELLED" {
+		t.Errorf("one that waits is not to be stopped: got %d %v", a.status, a.body)
 	}
 }
 

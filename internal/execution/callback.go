@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"pagefree/internal/audit"
 	"pagefree/internal/execution/target"
@@ -40,6 +41,7 @@ func (c *Callbacks) Take(ctx context.Context, r Reported) (ignored bool, err err
 	if !id.Valid(id.Execution, r.ExecutionID) {
 		return false, problem.Missing()
 	}
+	r = r.withoutToken()
 	for try := 1; ; try++ {
 		e, found, err := c.Store.Execution(ctx, r.ExecutionID)
 		if err != nil {
@@ -48,19 +50,33 @@ func (c *Callbacks) Take(ctx context.Context, r Reported) (ignored bool, err err
 		if !found {
 			return false, problem.Missing()
 		}
-		live, known := e.holds(token.Hash(r.Token))
+		of, known := e.holds(token.Hash(r.Token))
 		if !known {
 			c.refused(ctx, e)
 			return false, unknownToken()
 		}
-		if !live {
-			return true, c.late(ctx, e, r)
+		live := e.Status == Running && of == len(e.Attempts)-1
+		if live {
+			err = c.apply(ctx, e, r)
+		} else {
+			err = c.late(ctx, e, of, r)
 		}
-		err = c.apply(ctx, e, r)
 		if _, lost := dynamo.Failed(err); !lost || try == races || !pause(ctx, try) {
-			return false, lostRace(err)
+			return !live && err == nil, lostRace(err)
 		}
 	}
+}
+
+// withoutToken masks the token in what a receiver says: a job that prints its
+// variables would show everybody who sees the execution how to end it.
+func (r Reported) withoutToken() Reported {
+	hide := target.NewMask(r.Token)
+	r.Error = hide.Apply(r.Error, false)
+	if r.Output != nil {
+		o := Output(hide.Output(target.Output(*r.Output)))
+		r.Output = &o
+	}
+	return r
 }
 
 func unknownToken() error {
@@ -86,23 +102,32 @@ func (c *Callbacks) refused(ctx context.Context, e Execution) {
 	}
 }
 
-// holds reports whether a token's hash is that of the attempt that runs, and
-// whether it is one of any attempt.
-func (e Execution) holds(hash string) (live, known bool) {
+// holds finds the attempt that a token's hash belongs to.
+func (e Execution) holds(hash string) (attempt int, known bool) {
 	for i, a := range e.Attempts {
 		if a.Callback != "" && subtle.ConstantTimeCompare([]byte(a.Callback), []byte(hash)) == 1 {
-			return e.Status == Running && i == len(e.Attempts)-1, true
+			return i, true
 		}
 	}
-	return false, false
+	return 0, false
 }
 
-// late puts on record what came too late.
-func (c *Callbacks) late(ctx context.Context, e Execution, r Reported) error {
-	return c.Journal.Audit.Note(ctx, c.Now(), audit.Entry{
+// late puts on record what came too late for an attempt, each kind of report
+// once: an audit event is kept for good, and a receiver that does not stop, or
+// that was taken over, would write them without end.
+func (c *Callbacks) late(ctx context.Context, e Execution, attempt int, r Reported) error {
+	if slices.Contains(e.Attempts[attempt].Late, r.State) {
+		return nil
+	}
+	is := e
+	is.Rev++
+	is.Attempts = slices.Clone(e.Attempts)
+	a := &is.Attempts[attempt]
+	a.Late = append(slices.Clone(a.Late), r.State)
+	return c.Store.commit(ctx, c.Store.replace(e, is), c.Journal.Audit.Record(ctx, c.Now(), audit.Entry{
 		Type: "execution.callback_ignored", Subject: audit.Ref{Kind: "execution", ID: e.ID}, TeamID: e.TeamID, Outcome: audit.Refused,
 		Detail: map[string]any{"reported": string(r.State), "status": string(e.Status)},
-	})
+	}))
 }
 
 func (c *Callbacks) apply(ctx context.Context, e Execution, r Reported) error {

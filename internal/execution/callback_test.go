@@ -63,8 +63,11 @@ func TestACallbackEndsIt(t *testing.T) {
 			if len(got.text("stdout")) != tt.stdout || got.body["stdoutTruncated"] != (tt.stdout == 65_536) {
 				t.Errorf("got %d bytes of stdout, truncated %v", len(got.text("stdout")), got.body["stdoutTruncated"])
 			}
-			t.Log("what comes later is on record, and changes nothing")
-			for range 2 {
+			t.Log("what comes later is on record, each kind once, and changes nothing")
+			for range 3 {
+				if a := w.report(ex, bearer, map[string]any{"status": "RUNNING"}); a.body["ignored"] != true {
+					t.Errorf("late: got %v", a.body)
+				}
 				if a := w.report(ex, bearer, map[string]any{"status": "FAILED", "stdout": "late"}); a.body["ignored"] != true {
 					t.Errorf("late: got %v", a.body)
 				}
@@ -175,6 +178,21 @@ func TestBadCallbacks(t *testing.T) {
 	}
 	if got := strings.Count(w.trail(ex), "execution.callback_refused"); got != maxRefused {
 		t.Errorf("%d refusals are on record, want %d", got, maxRefused)
+	}
+}
+
+// TestAJobThatPrintsItsToken: whoever may look at an execution may not end it.
+func TestAJobThatPrintsItsToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ex, bearer := w.accepted(w.runbook("Launch", async(10)))
+	w.report(ex, bearer, map[string]any{"status": "RUNNING", "stdout": "token=" + bearer + "\n", "stderr": strings.Repeat("x", 65_530) + bearer})
+	if got := w.read(ex); got.text("stdout") != "token=***\n" || strings.Contains(got.raw, bearer[:6]) {
+		t.Errorf("got %q, and stderr that ends in %q", got.text("stdout"), got.text("stderr")[65_500:])
+	}
+	w.report(ex, bearer, map[string]any{"status": "FAILED", "error": "no answer to " + bearer})
+	if got := w.read(ex).text("error"); got != "no answer to ***" {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -3,6 +3,7 @@ package execution
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 
 	"pagefree/internal/platform/dynamo"
@@ -45,8 +46,8 @@ func (s *Service) Confirm(ctx context.Context, id string) (View, error) {
 }
 
 // Cancel ends an execution that has not started. One that runs is asked to
-// stop where its target can do that; cannot tells that it cannot. Either way
-// how it really ended is what will be recorded.
+// stop where its target can do that; cannot tells that it cannot, or not now.
+// Either way how it really ended is what will be recorded.
 func (s *Service) Cancel(ctx context.Context, id string) (v View, cannot bool, err error) {
 	for try := 1; ; try++ { // it may begin or end at the very moment
 		v, cannot, err = s.cancel(ctx, id)
@@ -79,8 +80,9 @@ func (s *Service) cancel(ctx context.Context, id string) (v View, cannot bool, e
 	}
 	t, can := s.Trackers[e.Target.Type]
 	if can && e.attempt().Ref != "" { // else its dispatcher passes it on
-		if err := t.Cancel(ctx, e.sent()); err != nil {
-			return View{}, false, err
+		if err := t.Cancel(ctx, e.sent()); err != nil { // it is on record, and the watchdog asks again
+			slog.WarnContext(ctx, "not cancelled yet", "execution", e.ID, "error", err)
+			can = false
 		}
 	}
 	out, err := s.Store.Output(ctx, e.ID, e.Attempt)

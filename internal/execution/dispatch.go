@@ -29,6 +29,7 @@ type Dispatcher struct {
 	Targets  map[string]target.Sender // by the type of runbook.Target
 	Trackers map[string]target.Tracker
 	Secrets  Secrets
+	Hidden   Revealer                                                              // of secret parameters
 	Callback func(ctx context.Context, executionID string) (url string, err error) // where receivers of webhooks report
 	Metrics  io.Writer
 }
@@ -94,7 +95,7 @@ func (d *Dispatcher) dispatch(ctx context.Context, m Message) error {
 		also = append(also, d.Store.count(c.execution.RunbookID, hour))
 	}
 	if c.slots.Live >= c.version.Concurrency { // as likely as not; the claim makes sure
-		return d.wait(ctx, c.execution)
+		return d.wait(ctx, c)
 	}
 	if p.named != nil {
 		also = append(also, d.Runbooks.StillServes(*p.named))
@@ -114,18 +115,25 @@ func (d *Dispatcher) leftOver(ctx context.Context, e Execution) error {
 	return d.Store.commit(ctx, d.Store.leaveQueue(e))
 }
 
-// refuse ends an execution that may not run.
+// refuse ends an execution that may not run. If it was woken for a slot, the
+// next one that waits is.
 func (d *Dispatcher) refuse(ctx context.Context, e Execution, why string) error {
 	_, err := d.step(ctx, e, refused{why: why}, told{toldAs[StatusFailed], map[string]any{"attempt": e.Attempt, "error": why}})
+	if err == nil && e.Waiting {
+		e.Slot = e.slot()
+		d.wake(ctx, e)
+	}
 	return err
 }
 
-// wait leaves an execution for when a slot is free: whoever gives one back sends its message.
-func (d *Dispatcher) wait(ctx context.Context, e Execution) error {
+// wait leaves an execution for when a slot is free: whoever gives one back
+// sends its message. One that became free meanwhile is a lost race.
+func (d *Dispatcher) wait(ctx context.Context, c candidate) error {
+	e := c.execution
 	if e.Waiting {
 		return nil
 	}
-	_, err := d.step(ctx, e, postponed{until: d.Now().Add(requeueAfter), waiting: true}, told{}, d.Store.queueUp(e)...)
+	_, err := d.step(ctx, e, postponed{until: d.Now().Add(requeueAfter), waiting: true}, told{}, d.Store.queueUp(e, c.version.Concurrency)...)
 	return err
 }
 
@@ -163,7 +171,7 @@ func (d *Dispatcher) claim(ctx context.Context, c candidate, job target.Job, als
 		return Execution{}, false, nil
 	}
 	if race && lost.Index == theSlots {
-		return Execution{}, false, d.wait(ctx, e)
+		return Execution{}, false, d.wait(ctx, c)
 	}
 	return Execution{}, false, err // still pending: everything is checked anew
 }
@@ -172,6 +180,7 @@ func (d *Dispatcher) claim(ctx context.Context, c candidate, job target.Job, als
 // invocation's deadline by a little.
 func (d *Dispatcher) run(ctx context.Context, e Execution, job target.Job) error {
 	report, err := d.Targets[job.Target.Type].Send(ctx, job)
+	report = target.NewMask(job.Confidential...).Report(report)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	goesOn := err == nil && report.State == target.Running

@@ -154,6 +154,25 @@ func TestEveryEndOfARun(t *testing.T) {
 	}
 }
 
+// TestASecretParameterThatIsPrinted: what is masked among the parameters is masked in the output too.
+func TestASecretParameterThatIsPrinted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	rb := w.runbook("Prints", func(c *runbook.Creation) {
+		c.Parameters = []runbook.Parameter{{Name: "PIN", Type: runbook.String, Secret: true}, {Name: "HOST", Type: runbook.String}}
+	})
+	a := w.as("responder", "POST", "/v1/executions", map[string]any{"runbookId": rb, "parameters": map[string]any{"PIN": "hunter-2", "HOST": "web-1"}})
+	w.sandbox.result = sandbox.Result{ExitCode: ptr(1), Stdout: "hunter-2 at web-1\n", Stderr: "no hunter", StderrTruncated: true, Error: "hunter-2: not found"}
+	w.dispatch(a.text("id"))
+	got := w.read(a.text("id"))
+	if got.text("stdout") != "*** at web-1\n" || got.text("stderr") != "no " || got.text("error") != "***: not found" || strings.Contains(got.raw, "hunter") {
+		t.Errorf("got %s", got.raw)
+	}
+	if w.sandbox.asked[0].Env["PF_PIN"] != "hunter-2" {
+		t.Errorf("the script got %v", w.sandbox.asked[0].Env)
+	}
+}
+
 func TestAHundredDuplicatesRunOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -286,6 +305,18 @@ func TestAnExecutionOutsideOfItsSeal(t *testing.T) {
 				w.t.Fatal(err)
 			}
 			w.tamper("ex#"+ex, "ex", "SET incidentId = :v", map[string]any{":v": w.incident(svc.ID, nil)})
+		},
+		"more retries": func(w *world, ex string) {
+			w.tamper("ex#"+ex, "ex", "SET maxAttempts = :v", map[string]any{":v": 4})
+		},
+		"an attempt beyond the last": func(w *world, ex string) {
+			w.tamper("ex#"+ex, "ex", "SET attempt = :v", map[string]any{":v": 2})
+		},
+		"another time limit": func(w *world, ex string) {
+			w.tamper("ex#"+ex, "ex", "SET timeoutSeconds = :v", map[string]any{":v": 300})
+		},
+		"another service's slots": func(w *world, ex string) {
+			w.tamper("ex#"+ex, "ex", "SET serviceId = :v", map[string]any{":v": "svc_other"})
 		},
 		"no incident": func(w *world, ex string) {
 			w.tamper("ex#"+ex, "ex", "REMOVE incidentId SET rev = :v", map[string]any{":v": 2})

@@ -40,9 +40,10 @@ type Execution struct {
 	TriggeredBy       string              `dynamodbav:"triggeredBy"`
 	TriggeredByID     string              `dynamodbav:"triggeredById"`
 	Status            Status              `dynamodbav:"status"`
-	Parameters        string              `dynamodbav:"parameters"` // JSON object of typed values; those of Secret are masked once it is final
+	Parameters        string              `dynamodbav:"parameters"` // JSON object of typed values; those of Secret are masked
 	Secret            []string            `dynamodbav:"secret,omitempty"`
-	Target            runbook.Target      `dynamodbav:"target"` // a named one until the claim, then what it stands for
+	Hidden            []byte              `dynamodbav:"hiddenValues,omitempty"` // the values of Secret, encrypted, until it is final
+	Target            runbook.Target      `dynamodbav:"target"`                 // a named one until the claim, then what it stands for
 	Timeout           int                 `dynamodbav:"timeoutSeconds"`
 	Attempt           int                 `dynamodbav:"attempt"` // from 1
 	MaxAttempts       int                 `dynamodbav:"maxAttempts"`
@@ -82,6 +83,7 @@ type Attempt struct {
 	Ref      string            `json:"-" dynamodbav:"ref,omitempty"`      // what the target calls it
 	Callback string            `json:"-" dynamodbav:"callback,omitempty"` // hash of the token of its receiver
 	Document *runbook.Document `json:"-" dynamodbav:"document,omitempty"` // that ssm ran
+	Late     []target.State    `json:"-" dynamodbav:"late,omitempty"`     // what its receiver reported too late, each kind once
 }
 
 // attempt is the attempt that runs, or ran last. A claim makes one.

@@ -2,6 +2,7 @@ package execution
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -11,6 +12,9 @@ import (
 // lookEvery is how long the watchdog leaves a job alone that its target still
 // runs. It sweeps each minute, so that is each sweep.
 const lookEvery = 15 * time.Second
+
+// lookWithin is how long a target may take to say what became of a job.
+const lookWithin = 20 * time.Second
 
 // grace is what a job that goes on by itself may take above its time limit:
 // until a node that was busy, or whose agent was away, has begun, and until
@@ -32,7 +36,7 @@ type Follower struct {
 // Follow asks the target what became of a running execution, and records it.
 // One that still runs is asked after again; one whose time is over
 // ends as TIMEOUT where its receiver took it, and as UNKNOWN where nobody can
-// tell whether it ran.
+// tell whether it ran. A target that cannot be asked is no answer.
 func (f *Follower) Follow(ctx context.Context, e Execution) error {
 	if e.Status != Running {
 		return nil
@@ -42,12 +46,11 @@ func (f *Follower) Follow(ctx context.Context, e Execution) error {
 	if !tracked {
 		return f.untracked(ctx, e, overdue)
 	}
-	report, found, err := t.Look(ctx, e.sent())
+	asking, enough := context.WithTimeout(ctx, lookWithin)
+	defer enough()
+	report, found, err := t.Look(asking, e.sent())
 	if err != nil {
-		if !overdue {
-			return err
-		}
-		found = false // its time is over, whatever it would say
+		return f.unreachable(ctx, e, err)
 	}
 	switch {
 	case found && report.State != target.Running:
@@ -55,17 +58,30 @@ func (f *Follower) Follow(ctx context.Context, e Execution) error {
 		return err
 	case overdue:
 		if found {
-			if err := t.Cancel(ctx, e.sent()); err != nil {
+			if err := t.Cancel(asking, e.sent()); err != nil {
 				slog.WarnContext(ctx, "what is overdue was not cancelled", "execution", e.ID, "error", err)
 			}
 		}
 		return f.lose(ctx, e)
 	case e.CancelRequestedAt != nil && found:
-		if err := t.Cancel(ctx, e.sent()); err != nil {
-			return err
+		if err := t.Cancel(asking, e.sent()); err != nil {
+			return errors.Join(err, f.later(ctx, e, report.Ref))
 		}
 	}
 	return f.later(ctx, e, report.Ref)
+}
+
+// outage is how long beyond its time an execution waits for a target that
+// cannot be asked: how it ended is known there, and UNKNOWN is final.
+const outage = time.Hour
+
+// unreachable leaves an execution as it is while its target cannot be asked.
+// It is asked again in a minute, behind what else is due.
+func (f *Follower) unreachable(ctx context.Context, e Execution, cause error) error {
+	if !f.Now().Before(e.deadline().Add(f.Delivery[e.Target.Type] + outage)) {
+		return errors.Join(cause, f.lose(ctx, e))
+	}
+	return errors.Join(cause, f.later(ctx, e, ""))
 }
 
 // hearings is how often Hear asks: what readers of a target show may be some

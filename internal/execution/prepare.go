@@ -137,9 +137,15 @@ func (d *Dispatcher) underSeal(ctx context.Context, c candidate) (prepared, erro
 	if ver.ServiceID != nil && (c.incident == nil || c.incident.ServiceID != *ver.ServiceID) {
 		return prepared{}, fmt.Errorf("%w: it is for another service", runbook.ErrSealBroken)
 	}
+	if err := c.withinSeal(); err != nil {
+		return prepared{}, err
+	}
 	var values map[string]any
 	if err := json.Unmarshal([]byte(e.Parameters), &values); err != nil {
 		return prepared{}, fmt.Errorf("%w: its values are no JSON", runbook.ErrSealBroken)
+	}
+	if err := e.reveal(ctx, d.Hidden, values); err != nil {
+		return prepared{}, err
 	}
 	env, err := runbook.Environment(ver.Parameters, values)
 	if err != nil {
@@ -149,7 +155,8 @@ func (d *Dispatcher) underSeal(ctx context.Context, c candidate) (prepared, erro
 		ExecutionID: e.ID, Attempt: e.Attempt, Nonce: ulid.Make().String(),
 		Runbook:  target.Runbook{ID: c.runbook.ID, Name: c.runbook.Name, Version: ver.Version},
 		Incident: c.incident, Language: ver.Language, Script: ver.ScriptContent, Values: values, Env: env,
-		Timeout: time.Duration(ver.TimeoutSeconds) * time.Second, Target: ver.Target, Document: ver.Document,
+		Confidential: confidential(ver.Parameters, env),
+		Timeout:      time.Duration(ver.TimeoutSeconds) * time.Second, Target: ver.Target, Document: ver.Document,
 	}}
 	if ver.Target.Type != runbook.Named {
 		return p, nil

@@ -26,6 +26,7 @@ type Service struct {
 	Incidents incident.Store
 	Nodes     Nodes
 	Trackers  map[string]target.Tracker // of targets that can cancel
+	Hidden    Hider                     // of secret parameters
 	Cursors   *httpapi.Cursors
 }
 

@@ -145,7 +145,7 @@ func advance(e Execution, event any, now time.Time) (Execution, error) {
 	}
 	if to.Final() {
 		e.CompletedAt, e.DueAt = timestamp.Ptr(now), timestamp.Time{}
-		e.Parameters = e.withoutSecrets() // nobody needs them any more
+		e.Parameters, e.Hidden = e.withoutSecrets(), nil // nobody needs them any more
 	}
 	return e, nil
 }

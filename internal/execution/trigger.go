@@ -159,7 +159,10 @@ func (s *Service) Trigger(ctx context.Context, req Request) (v View, replayed bo
 		return View{}, false, err
 	}
 	now := s.Now()
-	e := p.execution(now)
+	e, err := p.execution(now).hide(ctx, s.Hidden, p.values)
+	if err != nil {
+		return View{}, false, err
+	}
 	ops := append(s.Journal.tell(ctx, e, now, "execution.triggered", map[string]any{"runbookId": e.RunbookID, "version": e.VersionUsed}),
 		s.Store.create(e), due.Put(s.Store.Table, dueItem(e)))
 	if keyHash != "" {

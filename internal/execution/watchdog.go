@@ -6,7 +6,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
+	"time"
 
 	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
@@ -17,38 +19,53 @@ import (
 const sweepLimit = 100
 
 // maxTries is how often the message of an execution is sent again before it is
-// given up.
+// given up, and how often a due item may fail.
 const maxTries = 10
 
 // Watchdog makes sure of what queues only hurry: each minute it handles what is due.
 type Watchdog struct {
 	Follower
 	Metrics io.Writer
+
+	counting sync.Mutex
 }
 
-// Sweep handles every due item of this room, the shards side by side. One that
-// fails is looked at again later, behind those that wait.
+// handleWithin bounds what one due item may take of a sweep: a target that
+// does not answer must not keep everything else waiting.
+const handleWithin = 30 * time.Second
+
+// Sweep handles every due item of this room. One that fails stays due.
 func (w *Watchdog) Sweep(ctx context.Context) error {
-	errs := make([]error, due.Shards)
+	var errs [due.Shards]error
 	var wg sync.WaitGroup
 	for shard := range due.Shards {
-		wg.Go(func() { errs[shard] = w.sweep(ctx, shard) })
+		wg.Go(func() { errs[shard] = w.sweepShard(ctx, shard) })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return errors.Join(errs[:]...)
 }
 
-func (w *Watchdog) sweep(ctx context.Context, shard int) error {
+// sweepShard asks targets last: all else is between us and our own table and queue.
+func (w *Watchdog) sweepShard(ctx context.Context, shard int) error {
 	items, err := due.Before(ctx, w.Store.Table, shard, w.Now(), sweepLimit)
 	if err != nil {
 		return err
 	}
-	var errs []error
+	asks := func(i due.Item) bool { return i.Kind == dueRunning }
+	sorted := slices.DeleteFunc(slices.Clone(items), asks)
 	for _, item := range items {
-		if err := w.handle(ctx, item); err != nil {
+		if asks(item) {
+			sorted = append(sorted, item)
+		}
+	}
+	var errs []error
+	for _, item := range sorted {
+		within, cancel := context.WithTimeout(ctx, handleWithin)
+		if err := w.handle(within, item); err != nil {
 			slog.ErrorContext(ctx, "due item not handled", "kind", item.Kind, "subject", item.Subject, "error", err)
 			errs = append(errs, err)
 		}
+		cancel()
 	}
 	return errors.Join(errs...)
 }
@@ -58,8 +75,11 @@ func (w *Watchdog) handle(ctx context.Context, item due.Item) error {
 	if err != nil {
 		return err
 	}
-	if !found || e.Status.Final() || dueItem(e).Key() != item.Key() { // left over from a state that has passed
+	if !found || e.Status.Final() {
 		return w.Store.commit(ctx, due.Done(w.Store.Table, item))
+	}
+	if now := dueItem(e); now.Key() != item.Key() { // left over from a state that has passed, or the only one that there is
+		return w.Store.commit(ctx, due.Done(w.Store.Table, item), due.Put(w.Store.Table, now))
 	}
 	switch item.Kind {
 	case duePending:
@@ -69,14 +89,10 @@ func (w *Watchdog) handle(ctx context.Context, item due.Item) error {
 	case dueConfirm:
 		_, err = w.step(ctx, e, stopped{reason: "The confirmation did not come in time."}, told{toldAs[Cancelled], map[string]any{"attempt": e.Attempt}})
 	}
-	if _, lost := dynamo.Failed(err); err == nil || lost { // lost: it moved on by itself
+	if _, lost := dynamo.Failed(err); lost { // it moved on by itself
 		return nil
 	}
-	_, later := w.step(ctx, e, postponed{until: w.Now().Add(lookEvery)}, told{})
-	if _, lost := dynamo.Failed(later); lost {
-		later = nil
-	}
-	return errors.Join(err, later)
+	return err
 }
 
 // requeue sends the message of a pending execution again and looks at it
@@ -90,7 +106,7 @@ func (w *Watchdog) requeue(ctx context.Context, e Execution) error {
 	paused := b.paused() != nil
 	if !paused && !e.Waiting && e.Requeued >= maxTries {
 		slog.ErrorContext(ctx, "given up: no dispatcher could handle it", "execution", e.ID)
-		log.Count(w.metrics(), w.Now(), "ExecutionsGivenUp", 1)
+		w.count("ExecutionsGivenUp")
 		why := "not_dispatched: no dispatcher could handle it, and it did not run"
 		_, err := w.step(ctx, e, refused{why: why}, told{toldAs[StatusFailed], map[string]any{"attempt": e.Attempt, "error": why}})
 		return err
@@ -104,9 +120,12 @@ func (w *Watchdog) requeue(ctx context.Context, e Execution) error {
 	return err
 }
 
-func (w *Watchdog) metrics() io.Writer {
-	if w.Metrics == nil {
-		return os.Stdout
+func (w *Watchdog) count(metric string) {
+	w.counting.Lock()
+	defer w.counting.Unlock()
+	out := w.Metrics
+	if out == nil {
+		out = os.Stdout
 	}
-	return w.Metrics
+	log.Count(out, w.Now(), metric, 1)
 }

@@ -32,6 +32,7 @@ import (
 	"pagefree/internal/platform/kmsmac"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/queue"
+	"pagefree/internal/platform/secret"
 	"pagefree/internal/platform/teams"
 	"pagefree/internal/runbook"
 )
@@ -91,8 +92,8 @@ type remote struct {
 	report    target.Report // of Send
 	err       error
 	becomes   target.Report // of Look
-	lookErr   error
-	unknown   bool // Look knows nothing of it
+	unknown   bool          // Look knows nothing of it
+	down      error         // of Look and Cancel
 	meanwhile func(target.Job)
 }
 
@@ -109,14 +110,14 @@ func (r *remote) Send(_ context.Context, j target.Job) (target.Report, error) {
 func (r *remote) Look(context.Context, target.Sent) (target.Report, bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.becomes, !r.unknown, r.lookErr
+	return r.becomes, !r.unknown && r.down == nil, r.down
 }
 
 func (r *remote) Cancel(_ context.Context, s target.Sent) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cancelled = append(r.cancelled, s)
-	return nil
+	return r.down
 }
 
 // parses accepts every script.
@@ -156,11 +157,13 @@ func newWorld(t *testing.T) *world {
 	cfg := env.ConfigOf("ExecutionsFunction")
 	w.service = &Service{
 		Recorder: recorder(cfg), Runbooks: runbook.Store{Table: store(cfg).Table}, Incidents: journal(cfg).Incidents,
+		Hidden:  &secret.Key{ID: env.KeyID("SecretsKey"), Client: kms.NewFromConfig(cfg)},
 		Cursors: httpapi.NewCursors(key(cfg, "DeriveKey").Derive), Trackers: map[string]target.Tracker{runbook.SSM: w.remote},
 	}
 	cfg = env.ConfigOf("DispatcherFunction")
 	w.dispatcher = &Dispatcher{
 		Recorder: recorder(cfg), Runbooks: runbook.Store{Table: store(cfg).Table}, Seal: key(cfg, "SealKey"),
+		Hidden: &secret.Key{ID: env.KeyID("SecretsKey"), Client: kms.NewFromConfig(cfg)},
 		Targets: map[string]target.Sender{
 			runbook.Sandbox: sandbox.Target{Runner: w.sandbox}, runbook.Webhook: w.remote, runbook.SSM: w.remote,
 		},

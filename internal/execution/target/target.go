@@ -39,20 +39,21 @@ func (r *Refused) Error() string {
 
 // Job is one attempt of one execution.
 type Job struct {
-	ExecutionID string
-	Attempt     int    // from 1
-	Nonce       string // of the claim: another one with each attempt
-	Runbook     Runbook
-	Incident    *incident.Incident
-	Language    string // as in runbook.Version
-	Script      string
-	Values      map[string]any    // by parameter name, typed: string, float64, bool
-	Env         map[string]string // the same as PF_<NAME>
-	Timeout     time.Duration     // 5 s to 300 s
-	Target      runbook.Target    // never a named one
-	Document    *runbook.Document // for ssm
-	Callback    Callback          // for webhook
-	Secrets     map[string]string // by name: those that Target's headers and SignWith name
+	ExecutionID  string
+	Attempt      int    // from 1
+	Nonce        string // of the claim: another one with each attempt
+	Runbook      Runbook
+	Incident     *incident.Incident
+	Language     string // as in runbook.Version
+	Script       string
+	Values       map[string]any    // by parameter name, typed: string, float64, bool
+	Env          map[string]string // the same as PF_<NAME>
+	Confidential []string          // values of secret parameters, as in Env: what comes back of them is masked
+	Timeout      time.Duration     // 5 s to 300 s
+	Target       runbook.Target    // never a named one
+	Document     *runbook.Document // for ssm
+	Callback     Callback          // for webhook
+	Secrets      map[string]string // by name: those that Target's headers and SignWith name
 }
 
 // Runbook is what a job tells of the runbook that it belongs to.

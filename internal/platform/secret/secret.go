@@ -3,6 +3,9 @@
 // stored, together with the name that it goes by, so that a ciphertext which
 // was moved to another name, team or id does not open.
 //
+// Beside them it hides values that runs are given until they are over (Hide,
+// Reveal): the same key, for another purpose.
+//
 // Whoever writes may only encrypt, and whoever dispatches may only decrypt:
 // these are different rights of different functions.
 package secret
@@ -78,11 +81,8 @@ var errPlain = errors.New("what was encrypted can be read")
 // one the key has to prove itself: encryption that is off without a word
 // would be seen by nobody.
 func (k *Key) Encrypt(ctx context.Context, s Secret, value string) (Secret, error) {
-	if !k.proven.Load() {
-		if err := k.prove(ctx); err != nil {
-			return Secret{}, fmt.Errorf("prove the key of secrets: %w", err)
-		}
-		k.proven.Store(true)
+	if err := k.proof(ctx, Secret{ID: "probe", Name: "probe"}.context()); err != nil {
+		return Secret{}, err
 	}
 	ciphertext, err := k.encrypt(ctx, s.context(), []byte(value))
 	if err != nil {
@@ -92,17 +92,21 @@ func (k *Key) Encrypt(ctx context.Context, s Secret, value string) (Secret, erro
 	return s, nil
 }
 
-// prove encrypts a random text, which is long enough not to stand in a
+// proof encrypts a random text, once, which is long enough not to stand in a
 // ciphertext by chance.
-func (k *Key) prove(ctx context.Context) error {
+func (k *Key) proof(ctx context.Context, in map[string]string) error {
+	if k.proven.Load() {
+		return nil
+	}
 	probe := []byte(rand.Text())
-	first, err := k.encrypt(ctx, Secret{ID: "probe", Name: "probe"}.context(), probe)
+	first, err := k.encrypt(ctx, in, probe)
+	if err == nil && (len(first) == 0 || bytes.Contains(first, probe)) {
+		err = errPlain
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("prove the key of secrets: %w", err)
 	}
-	if len(first) == 0 || bytes.Contains(first, probe) {
-		return errPlain
-	}
+	k.proven.Store(true)
 	return nil
 }
 

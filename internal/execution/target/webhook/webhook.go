@@ -6,7 +6,7 @@
 // A request is sent once. What certainly never left is target.ErrNotSent, what
 // may have arrived and was not answered is target.ErrUnknown or a timeout.
 // No header, secret, token, parameter or query stands in what it reports; what
-// the receiver echoes of token and secrets is masked.
+// the receiver echoes of token, secrets and secret parameters is masked.
 package webhook
 
 import (
@@ -66,7 +66,7 @@ func (s Sender) Send(ctx context.Context, j target.Job) (target.Report, error) {
 	hide := masker(j)
 	answer, err := s.Client.Do(ctx, safehttp.Request{
 		URL: j.Target.URL, Header: header, Body: body, Timeout: within,
-		Limit: target.MaxOutput + hide.longest, // so that no secret lies across the cut
+		Limit: target.MaxOutput + hide.Longest(), // so that no secret lies across the cut
 	})
 	if err != nil {
 		return unanswered(ctx, j, answer, err, within, hide)
@@ -75,7 +75,7 @@ func (s Sender) Send(ctx context.Context, j target.Job) (target.Report, error) {
 }
 
 // unanswered tells what no answer, or half of one, says of a job.
-func unanswered(ctx context.Context, j target.Job, a safehttp.Answer, err error, within time.Duration, hide mask) (target.Report, error) {
+func unanswered(ctx context.Context, j target.Job, a safehttp.Answer, err error, within time.Duration, hide target.Mask) (target.Report, error) {
 	if f, ok := errors.AsType[*safehttp.Forbidden](err); ok {
 		return target.Report{}, &target.Refused{Code: string(safehttp.AddressForbidden), Reason: f.Reason}
 	}
@@ -103,7 +103,7 @@ var accepts = map[string][]int{
 }
 
 // answered tells what an answer says of a job.
-func answered(j target.Job, a safehttp.Answer, hide mask) target.Report {
+func answered(j target.Job, a safehttp.Answer, hide target.Mask) target.Report {
 	failed := target.Report{State: target.Failed, Error: fmt.Sprintf("http %d", a.Status), Output: output(a, hide)}
 	if a.Status < 200 || a.Status > 299 {
 		return failed

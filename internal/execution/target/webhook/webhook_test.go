@@ -246,6 +246,7 @@ func TestOutput(t *testing.T) {
 		"an echo of what was secret":    {body: "token " + theToken + ", secret " + secretValue + ", key " + signing, want: "token ***, secret ***, key ***"},
 		"a secret across the cut":       {body: full[len(theToken)/2:] + theToken, want: full[len(theToken)/2:] + "***"},
 		"secrets without end":           {body: strings.Repeat(theToken, 1<<20/len(theToken)), truncated: true},
+		"a secret parameter":            {body: `{"extra_vars":"{\"PF_PIN\":\"hunter-2\"}"}`, want: `{"extra_vars":"{\"PF_PIN\":\"***\"}"}`},
 		"secrets in JSON":               {body: `{"a":"` + `q\"<b>&\\` + `","b":"` + `q\"\u003cb\u003e\u0026\\` + `"}`, want: `{"a":"***","b":"***"}`},
 		"a secret in another":           {body: secretValue + "-and-more, " + secretValue, want: "***, ***"},
 		"the beginning of one, at last": {body: "x" + theToken[:20], want: "x" + theToken[:20]},
@@ -255,6 +256,7 @@ func TestOutput(t *testing.T) {
 			body = []byte(tt.body)
 			j := r.job()
 			j.Secrets["longer"], j.Secrets["quoted"], j.Secrets["short"] = secretValue+"-and-more", `q"<b>&\`, "a"
+			j.Confidential = []string{"hunter-2"}
 			got, err := r.Send(t.Context(), j)
 			if err != nil || got.State != target.Completed || got.Output.StdoutTruncated != tt.truncated || got.Output.Stderr != "" {
 				t.Fatalf("%s, truncated %v, %v", got.State, got.Output.StdoutTruncated, err)
