@@ -28,8 +28,8 @@ func TestBench(t *testing.T) {
 		"one for an incident takes no more":           `(?m)^  a webhook execution, for an incident +6 `,
 		"so does one in the sandbox":                  `(?m)^  a sandbox execution +6 +[0-9.]+ +[0-9.]+ +2 +[0-9.]+$`,
 		"an execution on a node has its calls":        `(?m)^  an ssm execution, until its end is announced +[0-9]+ +[0-9.]+ +[0-9.]+ +2 +[0-9.]+$`,
-		"queued executions have a rate and an aim":    `(?m)^  queued sandbox executions +[0-9.]+ +(MISSED )?at least 1000`,
-		"so have those that are webhooks":             `(?m)^  queued webhook executions +[0-9.]+ +(MISSED )?at least 1000`,
+		"queued executions have a rate and an aim":    `(?m)^  queued sandbox executions +3 +[0-9.]+ +(MISSED )?at least 1000`,
+		"so have those that are webhooks":             `(?m)^  queued webhook executions +3 +[0-9.]+ +(MISSED )?at least 1000`,
 		"the time of an execution is told by process": `(?m)^  DynamoDB engine +[0-9.]+$`,
 	} {
 		if !regexp.MustCompile(pattern).MatchString(got) {

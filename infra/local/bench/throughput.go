@@ -10,10 +10,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"pagefree/infra/local/aws"
 	"pagefree/infra/local/client"
 	"pagefree/internal/execution"
 )
@@ -31,6 +32,9 @@ type burst struct {
 	runbooks []string
 	ids      []string
 }
+
+// runbookOf is the runbook of execution i.
+func (b *burst) runbookOf(i int) string { return b.runbooks[i%len(b.runbooks)] }
 
 // throughput queues executions that end at once, all before the first is
 // dispatched, and measures how fast they are handled, kind by kind.
@@ -64,8 +68,9 @@ func (w *work) throughput(ctx context.Context) (group, error) {
 
 // handled puts a burst's messages into the queue and measures until the last one is gone.
 func (w *work) handled(ctx context.Context, b *burst) ([]row, error) {
+	w.stack.Counts().Reset()
 	before := usage()
-	if err := w.send(ctx, b.ids); err != nil {
+	if err := w.send(ctx, b); err != nil {
 		return nil, err
 	}
 	began := time.Now()
@@ -75,6 +80,7 @@ func (w *work) handled(ctx context.Context, b *burst) ([]row, error) {
 	}
 	overall := float64(len(b.ids)) / time.Since(began).Seconds()
 	w.spent(b.name, before, usage(), len(b.ids))
+	calls := w.stack.Counts().Number(aws.Call{Function: "DispatcherFunction", Service: "dynamodb"})
 	for _, id := range b.ids {
 		if err := w.ended(ctx, id); err != nil {
 			return nil, err
@@ -85,7 +91,7 @@ func (w *work) handled(ctx context.Context, b *burst) ([]row, error) {
 		rates[i] /= cores
 	}
 	return []row{
-		{name: b.name, cells: map[column][]float64{rate: {overall / cores}}, aims: map[column]float64{rate: aimRate}},
+		{name: b.name, cells: map[column][]float64{databaseCalls: {float64(calls) / float64(len(b.ids))}, rate: {overall / cores}}, aims: map[column]float64{rate: aimRate}},
 		{name: "  each tenth of them", cells: map[column][]float64{rate: rates}},
 	}, nil
 }
@@ -146,7 +152,7 @@ func (w *work) triggered(ctx context.Context, b *burst) error {
 	for s := range side {
 		wg.Go(func() {
 			for i := s; i < len(b.ids) && errs[s] == nil; i += side {
-				b.ids[i], errs[s] = w.trigger(ctx, b.runbooks[i%len(b.runbooks)], "")
+				b.ids[i], errs[s] = w.trigger(ctx, b.runbookOf(i), "")
 			}
 		})
 	}
@@ -154,18 +160,22 @@ func (w *work) triggered(ctx context.Context, b *burst) error {
 	return errors.Join(errs...)
 }
 
-// send puts a message for each execution into the queue, as the watchdog does when one was lost.
-func (w *work) send(ctx context.Context, ids []string) error {
+// send puts a message for each execution into the queue, just as their triggers did.
+func (w *work) send(ctx context.Context, b *burst) error {
 	url, _ := w.queue()
-	for len(ids) > 0 {
-		n := min(10, len(ids))
+	var messages []execution.Message
+	for i, id := range b.ids {
+		messages = append(messages, execution.Message{ExecutionID: id, RunbookID: b.runbookOf(i), Version: 1, Sequence: 1, TeamID: w.team, Slot: "-"})
+	}
+	for len(messages) > 0 {
+		n := min(10, len(messages))
 		in := &sqs.SendMessageBatchInput{QueueUrl: url}
-		for i, id := range ids[:n] {
-			body, err := json.Marshal(execution.Message{ExecutionID: id})
+		for i, m := range messages[:n] {
+			body, err := json.Marshal(m)
 			if err != nil {
 				return err
 			}
-			in.Entries = append(in.Entries, types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(string(body))})
+			in.Entries = append(in.Entries, types.SendMessageBatchRequestEntry{Id: sdk.String(strconv.Itoa(i)), MessageBody: sdk.String(string(body))})
 		}
 		out, err := w.stack.Queues().SendMessageBatch(ctx, in)
 		if err != nil {
@@ -174,7 +184,7 @@ func (w *work) send(ctx context.Context, ids []string) error {
 		if len(out.Failed) > 0 {
 			return fmt.Errorf("the queue took %d of %d messages", len(out.Successful), n)
 		}
-		ids = ids[n:]
+		messages = messages[n:]
 	}
 	return nil
 }
