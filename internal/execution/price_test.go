@@ -6,9 +6,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+
 	"pagefree/infra/local/aws"
 	"pagefree/internal/execution/target"
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/principal"
+	"pagefree/internal/platform/secret"
+	"pagefree/internal/platform/timestamp"
 	"pagefree/internal/runbook"
 )
 
@@ -29,10 +35,12 @@ func TestWhatALifeCosts(t *testing.T) {
 	for name, tt := range map[string]struct {
 		incident bool
 		async    bool
+		signed   bool
 	}{
-		"without an incident": {},
-		"for an incident":     {incident: true},
-		"asynchronous":        {async: true},
+		"without an incident":      {},
+		"for an incident":          {incident: true},
+		"asynchronous":             {async: true},
+		"signed, with its secrets": {signed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -40,7 +48,12 @@ func TestWhatALifeCosts(t *testing.T) {
 			rb := w.runbook("Webhook", func(c *runbook.Creation) {
 				async(10)(c)
 				c.Target.Async = tt.async
+				if tt.signed {
+					c.Target.SignWith, c.Target.Headers = "sign-key", map[string]string{"X-Token": "{{secrets.token}}"}
+				}
 			})
+			w.secret("sign-key", "a")
+			w.secret("token", "b")
 			w.remote.report = target.Report{State: target.Completed}
 			if tt.async {
 				w.remote.report.State = target.Running
@@ -66,6 +79,9 @@ func TestWhatALifeCosts(t *testing.T) {
 			if want := "BatchGetItem TransactWriteItems TransactWriteItems"; got != want {
 				t.Errorf("dispatch: got %q, want %q", got, want)
 			}
+			if got := w.remote.jobs[0].Secrets; tt.signed && (len(got) != 2 || got["sign-key"] != "a" || got["token"] != "b") {
+				t.Errorf("got the secrets %v", got)
+			}
 			ex := message[0].ExecutionID
 			if tt.async {
 				got := w.paid(func() { w.report(ex, w.remote.jobs[0].Callback.Token, map[string]any{"status": "COMPLETED"}) })
@@ -78,6 +94,24 @@ func TestWhatALifeCosts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// secret keeps one of the team, and lets the dispatcher open it.
+func (w *world) secret(name, value string) {
+	w.t.Helper()
+	key := func(function string) *secret.Key {
+		return &secret.Key{ID: w.env.KeyID("SecretsKey"), Client: kms.NewFromConfig(w.env.ConfigOf(function))}
+	}
+	now := w.clock.Now()
+	kept, err := key("RunbooksFunction").Encrypt(w.t.Context(), secret.Secret{ID: id.New(id.Secret, now), Name: name, TeamID: &w.team, CreatedAt: timestamp.Of(now)}, value)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	table := w.table(w.env.ConfigOf("RunbooksFunction"), "AutomationTable")
+	if err := dynamo.Commit(w.t.Context(), table.DB, secret.Store{Table: table}.Create(kept)...); err != nil {
+		w.t.Fatal(err)
+	}
+	w.dispatcher.Secrets = secret.Resolver{Store: secret.Store{Table: w.dispatcher.Store.Table}, Key: key("DispatcherFunction")}
 }
 
 // global makes an approved runbook of no team.
