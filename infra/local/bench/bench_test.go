@@ -24,6 +24,7 @@ func TestBench(t *testing.T) {
 		"every function has its memory read":          `(?m)^  SigninMail +\S+ +\S+ +[1-9][0-9.]* `,
 		"reading an execution takes two calls":        `(?m)^  GET /v1/executions/\{id\} +2 `,
 		"a webhook execution takes six calls at most": `(?m)^  a webhook execution +[1-6] +[0-9.]+ +[0-9.]+ +2 +[0-9.]+ +at most 6: ok$`,
+		"so does one that is signed":                  `(?m)^  a webhook execution, signed, with a secret in a header +[1-6] +[0-9.]+ +[0-9.]+ +4 +[0-9.]+ +at most 6: ok$`,
 		"one that calls back takes two more":          `(?m)^  a webhook execution, asynchronous, with its callback +8 `,
 		"one for an incident takes no more":           `(?m)^  a webhook execution, for an incident +6 `,
 		"so does one in the sandbox":                  `(?m)^  a sandbox execution +6 +[0-9.]+ +[0-9.]+ +2 +[0-9.]+$`,

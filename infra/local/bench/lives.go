@@ -29,8 +29,13 @@ var throughLife = []string{"DispatcherFunction", "CallbacksFunction", "CommandsF
 // lives counts what a whole execution costs, and how long it takes until its target has it. A target is added by a line.
 func (w *work) lives(ctx context.Context) (group, error) {
 	script := scripted("BASH", "echo bench\n")
+	signed, err := w.signed(ctx)
+	if err != nil {
+		return group{}, err
+	}
 	list := []life{
 		{name: "a webhook execution", runs: w.webhook("200", false), calls: aimCalls, delivered: w.received},
+		{name: "a webhook execution, signed, with a secret in a header", runs: signed, calls: aimCalls, delivered: w.received},
 		{name: "a webhook execution, for an incident", runs: w.webhook("200", false), incident: true, delivered: w.received},
 		{name: "a webhook execution, asynchronous, with its callback", runs: w.webhook("202", true), delivered: w.received, meanwhile: w.report},
 		{name: "a sandbox execution", runs: script, delivered: w.called("lambda", "Invoke")},

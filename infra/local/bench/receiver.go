@@ -9,12 +9,26 @@ import (
 	"time"
 
 	"pagefree/infra/local/client"
+	"pagefree/infra/local/demo"
 	"pagefree/infra/local/echo"
 )
 
 // webhook is a job for the stack's own echo target, which answers with a status.
 func (w *work) webhook(status string, async bool) content {
 	return content{"scriptContent": nil, "target": map[string]any{"type": "webhook", "url": w.stack.URL + "/_local/echo/" + status, "async": async}}
+}
+
+// signed is a webhook that signs by one secret and carries another in a header.
+func (w *work) signed(ctx context.Context) (content, error) {
+	for _, name := range []string{"bench-sign", "bench-token"} {
+		if _, err := w.call(ctx, demo.Lead, "POST", "/v1/secrets", map[string]any{"name": name, "teamId": w.team, "value": "value of " + name}); err != nil {
+			return nil, err
+		}
+	}
+	c := w.webhook("200", false)
+	target, _ := c["target"].(map[string]any)
+	target["signWith"], target["headers"] = "bench-sign", map[string]string{"X-Token": "{{secrets.bench-token}}"}
+	return c, nil
 }
 
 // delivery is what the echo target received for an execution.
