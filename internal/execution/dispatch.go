@@ -11,15 +11,10 @@ import (
 
 	"pagefree/internal/execution/target"
 	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/secret"
 	"pagefree/internal/platform/token"
 	"pagefree/internal/runbook"
 )
-
-// Secrets gives the values of a team's secrets by their names; "" is the team
-// of the global ones. A name without a value is a *secret.MissingError.
-type Secrets interface {
-	Resolve(ctx context.Context, teamID string, names []string) (map[string]string, error)
-}
 
 // Dispatcher takes executions from the queue to their targets, at most once each.
 type Dispatcher struct {
@@ -28,7 +23,7 @@ type Dispatcher struct {
 	Seal     runbook.Verifier
 	Targets  map[string]target.Sender // by the type of runbook.Target
 	Trackers map[string]target.Tracker
-	Secrets  Secrets
+	Secrets  secret.Resolver
 	Hidden   Revealer                                                              // of secret parameters
 	Callback func(ctx context.Context, executionID string) (url string, err error) // where receivers of webhooks report
 	Metrics  io.Writer

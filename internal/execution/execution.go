@@ -163,10 +163,19 @@ type Message struct {
 	TeamID      string `json:"teamId,omitempty" dynamodbav:"teamId,omitempty"`
 	Slot        string `json:"slot" dynamodbav:"slot"`
 	IncidentID  string `json:"incidentId,omitempty" dynamodbav:"incidentId,omitempty"`
+	Secrets     string `json:"secrets,omitempty" dynamodbav:"secrets,omitempty"` // names, with commas between them
+}
+
+// secretNames are the names in Secrets.
+func (m Message) secretNames() []string {
+	if m.Secrets == "" {
+		return nil
+	}
+	return strings.Split(m.Secrets, ",")
 }
 
 func (e Execution) message() Message {
-	m := Message{ExecutionID: e.ID, RunbookID: e.RunbookID, Version: e.VersionUsed, Sequence: e.Sequence, TeamID: e.TeamID, Slot: e.slot()}
+	m := Message{ExecutionID: e.ID, RunbookID: e.RunbookID, Version: e.VersionUsed, Sequence: e.Sequence, TeamID: e.TeamID, Slot: e.slot(), Secrets: strings.Join(e.Target.SecretNames(), ",")}
 	if e.IncidentID != nil {
 		m.IncidentID = *e.IncidentID
 	}

@@ -31,11 +31,12 @@ type candidate struct {
 	brakes    brakes
 	slots     slots
 	hour      hour
+	secrets   *secret.Expected
 }
 
 // read reads it in one call, if everything is as the message remembers it.
 func (d *Dispatcher) read(ctx context.Context, m Message) (candidate, error) {
-	var c candidate
+	c := candidate{secrets: d.Secrets.Expect(m.TeamID, m.secretNames())}
 	var found, hasIncident bool
 	var inc incident.Incident
 	expected := runbook.Expect(m.Version, m.Sequence)
@@ -46,6 +47,7 @@ func (d *Dispatcher) read(ctx context.Context, m Message) (candidate, error) {
 	if m.IncidentID != "" {
 		reads = append(reads, incident.Reading(m.IncidentID, &inc, &hasIncident))
 	}
+	reads = append(reads, c.secrets.Reads()...)
 	if err := d.Store.Table.ReadAll(ctx, append(reads, c.brakes.reads(m.TeamID)...)...); err != nil {
 		return candidate{}, err
 	}
@@ -105,7 +107,7 @@ func (d *Dispatcher) prepare(ctx context.Context, c candidate) (prepared, error)
 		if p.named != nil { // a global target has global secrets
 			team = p.named.Team()
 		}
-		p.job.Secrets, err = d.Secrets.Resolve(ctx, team, names)
+		p.job.Secrets, err = c.secrets.Resolve(ctx, team, names)
 		if missing, is := errors.AsType[*secret.MissingError](err); is {
 			return p, &target.Refused{Code: "secret_missing", Reason: missing.Error()}
 		}

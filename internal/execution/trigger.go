@@ -37,6 +37,7 @@ type plan struct {
 	runbook  runbook.Runbook
 	version  runbook.Version
 	incident *incident.Incident
+	brakes   brakes
 	teamID   string
 	values   map[string]any
 	encoded  string // values, as JSON
@@ -50,25 +51,24 @@ func (s *Service) prepare(ctx context.Context, req Request) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	rb, ver, err := s.Runbooks.Runnable(ctx, req.RunbookID)
+	rb, err := s.Runbooks.Runbook(ctx, req.RunbookID)
 	if err != nil {
 		return plan{}, err
 	}
 	if _, err := principal.Require(ctx, rb.Team(), principal.Responder); err != nil {
 		return plan{}, err
 	}
-	p := plan{runbook: rb, version: ver, who: who, teamID: rb.Team()}
-	if req.IncidentID != nil {
-		if p.incident, err = s.incidentFor(ctx, rb, *req.IncidentID); err != nil {
-			return plan{}, err
-		}
-		p.teamID = p.incident.TeamID
-	} else if p.teamID == "" {
+	p := plan{runbook: rb, who: who, teamID: rb.Team()}
+	if p.teamID == "" {
 		p.teamID = onlyTeam(who)
+	}
+	if err := s.read(ctx, &p, req.IncidentID); err != nil {
+		return plan{}, err
 	}
 	if err := rb.MayRun(); err != nil {
 		return plan{}, err
 	}
+	ver := p.version
 	if ver.ServiceID != nil && (p.incident == nil || p.incident.ServiceID != *ver.ServiceID) {
 		return plan{}, problem.New(http.StatusConflict, "service_mismatch", "This runbook runs only for incidents of its service.")
 	}
@@ -81,23 +81,38 @@ func (s *Service) prepare(ctx context.Context, req Request) (plan, error) {
 	return p, err
 }
 
-// incidentFor reads the incident of a request, which must be of the runbook's
-// team, and one that the caller may respond to.
-func (s *Service) incidentFor(ctx context.Context, rb runbook.Runbook, incidentID string) (*incident.Incident, error) {
-	inc, found, err := s.Incidents.Incident(ctx, incidentID)
-	if err != nil {
-		return nil, err
+// read reads what else a plan needs in one call: the version, the pauses and
+// the incident, which must be of the runbook's team and one that the caller may
+// respond to. Nothing of it is told before that is certain.
+func (s *Service) read(ctx context.Context, p *plan, incidentID *string) error {
+	reads := append(runbook.Reading(p.runbook, &p.version), p.brakes.reads(p.teamID)...)
+	var inc incident.Incident
+	var found bool
+	if incidentID != nil {
+		if !id.Valid(id.Incident, *incidentID) {
+			return problem.Missing()
+		}
+		reads = append(reads, incident.Reading(*incidentID, &inc, &found))
+	}
+	if err := s.Store.Table.ReadAll(ctx, reads...); err != nil || incidentID == nil {
+		return err
 	}
 	if !found {
-		return nil, problem.Missing()
+		return problem.Missing()
 	}
 	if _, err := principal.Require(ctx, inc.TeamID, principal.Responder); err != nil {
-		return nil, err
+		return err
 	}
-	if rb.Team() != "" && rb.Team() != inc.TeamID {
-		return nil, problem.InvalidField("body.incidentId", "the incident belongs to another team than the runbook")
+	if team := p.runbook.Team(); team != "" && team != inc.TeamID {
+		return problem.InvalidField("body.incidentId", "the incident belongs to another team than the runbook")
 	}
-	return &inc, nil
+	p.incident = &inc
+	if p.teamID == inc.TeamID {
+		return nil
+	}
+	// A global runbook runs for the incident's team, whose pause was not known to matter.
+	p.teamID, p.brakes = inc.TeamID, brakes{}
+	return s.Store.Table.ReadAll(ctx, p.brakes.reads(p.teamID)...)
 }
 
 // onlyTeam is the one team in which the caller may run things, or "" if there are several.
@@ -151,11 +166,7 @@ func (s *Service) Trigger(ctx context.Context, req Request) (v View, replayed bo
 	if err != nil {
 		return View{}, false, err
 	}
-	var b brakes
-	if err := s.Store.Table.ReadAll(ctx, b.reads(p.teamID)...); err != nil {
-		return View{}, false, err
-	}
-	if err := b.paused(); err != nil {
+	if err := p.brakes.paused(); err != nil {
 		return View{}, false, err
 	}
 	now := s.Now()

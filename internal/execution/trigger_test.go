@@ -352,21 +352,8 @@ func TestWhoRunsADeprecatedRunbookIsWarned(t *testing.T) {
 func TestAGlobalRunbookIsSeenByWhoRanIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	c := runbook.Creation{Name: "Everywhere", Content: runbook.Content{Language: runbook.Bash, ScriptContent: "true\n", Target: runbook.Target{Type: runbook.Sandbox}}}
-	rb, err := w.runbooks.Create(w.ctx("admin"), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second := w.who["admin"]
-	second.ID, second.UserID = "usr_admin2", "usr_admin2"
-	w.who["second admin"] = second
-	if _, err := w.runbooks.Submit(w.ctx("admin"), rb.ID, 1); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.runbooks.Approve(w.ctx("second admin"), rb.ID, 1, ""); err != nil {
-		t.Fatal(err)
-	}
-	a := w.as("outsider", "POST", "/v1/executions", map[string]any{"runbookId": rb.ID})
+	rb := w.global("Everywhere")
+	a := w.as("outsider", "POST", "/v1/executions", map[string]any{"runbookId": rb})
 	if a.status != http.StatusAccepted {
 		t.Fatalf("got %d %v", a.status, a.body)
 	}

@@ -7,7 +7,6 @@ package incident
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/text"
 	"pagefree/internal/platform/timestamp"
 )
 
@@ -29,7 +29,7 @@ const (
 )
 
 // labelKey keeps label names usable as template paths and in URLs.
-var labelKey = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$`)
+var labelKey = text.Pattern(`^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$`)
 
 // Severity is how bad an incident is.
 type Severity string
@@ -143,7 +143,7 @@ func (i Incident) say(title, description string, severity Severity, labels map[s
 		add("body.labels", "at most 32 labels")
 	}
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
-		if !labelKey.MatchString(key) {
+		if !labelKey().MatchString(key) {
 			add("body.labels", "a label's name is 1 to 64 of letters, digits and _ . : / -, and starts with a letter or digit")
 		} else if len(labels[key]) > MaxLabelValue {
 			add("body.labels."+key, "at most 512 bytes")

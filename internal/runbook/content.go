@@ -7,7 +7,6 @@ import (
 	"net/textproto"
 	"net/url"
 	"reflect"
-	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -159,7 +158,7 @@ func checkName(f *faults, name string) {
 	}
 }
 
-var parameterName = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,39}$`)
+var parameterName = text.Pattern(`^[A-Z][A-Z0-9_]{0,39}$`)
 
 func checkParameters(f *faults, params []Parameter, target string) {
 	if len(params) > MaxParameters {
@@ -169,8 +168,8 @@ func checkParameters(f *faults, params []Parameter, target string) {
 	seen := map[string]bool{}
 	for i, p := range params {
 		at := fmt.Sprintf("parameters[%d]", i)
-		if !parameterName.MatchString(p.Name) {
-			f.add(at+".name", "it matches %s", parameterName)
+		if !parameterName().MatchString(p.Name) {
+			f.add(at+".name", "it matches %s", parameterName())
 		}
 		if seen[p.Name] {
 			f.add(at+".name", "another parameter has the same name")
@@ -298,9 +297,9 @@ func (t Target) check(f *faults, types []string) {
 }
 
 var (
-	nodeID      = regexp.MustCompile(`^m?i-[a-z0-9-]{2,60}$`)
-	concurrency = regexp.MustCompile(`^([1-9][0-9]{0,6}|[1-9][0-9]?%|100%)$`)
-	errorLimit  = regexp.MustCompile(`^(0|[1-9][0-9]{0,6}|[0-9]{1,2}%|100%)$`)
+	nodeID      = text.Pattern(`^m?i-[a-z0-9-]{2,60}$`)
+	concurrency = text.Pattern(`^([1-9][0-9]{0,6}|[1-9][0-9]?%|100%)$`)
+	errorLimit  = text.Pattern(`^(0|[1-9][0-9]{0,6}|[0-9]{1,2}%|100%)$`)
 )
 
 // checkSSM follows the limits of SendCommand: 50 ids, 5 tags, 50 values of a tag.
@@ -312,7 +311,7 @@ func (t Target) checkSSM(f *faults) {
 		f.add("target.instanceIds", "there are at most 50")
 	}
 	for i, id := range t.InstanceIDs {
-		if !nodeID.MatchString(id) {
+		if !nodeID().MatchString(id) {
 			f.add(fmt.Sprintf("target.instanceIds[%d]", i), "it is the id of a managed node (i-... or mi-...)")
 		}
 	}
@@ -326,18 +325,18 @@ func (t Target) checkSSM(f *faults) {
 		}
 	}
 	within(f, "target.maxNodes", t.MaxNodes, 1, 1000)
-	if t.MaxConcurrency != "" && !concurrency.MatchString(t.MaxConcurrency) {
+	if t.MaxConcurrency != "" && !concurrency().MatchString(t.MaxConcurrency) {
 		f.add("target.maxConcurrency", "it is a number, or a share such as 10%%")
 	}
-	if t.MaxErrors != "" && !errorLimit.MatchString(t.MaxErrors) {
+	if t.MaxErrors != "" && !errorLimit().MatchString(t.MaxErrors) {
 		f.add("target.maxErrors", "it is a number, or a share such as 10%%")
 	}
 }
 
 var (
-	headerName   = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$") // RFC 9110, token
-	secretName   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
-	secretInText = regexp.MustCompile(`\{\{secrets\.([a-z][a-z0-9-]{0,39})\}\}`)
+	headerName   = text.Pattern("^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$") // RFC 9110, token
+	secretName   = text.Pattern(`^[a-z][a-z0-9-]{0,39}$`)
+	secretInText = text.Pattern(`\{\{secrets\.([a-z][a-z0-9-]{0,39})\}\}`)
 )
 
 // reserved are headers that belong to the connection, or to us. What would
@@ -365,8 +364,8 @@ func (t Target) checkWebhook(f *faults) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Headers)) {
 		value := t.Headers[name]
-		switch rest := secretInText.ReplaceAllString(value, ""); {
-		case !headerName.MatchString(name):
+		switch rest := secretInText().ReplaceAllString(value, ""); {
+		case !headerName().MatchString(name):
 			f.add("target.headers", "a header's name is an HTTP token")
 		case ReservedHeader(name):
 			f.add("target.headers", "%s is not a target's to set: it belongs to the connection, or makes a repeated request look like a first one", name)
@@ -376,7 +375,7 @@ func (t Target) checkWebhook(f *faults) {
 			f.add("target.headers", "a header's value may hold {{secrets.<name>}} and no other template")
 		}
 	}
-	if t.SignWith != "" && !secretName.MatchString(t.SignWith) {
+	if t.SignWith != "" && !secretName().MatchString(t.SignWith) {
 		f.add("target.signWith", "it is the name of a secret")
 	}
 }

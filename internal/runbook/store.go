@@ -78,6 +78,16 @@ func (s Store) Version(ctx context.Context, runbookID string, n int) (Version, e
 	return v, nil
 }
 
+// Reading reads the approved version of a runbook together with other things;
+// nothing where none is approved. A version that was removed leaves out as it
+// is: CheckSeal says so.
+func Reading(r Runbook, out *Version) []dynamo.Read {
+	if r.Approved == 0 {
+		return nil
+	}
+	return []dynamo.Read{{Key: versionKey(r.ID, r.Approved), Out: out}}
+}
+
 // Runnable reads a runbook and its approved version, which is zero if none is
 // approved. The pointer may move between the two reads; what was read still
 // belongs together, since versions do not change, and StillRuns tells at the

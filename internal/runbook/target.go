@@ -177,7 +177,7 @@ func (t Target) SecretNames() []string {
 		names = append(names, t.SignWith)
 	}
 	for _, value := range t.Headers {
-		for _, match := range secretInText.FindAllStringSubmatch(value, -1) {
+		for _, match := range secretInText().FindAllStringSubmatch(value, -1) {
 			names = append(names, match[1])
 		}
 	}

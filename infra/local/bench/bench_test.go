@@ -23,8 +23,14 @@ func TestBench(t *testing.T) {
 	for name, pattern := range map[string]string{
 		"every function has its memory read":          `(?m)^  SigninMail +\S+ +\S+ +[1-9][0-9.]* `,
 		"reading an execution takes two calls":        `(?m)^  GET /v1/executions/\{id\} +2 `,
-		"an execution has calls, units and a time":    `(?m)^  a sandbox execution +[0-9]+ +[0-9.]+ +[0-9.]+ +[0-9]+ +[0-9.]+$`,
-		"queued executions have a rate and an aim":    `(?m)^  queued sandbox executions +[0-9.]+ +(MISSED )?at least 1000`,
+		"a webhook execution takes six calls at most": `(?m)^  a webhook execution +[1-6] +[0-9.]+ +[0-9.]+ +2 +[0-9.]+ +at most 6: ok$`,
+		"so does one that is signed":                  `(?m)^  a webhook execution, signed, with a secret in a header +[1-6] +[0-9.]+ +[0-9.]+ +4 +[0-9.]+ +at most 6: ok$`,
+		"one that calls back takes two more":          `(?m)^  a webhook execution, asynchronous, with its callback +8 `,
+		"one for an incident takes no more":           `(?m)^  a webhook execution, for an incident +6 `,
+		"so does one in the sandbox":                  `(?m)^  a sandbox execution +6 +[0-9.]+ +[0-9.]+ +2 +[0-9.]+$`,
+		"an execution on a node has its calls":        `(?m)^  an ssm execution, until its end is announced +[0-9]+ +[0-9.]+ +[0-9.]+ +2 +[0-9.]+$`,
+		"queued executions have a rate and an aim":    `(?m)^  queued sandbox executions +3 +[0-9.]+ +(MISSED )?at least 1000`,
+		"so have those that are webhooks":             `(?m)^  queued webhook executions +3 +[0-9.]+ +(MISSED )?at least 1000`,
 		"the time of an execution is told by process": `(?m)^  DynamoDB engine +[0-9.]+$`,
 	} {
 		if !regexp.MustCompile(pattern).MatchString(got) {

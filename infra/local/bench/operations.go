@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	"pagefree/infra/local/aws"
@@ -40,7 +39,7 @@ func (w *work) operations(ctx context.Context) (group, error) {
 		{"GET /v1/incidents?limit=50", get(demo.Responder, "/v1/incidents"), []string{"IncidentsFunction"}},
 		{"GET /v1/incidents/{id}/timeline", get(demo.Responder, "/v1/incidents/"+w.people.IncidentID+"/timeline"), []string{"IncidentsFunction"}},
 		{"POST /v1/runbooks", func(ctx context.Context) (err error) {
-			runbook, err = w.write(ctx, "BASH", "echo bench\n")
+			runbook, err = w.write(ctx, scripted("BASH", "echo bench\n"))
 			return err
 		}, []string{"RunbooksFunction"}},
 		{"POST .../submit", func(ctx context.Context) error { return w.submit(ctx, runbook) }, []string{"RunbooksFunction"}},
@@ -104,90 +103,3 @@ func sum(cells map[column][]float64, calls []aws.Call) {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// life is an execution from its trigger to its end, through every function
-// that has to do with it but the authorizer.
-type life struct {
-	name     string
-	runbook  func(context.Context) (string, error) // makes one that may run, and returns its id
-	incident bool
-	calls    float64 // of DynamoDB, aimed at: 6 for a webhook; 0 for no aim
-	// delivered finds, after the end, when the target was reached.
-	delivered func(execution string) (time.Time, bool)
-}
-
-// throughLife are the functions that all calls count of, beside the trigger's.
-var throughLife = []string{"DispatcherFunction"}
-
-// lives counts what a whole execution costs, and how long it takes until its target has it. A target is added by a line.
-func (w *work) lives(ctx context.Context) (group, error) {
-	script := func(ctx context.Context) (string, error) { return w.approved(ctx, "BASH", "echo bench\n") }
-	list := []life{
-		{name: "a sandbox execution", runbook: script, delivered: w.invoked},
-		{name: "a sandbox execution, for an incident", runbook: script, incident: true, delivered: w.invoked},
-	}
-	g := group{title: fmt.Sprintf("Executions: calls over their whole life behind the authorizer, ms from the trigger's first byte until the target has it, %d times each", w.size.Times)}
-	for _, l := range list {
-		r := row{name: l.name, cells: map[column][]float64{}, aims: map[column]float64{}}
-		if l.calls > 0 {
-			r.aims[databaseCalls] = l.calls
-		}
-		runbook, err := l.runbook(ctx)
-		if err != nil {
-			return g, fmt.Errorf("%s: %w", l.name, err)
-		}
-		incident := ""
-		if l.incident {
-			incident = w.people.IncidentID
-		}
-		for range w.size.Times {
-			if err := w.live(ctx, l, runbook, incident, r.cells); err != nil {
-				return g, fmt.Errorf("%s: %w", l.name, err)
-			}
-		}
-		g.rows = append(g.rows, r)
-	}
-	return g, nil
-}
-
-// live runs one execution to its end. Looking whether it has ended costs calls
-// too: of the function that both do, only those of the trigger count.
-func (w *work) live(ctx context.Context, l life, runbook, incident string, cells map[column][]float64) error {
-	w.stack.Counts().Reset()
-	body := map[string]any{"runbookId": runbook}
-	if incident != "" {
-		body["incidentId"] = incident
-	}
-	began := time.Now()
-	a, err := w.api.Want(ctx, http.StatusAccepted, "POST", "/v1/executions", w.people.Sessions[demo.Responder], body)
-	if err != nil {
-		return err
-	}
-	id := a.Text("id")
-	if err := w.ended(ctx, id); err != nil {
-		return err
-	}
-	if err := w.drained(ctx); err != nil {
-		return err
-	}
-	at, ok := l.delivered(id)
-	if !ok {
-		return fmt.Errorf("%s never came to its target", id)
-	}
-	cells[took] = append(cells[took], milliseconds(at.Sub(began)))
-	calls := w.stack.Counts().Calls(aws.Call{Function: "ExecutionsFunction", TraceID: a.Header.Get("X-Amzn-Trace-Id")})
-	for _, id := range throughLife {
-		calls = append(calls, w.stack.Counts().Calls(aws.Call{Function: id})...)
-	}
-	sum(cells, calls)
-	return nil
-}
-
-// invoked is when the dispatcher called a sandbox, since the last reset.
-func (w *work) invoked(string) (time.Time, bool) {
-	calls := w.stack.Counts().Calls(aws.Call{Function: "DispatcherFunction", Service: "lambda"})
-	if len(calls) == 0 {
-		return time.Time{}, false
-	}
-	return calls[0].At, true
-}

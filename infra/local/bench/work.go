@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -22,7 +23,7 @@ type work struct {
 	team      string
 	service   string
 	serial    int
-	share     group // where the time of an execution goes, by throughput
+	shares    []group // where the time of an execution goes, by throughput
 }
 
 // prepare makes what all measurements need.
@@ -62,12 +63,25 @@ func (w *work) call(ctx context.Context, who, method, path string, body any) (ma
 
 func text(m map[string]any, name string) string { s, _ := m[name].(string); return s }
 
+// content is a version's members: what runs, and where.
+type content map[string]any
+
+// scripted is a script in the sandbox.
+func scripted(language, script string) content {
+	return content{"language": language, "scriptContent": script, "target": map[string]any{"type": "sandbox"}}
+}
+
+// onNode is a script on a managed node.
+func onNode(script string) content {
+	return content{"language": "BASH", "scriptContent": script, "target": map[string]any{"type": "ssm", "instanceIds": []string{"mi-local"}}}
+}
+
 // write makes a runbook that still waits to be submitted, and returns its id.
-func (w *work) write(ctx context.Context, language, script string) (string, error) {
+func (w *work) write(ctx context.Context, c content) (string, error) {
 	w.serial++
-	rb, err := w.call(ctx, demo.Lead, "POST", "/v1/runbooks", map[string]any{
-		"name": fmt.Sprint("Bench ", w.serial), "teamId": w.team, "language": language, "scriptContent": script,
-		"concurrency": 100, "target": map[string]any{"type": "sandbox"}})
+	body := map[string]any{"name": fmt.Sprint("Bench ", w.serial), "teamId": w.team, "language": "BASH", "concurrency": 100}
+	maps.Copy(body, c)
+	rb, err := w.call(ctx, demo.Lead, "POST", "/v1/runbooks", body)
 	return text(rb, "id"), err
 }
 
@@ -82,8 +96,8 @@ func (w *work) approve(ctx context.Context, runbook string) error {
 }
 
 // approved makes a runbook that may run.
-func (w *work) approved(ctx context.Context, language, script string) (string, error) {
-	runbook, err := w.write(ctx, language, script)
+func (w *work) approved(ctx context.Context, c content) (string, error) {
+	runbook, err := w.write(ctx, c)
 	if err == nil {
 		err = w.submit(ctx, runbook)
 	}

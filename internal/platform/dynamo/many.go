@@ -43,15 +43,9 @@ func (t Table) ReadAll(ctx context.Context, reads ...Read) error {
 		keys[i] = r.Key
 	}
 	return t.each(ctx, keys, func(raw Item) error {
-		var k struct {
-			PK string `dynamodbav:"pk"`
-			SK string `dynamodbav:"sk"`
-		}
-		if err := attributevalue.UnmarshalMap(raw, &k); err != nil {
-			return err
-		}
+		k := keyOf(raw)
 		for _, r := range reads {
-			if r.Key != Key(k) {
+			if r.Key != k {
 				continue
 			}
 			if err := attributevalue.UnmarshalMap(raw, r.Out); err != nil {
@@ -63,6 +57,18 @@ func (t Table) ReadAll(ctx context.Context, reads ...Read) error {
 		}
 		return nil
 	})
+}
+
+// keyOf is the key of an item, empty where it is none of our tables'.
+func keyOf(item Item) Key {
+	text := func(name string) string {
+		s, _ := item[name].(*types.AttributeValueMemberS)
+		if s == nil {
+			return ""
+		}
+		return s.Value
+	}
+	return Key{PK: text(PK), SK: text(SK)}
 }
 
 // each hands on every item that there is of keys. What a throttled call left

@@ -33,7 +33,7 @@ type Resolver struct {
 // *MissingError; any other error means that a value could not be had now, or
 // that its item is not what was stored. No error holds a value.
 func (r Resolver) Resolve(ctx context.Context, teamID string, names []string) (map[string]string, error) {
-	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	names = distinct(names)
 	if len(names) == 0 {
 		return map[string]string{}, nil
 	}
@@ -45,6 +45,12 @@ func (r Resolver) Resolve(ctx context.Context, teamID string, names []string) (m
 	if err != nil {
 		return nil, fmt.Errorf("resolve secrets: %w", err)
 	}
+	return r.open(ctx, teamID, names, found)
+}
+
+// open decrypts the secrets of a team that were found by names, each of which must be among them.
+func (r Resolver) open(ctx context.Context, teamID string, names []string, found []Secret) (map[string]string, error) {
+	names = distinct(names)
 	// The key that it was read by decides whose it is, not what its item says.
 	have := map[string]Secret{}
 	for _, s := range found {
@@ -56,9 +62,15 @@ func (r Resolver) Resolve(ctx context.Context, teamID string, names []string) (m
 	}
 	values := make(map[string]string, len(names))
 	for _, name := range names {
-		if values[name], err = r.Key.Decrypt(ctx, have[name]); err != nil {
+		value, err := r.Key.Decrypt(ctx, have[name])
+		if err != nil {
 			return nil, err
 		}
+		values[name] = value
 	}
 	return values, nil
+}
+
+func distinct(names []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(names)))
 }

@@ -165,22 +165,58 @@ func TestResolve(t *testing.T) {
 		"all that are missing":         {"team_a", []string{"z", "token", "y"}, nil, []string{"y", "z"}},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			got, err := w.resolver.Resolve(t.Context(), tt.team, tt.names)
-			if tt.missing != nil {
-				m, ok := errors.AsType[*secret.MissingError](err)
-				if !ok || !slices.Equal(m.Names, tt.missing) || got != nil {
-					t.Errorf("got %v, %v, want %q missing", got, err, tt.missing)
+		for how, resolve := range map[string]func() (map[string]string, error){
+			"at once":                 func() (map[string]string, error) { return w.resolver.Resolve(t.Context(), tt.team, tt.names) },
+			"as expected":             w.expecting(t, tt.team, tt.names, tt.team, tt.names),
+			"when others were":        w.expecting(t, tt.team, []string{"sign-key"}, tt.team, tt.names),
+			"when none were":          w.expecting(t, tt.team, nil, tt.team, tt.names),
+			"when another team's was": w.expecting(t, "team_a", tt.names, tt.team, tt.names),
+		} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				got, err := resolve()
+				if tt.missing != nil {
+					m, ok := errors.AsType[*secret.MissingError](err)
+					if !ok || !slices.Equal(m.Names, tt.missing) || got != nil {
+						t.Errorf("got %v, %v, want %q missing", got, err, tt.missing)
+					}
+					if strings.Contains(err.Error(), value) {
+						t.Errorf("the error holds a value: %v", err)
+					}
+					return
 				}
-				if strings.Contains(err.Error(), value) {
-					t.Errorf("the error holds a value: %v", err)
+				if err != nil || !maps.Equal(got, tt.want) {
+					t.Errorf("got %v, %v, want %v", got, err, tt.want)
 				}
-				return
-			}
-			if err != nil || !maps.Equal(got, tt.want) {
-				t.Errorf("got %v, %v, want %v", got, err, tt.want)
-			}
-		})
+			})
+		}
+	}
+}
+
+// expecting reads what is expected, and then resolves what is needed.
+func (w *world) expecting(t *testing.T, readTeam string, read []string, team string, names []string) func() (map[string]string, error) {
+	return func() (map[string]string, error) {
+		e := w.resolver.Expect(readTeam, read)
+		if err := w.store.Table.ReadAll(t.Context(), e.Reads()...); err != nil {
+			return nil, err
+		}
+		return e.Resolve(t.Context(), team, names)
+	}
+}
+
+// TestWhatIsExpectedIsReadOnce: it costs no call of its own.
+func TestWhatIsExpectedIsReadOnce(t *testing.T) {
+	w := newWorld(t)
+	w.keep(t, "sec_1", "team_a", "token", value)
+	e := w.resolver.Expect("team_a", []string{"none", "token"})
+	if err := w.store.Table.ReadAll(t.Context(), e.Reads()...); err != nil {
+		t.Fatal(err)
+	}
+	w.env.Counts.Reset()
+	if _, err := e.Resolve(t.Context(), "team_a", []string{"none", "token"}); err == nil {
+		t.Error("a name without a secret has a value")
+	}
+	if n := w.env.Counts.Number(front.Call{}); n != 0 {
+		t.Errorf("%d calls where a name is missing, want none: nothing is decrypted", n)
 	}
 }
 
@@ -193,6 +229,9 @@ func TestAValueThatWasMovedDoesNotResolve(t *testing.T) {
 	s.PK, s.SK = "secret#team_a", "other"
 	w.write(t, w.store.Table.Create(s))
 	for team, name := range map[string]string{"team_b": "token", "team_a": "other"} {
+		if got, err := w.expecting(t, team, []string{name}, team, []string{name})(); err == nil || got != nil {
+			t.Errorf("%s, %s, as expected: got %v", team, name, got)
+		}
 		if got, err := w.resolver.Resolve(t.Context(), team, []string{name}); err == nil || got != nil {
 			t.Errorf("%s, %s: got %v", team, name, got)
 		} else if _, missing := errors.AsType[*secret.MissingError](err); missing {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Language names the interpreter of a script. A sandbox function runs one.
@@ -117,8 +118,9 @@ func (e *NotRun) Error() string { return e.Reason }
 // NotRunType is the errorType under which NotRun crosses the Runtime API.
 const NotRunType = "NotRun"
 
-// variable is PF_ and a parameter's name of api.md.
-var variable = regexp.MustCompile(`^PF_[A-Z][A-Z0-9_]{0,39}$`)
+// variable is PF_ and a parameter's name of api.md. It is compiled when one is
+// needed: most who link this never ask, and each would pay for it at its start.
+var variable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^PF_[A-Z][A-Z0-9_]{0,39}$`) })
 
 // Validate returns a *NotRun for a request that a function of language
 // accepts must not run.
@@ -145,7 +147,7 @@ func (r Request) Validate(accepts Language) error {
 	for _, name := range slices.Sorted(maps.Keys(r.Env)) {
 		value := r.Env[name] // never shown: it may be a secret
 		switch {
-		case !variable.MatchString(name):
+		case !variable().MatchString(name):
 			return refuse("%q is not the name of a parameter", name)
 		case strings.ContainsRune(value, 0):
 			return refuse("the value of %s holds a NUL", name)

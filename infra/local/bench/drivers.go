@@ -1,0 +1,149 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"pagefree/infra/local/demo"
+	"pagefree/internal/execution/target/sandbox/protocol"
+	"pagefree/internal/identity"
+	"pagefree/internal/platform/timestamp"
+)
+
+// drivers are how each function gets one real request; n counts them.
+func (w *work) drivers(ctx context.Context) (map[string]func(context.Context, int) error, error) {
+	bash, err := w.approved(ctx, scripted("BASH", "echo bench\n"))
+	if err != nil {
+		return nil, err
+	}
+	node, err := w.approved(ctx, onNode("echo bench\n"))
+	if err != nil {
+		return nil, err
+	}
+	async, err := w.approved(ctx, w.webhook("202", true))
+	if err != nil {
+		return nil, err
+	}
+	paths := func(who string, paths ...string) func(context.Context, int) error {
+		return func(ctx context.Context, n int) error {
+			_, err := w.call(ctx, who, "GET", paths[n%len(paths)], nil)
+			return err
+		}
+	}
+	executed := func(runbook string, meanwhile func(context.Context, string) error) func(context.Context, int) error {
+		return func(ctx context.Context, _ int) error {
+			id, err := w.trigger(ctx, runbook, w.people.IncidentID)
+			if err == nil && meanwhile != nil {
+				err = meanwhile(ctx, id)
+			}
+			if err == nil {
+				err = w.ended(ctx, id)
+			}
+			return err
+		}
+	}
+	return map[string]func(context.Context, int) error{
+		"IdentityFunction":          paths(demo.Lead, "/v1/me", "/v1/teams", "/v1/api-keys"),
+		"IncidentsFunction":         paths(demo.Responder, "/v1/incidents", "/v1/incidents/"+w.people.IncidentID+"/timeline", "/v1/services"),
+		"RunbooksFunction":          paths(demo.Lead, "/v1/runbooks", "/v1/runbooks/"+bash, "/v1/runbooks/"+bash+"/versions/1", "/v1/reviews"),
+		"ExecutionsFunction":        paths(demo.Responder, "/v1/executions"),
+		"CallbacksFunction":         executed(async, w.report),
+		"CommandsFunction":          executed(node, nil), // EventBridge calls it when the node is done
+		"AuditSealerFunction":       w.seal,
+		"AuditFunction":             paths(demo.Lead, "/v1/audit"),
+		"MetaFunction":              paths("", "/healthz", "/openapi.json"),
+		"SigninFunction":            paths("", "/signin", "/signin?token=pfl_unknown"),
+		"DispatcherFunction":        executed(bash, nil),
+		"SandboxBashFunction":       executed(bash, nil),
+		"SandboxPythonFunction":     w.script("SandboxPythonFunction", protocol.Python, "print('bench')\n"),
+		"SandboxJavascriptFunction": w.script("SandboxJavascriptFunction", protocol.JavaScript, "console.log('bench')\n"),
+		"SigninLinkFunction": func(ctx context.Context, _ int) error {
+			return w.invoke(ctx, "SigninLinkFunction", identity.OperatorRequest{Email: demo.Lead}, nil)
+		},
+		"SigninMailFunction": func(ctx context.Context, n int) error {
+			return w.message(ctx, "SigninMailFunction", n, identity.MailRequest{Email: demo.Lead, At: timestamp.Of(time.Now()), IP: "127.0.0.1", RequestID: "bench"})
+		},
+		"WatchdogFunction": func(ctx context.Context, _ int) error {
+			return w.invoke(ctx, "WatchdogFunction", map[string]any{"detail-type": "Scheduled Event", "source": "aws.events", "detail": map[string]any{}}, nil)
+		},
+	}, nil
+}
+
+// script runs one in a sandbox, as the dispatcher asks for it.
+func (w *work) script(function string, language protocol.Language, script string) func(context.Context, int) error {
+	return func(ctx context.Context, n int) error {
+		var res protocol.Result
+		err := w.invoke(ctx, function, protocol.Request{ExecutionID: fmt.Sprint("bench", n), Attempt: 1, Language: language, Script: script, TimeoutSeconds: 30}, &res)
+		if err == nil && (res.ExitCode == nil || *res.ExitCode != 0 || res.Stdout != "bench\n") {
+			err = fmt.Errorf("the script ended otherwise: %+v", res)
+		}
+		return err
+	}
+}
+
+// message gives a function one message of its queue.
+func (w *work) message(ctx context.Context, function string, n int, body any) error {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		BatchItemFailures []any `json:"batchItemFailures"`
+	}
+	err = w.invoke(ctx, function, map[string]any{"Records": []any{map[string]any{
+		"messageId": fmt.Sprint("bench", n), "body": string(raw), "eventSource": "aws:sqs",
+	}}}, &answer)
+	if err == nil && len(answer.BatchItemFailures) > 0 {
+		err = errors.New("it did not handle its message")
+	}
+	return err
+}
+
+// seal gives the sealer a batch as the audit table's stream would: the event
+// of a change that was just made. The stream's own reader is a sealer beside
+// it, and hands over some of the same events.
+func (w *work) seal(ctx context.Context, n int) error {
+	incident, err := w.call(ctx, demo.Responder, "POST", "/v1/incidents", map[string]any{"title": "Seal", "severity": "LOW", "serviceId": w.service})
+	if err != nil {
+		return err
+	}
+	db := dynamodb.NewFromConfig(w.stack.Config())
+	out, err := db.Query(ctx, &dynamodb.QueryInput{
+		TableName: aws.String(w.stack.Template().Tables["AuditTable"].Name), IndexName: aws.String("bySubject"), KeyConditionExpression: aws.String("bySubject = :s"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":s": &types.AttributeValueMemberS{Value: "subject#" + text(incident, "id")}},
+	})
+	if err != nil {
+		return err
+	}
+	if len(out.Items) != 1 {
+		return fmt.Errorf("a new incident has %d audit events", len(out.Items))
+	}
+	item := out.Items[0]
+	image, err := attributevalue.MarshalMapJSON(item)
+	if err != nil {
+		return err
+	}
+	keys, err := attributevalue.MarshalMapJSON(map[string]types.AttributeValue{"pk": item["pk"], "sk": item["sk"]})
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		BatchItemFailures []any `json:"batchItemFailures"`
+	}
+	err = w.invoke(ctx, "AuditSealerFunction", map[string]any{"Records": []any{map[string]any{
+		"eventName": "INSERT", "eventSource": "aws:dynamodb",
+		"dynamodb": map[string]any{"Keys": json.RawMessage(keys), "NewImage": json.RawMessage(image), "SequenceNumber": fmt.Sprint(n + 1)},
+	}}}, &answer)
+	if err == nil && len(answer.BatchItemFailures) > 0 {
+		err = errors.New("it did not seal its event")
+	}
+	return err
+}

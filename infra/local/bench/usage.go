@@ -1,0 +1,106 @@
+package bench
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Who the time of an execution goes to.
+const (
+	byEngine     = "DynamoDB engine"
+	byDispatcher = "dispatcher"
+	bySandbox    = "sandbox function"
+	byScripts    = "processes below it: walls, bash, their end"
+	byOthers     = "other functions: the audit trail is sealed meanwhile"
+	byStack      = "local stack: queue, KMS, Lambda service, IAM, counting, echo"
+)
+
+// spent makes the rows that say which process the time of an execution goes to.
+func (w *work) spent(kind string, before, after map[string]float64, executions int) {
+	names := map[string]string{}
+	for _, s := range w.stack.Functions().Instances() {
+		names[strconv.Itoa(s.PID)] = s.Function
+	}
+	self := strconv.Itoa(os.Getpid())
+	sums := map[string]float64{}
+	for pid, ms := range after {
+		spent := ms - before[pid]
+		own, below := filepath.Split(pid)
+		switch {
+		case own == "" && below == self:
+			sums[byStack] += spent
+		case own == "" && names[below] == "DispatcherFunction":
+			sums[byDispatcher] += spent
+		case own == "" && names[below] == "SandboxBashFunction":
+			sums[bySandbox] += spent
+		case own != "" && names[filepath.Clean(own)] == "SandboxBashFunction":
+			sums[byScripts] += spent
+		case own == "" && names[below] == "":
+			sums[byEngine] += spent
+		case own == "":
+			sums[byOthers] += spent
+		}
+	}
+	g := group{title: "Where the time goes, of " + kind + ": ms of a core for each, over all of them"}
+	for _, name := range []string{byEngine, byDispatcher, bySandbox, byScripts, byOthers, byStack} {
+		if ms := sums[name]; ms > 0 {
+			g.rows = append(g.rows, row{name: name, cells: map[column][]float64{took: {ms / float64(executions)}}})
+		}
+	}
+	w.shares = append(w.shares, g)
+}
+
+// usage is the time that this process and those below it have used, in ms, by
+// pid; that of children which have ended is under "<pid>/children". Source:
+// proc(5), fields 14 to 17 of stat, in hundredths of a second.
+func usage() map[string]float64 {
+	out := map[string]float64{}
+	known := map[int]bool{os.Getpid(): true}
+	for grown := true; grown; {
+		grown = false
+		dirs, _ := os.ReadDir("/proc")
+		for _, d := range dirs {
+			pid, err := strconv.Atoi(d.Name())
+			if err != nil {
+				continue
+			}
+			f := statOf(pid)
+			if len(f) < 15 {
+				continue
+			}
+			parent, _ := strconv.Atoi(f[1])
+			if !known[pid] && known[parent] {
+				known[pid], grown = true, true
+			}
+			if known[pid] {
+				out[d.Name()] = ticks(f[11]) + ticks(f[12])
+				out[d.Name()+"/children"] = ticks(f[13]) + ticks(f[14])
+			}
+		}
+	}
+	return out
+}
+
+// statOf are the fields of a process's stat from the third on, after its name, which may hold anything.
+func statOf(pid int) []string {
+	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return nil
+	}
+	_, rest, _ := cutLast(string(raw), ") ")
+	return strings.Fields(rest)
+}
+
+func ticks(field string) float64 {
+	n, _ := strconv.ParseFloat(field, 64)
+	return n * 10
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if at := strings.LastIndex(s, sep); at >= 0 {
+		return s[:at], s[at+len(sep):], true
+	}
+	return "", s, false
+}
