@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -158,7 +157,11 @@ func (s *Service) Preview(ctx context.Context, req Request) (Preview, error) {
 // Trigger starts the approved version of a runbook. replayed tells that the
 // idempotency key was used for the very same request before, and nothing was started.
 func (s *Service) Trigger(ctx context.Context, req Request) (v View, replayed bool, err error) {
-	keyHash, bodyHash := hashKey(req.IdempotencyKey), hashBody(req)
+	keyHash := hashKey(req.IdempotencyKey)
+	bodyHash, err := s.fingerprint(ctx, req)
+	if err != nil {
+		return View{}, false, err
+	}
 	if v, replayed, err = s.replay(ctx, keyHash, bodyHash); err != nil || replayed {
 		return v, replayed, err
 	}
@@ -251,14 +254,23 @@ func hashKey(idempotencyKey string) string {
 	return hash([]byte(idempotencyKey))
 }
 
-// hashBody identifies a request: maps are encoded with sorted keys.
-func hashBody(req Request) string {
+// fingerprint identifies a request that has an idempotency key: maps are
+// encoded with sorted keys. It is keyed, since a body may hold a secret that is
+// short enough to be guessed from a plain hash of it.
+func (s *Service) fingerprint(ctx context.Context, req Request) (string, error) {
+	if req.IdempotencyKey == "" {
+		return "", nil
+	}
 	req.IdempotencyKey = ""
 	raw, err := json.Marshal(req)
 	if err != nil {
-		panic(fmt.Sprintf("a request that came as JSON is JSON: %v", err))
+		return "", err
 	}
-	return hash(raw)
+	keyed, err := s.Cursors.Seal(ctx, hash(raw), "idempotency")
+	if err != nil {
+		return "", err
+	}
+	return *keyed, nil
 }
 
 func hash(b []byte) string {
