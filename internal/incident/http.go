@@ -2,6 +2,7 @@ package incident
 
 import (
 	"context"
+	"maps"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -75,7 +76,7 @@ type timelineInput struct {
 // Routes adds the operations of this room to api. d may be nil where only
 // their description is wanted.
 func Routes(api *httpapi.API, d *Desk) {
-	op := httpapi.Op("POST /v1/incidents", "Open an incident, or count an alert of an open one")
+	op := httpapi.Op("POST /v1/incidents", "Open an incident, or count an alert of an open one", http.StatusNotFound)
 	op.DefaultStatus = http.StatusCreated
 	httpapi.Register(api, op, func(ctx context.Context, in *createIncident) (*incidentOutput, error) {
 		i, opened, err := d.Create(ctx, in.Body)
@@ -85,7 +86,10 @@ func Routes(api *httpapi.API, d *Desk) {
 		}
 		return out, err
 	})
-	alsoOK(api, "/v1/incidents", "An open incident has this dedup key: its alertCount was raised")
+	api.Describe(op, func(d *huma.Operation) {
+		made := d.Responses["201"]
+		d.Responses["200"] = &huma.Response{Description: "An open incident has this dedup key: its alertCount was raised", Content: made.Content, Headers: maps.Clone(made.Headers)}
+	})
 
 	httpapi.Register(api, httpapi.Op("GET /v1/incidents", "List incidents"), func(ctx context.Context, in *listIncidents) (*httpapi.ListOutput[Incident], error) {
 		f := Filter{ServiceID: in.ServiceID, TeamID: in.TeamID, Status: in.Status, Severity: in.Severity, Q: in.Q}
@@ -132,10 +136,4 @@ func page[T any](ctx context.Context, d *Desk, in httpapi.PageInput, parts []str
 		return nil, err
 	}
 	return httpapi.Answer(ctx, d.Cursors, items, next, parts...)
-}
-
-// alsoOK adds to the document that a creation may find what it would have made.
-func alsoOK(api *httpapi.API, path, description string) {
-	responses := api.OpenAPI().Paths[path].Post.Responses
-	responses["200"] = &huma.Response{Description: description, Content: responses["201"].Content, Headers: responses["201"].Headers}
 }
