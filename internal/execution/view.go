@@ -54,6 +54,9 @@ func (e Execution) view(out *Output) View {
 		v.Attempts = e.Attempts
 	}
 	json.Unmarshal([]byte(e.withoutSecrets()), &v.Parameters) // written by us
+	if v.Parameters == nil {                                  // or by somebody past the API: null
+		v.Parameters = map[string]any{}
+	}
 	if out != nil {
 		v.Stdout, v.Stderr = &out.Stdout, &out.Stderr
 		v.StdoutTruncated, v.StderrTruncated = out.StdoutTruncated, out.StderrTruncated

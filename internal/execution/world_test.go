@@ -19,6 +19,7 @@ import (
 
 	front "pagefree/infra/local/aws"
 	"pagefree/infra/local/awstest"
+	"pagefree/infra/openapi/contract"
 	"pagefree/internal/audit"
 	"pagefree/internal/execution/target"
 	"pagefree/internal/execution/target/sandbox"
@@ -47,6 +48,7 @@ type world struct {
 	runbooks   *runbook.Service
 	desk       *incident.Desk
 	callbacks  http.Handler
+	says       *contract.Contract // of both
 	sandbox    *scripted
 	remote     *remote
 	metrics    *bytes.Buffer
@@ -207,6 +209,10 @@ func newWorld(t *testing.T) *world {
 	api := httpapi.New()
 	Routes(api, w.service)
 	w.api = api.Handler()
+	described := httpapi.New()
+	Routes(described, nil)
+	CallbackRoutes(described, nil)
+	w.says = contract.Of(t, described)
 	w.people(w.table(env.Config, "AutomationTable"))
 	return w
 }
@@ -334,6 +340,7 @@ func (w *world) send(to http.Handler, who, method, path string, body any, header
 	}
 	rec := httptest.NewRecorder()
 	to.ServeHTTP(rec, r)
+	w.says.Check(w.t, r, rec)
 	a := answer{raw: rec.Body.String(), status: rec.Code, header: rec.Header()}
 	if err := json.Unmarshal(rec.Body.Bytes(), &a.body); err != nil && rec.Body.Len() > 0 {
 		w.t.Fatalf("%s %s answered no JSON: %s", method, path, rec.Body)
