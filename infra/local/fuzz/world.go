@@ -140,28 +140,31 @@ func (w *world) fresh(ctx context.Context) (map[string][]string, error) {
 	add("keys", demo.Lead, "/v1/api-keys", map[string]any{"name": named("robot"), "teamId": w.team, "role": "OBSERVER"})
 
 	sandbox := map[string]any{"type": "sandbox"}
-	for _, dictionary := range []string{"targets", "targets", "proposals", "proposals"} { // approved ones, and ones that wait
+	for _, dictionary := range []string{"targets", "targets", "proposals", "proposals", "proposals", "proposals"} { // approved ones, and ones that wait
 		w.made++
 		target := add(dictionary, demo.Reviewer, "/v1/targets", map[string]any{"name": named("target"), "teamId": w.team, "target": sandbox})
 		if dictionary == "targets" {
 			do(demo.Lead, "POST", "/v1/targets/"+target+"/approve", nil)
 		}
 	}
-	// What each kind of runbook is there for: to be run, to be confirmed, to be reviewed, to be rolled back.
-	for _, dictionary := range []string{"runbooks", "confirmed", "reviewed", "reviewed", "superseded", "superseded"} {
+	// What each kind of runbook is there for: to be run, to be submitted, to be confirmed, to be reviewed, to be rolled back.
+	for _, dictionary := range []string{"runbooks", "drafts", "drafts", "confirmed", "reviewed", "reviewed", "superseded", "superseded"} {
 		w.made++
 		runbook := add(dictionary, demo.Reviewer, "/v1/runbooks", map[string]any{
 			"name": named("Restart"), "teamId": w.team, "language": "BASH", "scriptContent": "echo done\n", "target": sandbox,
 			"risk": "LOW", "requiresConfirm": dictionary == "confirmed", "timeoutSeconds": 5,
 		})
 		version := "/v1/runbooks/" + runbook + "/versions"
+		if dictionary == "drafts" {
+			continue
+		}
 		do(demo.Reviewer, "POST", version+"/1/submit", nil)
 		do(demo.Lead, "POST", version+"/1/approve", nil)
 		switch dictionary {
 		case "runbooks":
 			add("executions", demo.Responder, "/v1/executions", map[string]any{"runbookId": runbook, "incidentId": incident})
 		case "confirmed":
-			for range 2 {
+			for range 4 {
 				add("unconfirmed", demo.Responder, "/v1/executions", map[string]any{"runbookId": runbook, "incidentId": incident})
 			}
 		default:
