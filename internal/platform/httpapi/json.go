@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"math"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -37,12 +35,7 @@ var jsonFormat = huma.Format{
 			return errNotUTF8
 		}
 		err := json.Unmarshal(b, v)
-		mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err)
-		if ok && strings.HasPrefix(mistyped.Value, "number ") {
-			err = json.Unmarshal(whole(b), v)
-			mistyped, ok = errors.AsType[*json.UnmarshalTypeError](err)
-		}
-		if ok {
+		if mistyped, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return plain(mistyped)
 		}
 		if err != nil {
@@ -56,37 +49,6 @@ var jsonFormat = huma.Format{
 		}
 		return nil
 	},
-}
-
-// whole writes each number that is an integer as one: to JSON Schema 60.0 and
-// 6e1 are 60, to encoding/json they are no int.
-func whole(b []byte) []byte {
-	var out []byte
-	for quoted, i := false, 0; i < len(b); {
-		switch c := b[i]; {
-		case quoted && c == '\\' && i+1 < len(b):
-			out = append(out, c, b[i+1])
-			i += 2
-		case c == '"':
-			quoted = !quoted
-			fallthrough
-		case quoted || c != '-' && (c < '0' || c > '9'):
-			out = append(out, c)
-			i++
-		default:
-			end := i + 1
-			for end < len(b) && strings.IndexByte("0123456789+-.eE", b[end]) >= 0 {
-				end++
-			}
-			number := b[i:end]
-			if f, err := strconv.ParseFloat(string(number), 64); err == nil && f == math.Trunc(f) && math.Abs(f) < 1<<53 {
-				number = strconv.AppendInt(nil, int64(f), 10)
-			}
-			out = append(out, number...)
-			i = end
-		}
-	}
-	return out
 }
 
 // plain says the same without the names of Go types.
