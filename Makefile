@@ -7,10 +7,11 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test demo lint build deploy bench openapi screenshots clean sam-local signin-link test-conformance faults
+.PHONY: help run test demo lint build deploy bench openapi screenshots clean sam-local signin-link test-conformance faults fuzz-api
 
 ENV ?= dev
 PORT ?= 8080
+SEED ?= 1
 SAM := SAM_CLI_TELEMETRY=0 .local/venv/bin/sam
 
 VENV := .local/venv/.installed
@@ -39,6 +40,9 @@ test: $(NODE) ## all tests, with the race detector
 faults: $(NODE) ## the tests that kill functions and lose answers, afresh
 	@go test -timeout 10m -count 1 -run '^TestFault' ./infra/local/aws ./infra/local/stack
 	@go test -timeout 30m -count 1 -run '^TestFault' ./infra/local/e2e -args -executions 1000
+
+fuzz-api: $(NODE) $(VENV) ## made-up requests by the OpenAPI document, every answer held against it (SEED=1)
+	@go run ./infra/local/fuzz -seed $(SEED)
 
 test-conformance: $(NODE) $(VENV) $(DYNAMODB_LOCAL) ## queues against moto, stores against DynamoDB Local
 	@go test -count 1 ./infra/local/sqs -args -moto
@@ -78,10 +82,11 @@ clean: ## removes the local stack's data and what was built; tools stay
 
 $(VENV): infra/tools/requirements.txt
 	@command -v python3 >/dev/null || { echo 'python3 is missing: install it (Debian: apt-get install python3 python3-venv)' >&2; exit 1; }
-	@echo 'Installing sam, cfn-lint, checkov and moto into .local/venv (about a minute, once) ...'
+	@echo 'Installing sam, cfn-lint, checkov, moto and schemathesis into .local/venv (about a minute, once) ...'
 	@mkdir -p .local && rm -rf .local/venv
 	@python3 -m venv .local/venv || { echo 'python3 cannot make a virtual environment (Debian: apt-get install python3-venv)' >&2; exit 1; }
-	@.local/venv/bin/pip install --quiet --disable-pip-version-check --requirement infra/tools/requirements.txt
+	@.local/venv/bin/pip install --quiet --disable-pip-version-check --requirement infra/tools/requirements.txt || \
+		{ echo 'These tools could not be installed: pip needs its package index (or PIP_INDEX_URL), and Python 3.11 or later' >&2; exit 1; }
 	@touch $@
 
 $(NODE): infra/local/package-lock.json

@@ -160,6 +160,42 @@ func TestTheDocumentHasEveryOperation(t *testing.T) {
 	}
 }
 
+// TestTheDocumentLeavesNothingOpen: no operation has one word for all errors, under which any answer would pass, and what
+// is no JSON is said.
+func TestTheDocumentLeavesNothingOpen(t *testing.T) {
+	raw, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if op.Responses.Default() != nil || op.Responses.Value("500") == nil {
+				t.Errorf("%s %s does not name each of its answers", method, path)
+			}
+		}
+	}
+	export := doc.Paths.Value("/v1/audit/export").Get.Responses.Value("200").Value.Content
+	rundeck := doc.Paths.Value("/v1/callbacks/rundeck").Post.RequestBody.Value.Content
+	awx := doc.Paths.Value("/v1/callbacks/awx").Post.RequestBody.Value.Content
+	for name, tt := range map[string]struct {
+		got  openapi3.Content
+		want []string
+	}{
+		"an export is lines":              {export, []string{"application/x-ndjson"}},
+		"Rundeck sends JSON, and XML":     {rundeck, []string{"application/json", "application/xml", "text/xml"}},
+		"AWX sends JSON":                  {awx, []string{"application/json"}},
+		"a problem has a type of its own": {doc.Components.Responses["NotFound"].Value.Content, []string{"application/problem+json"}},
+	} {
+		if got := slices.Sorted(maps.Keys(tt.got)); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
+
 // TestFunctionsRegisterWhatIsDescribed reads the mains: this package's table must say what they do.
 func TestFunctionsRegisterWhatIsDescribed(t *testing.T) {
 	tpl := load(t)

@@ -2,6 +2,7 @@ package execution
 
 import (
 	"context"
+	"net/http"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -30,7 +31,7 @@ func CallbackRoutes(api *httpapi.API, c *Callbacks) {
 		Authorization string `header:"Authorization" doc:"Bearer pfc_..., as it came with the delivery"`
 		Body          callbackBody
 	}
-	op := httpapi.Public("POST /v1/callbacks/{id}", "Report on an execution that a webhook was sent for")
+	op := httpapi.Public("POST /v1/callbacks/{id}", "Report on an execution that a webhook was sent for", http.StatusUnauthorized)
 	httpapi.Register(api, op, func(ctx context.Context, in *input) (*struct{ Body callbackAnswer }, error) {
 		report, err := in.Body.report(in.ID, bearer(in.Authorization))
 		if err != nil {
@@ -44,7 +45,8 @@ func CallbackRoutes(api *httpapi.API, c *Callbacks) {
 		ContentType string `header:"Content-Type"`
 		RawBody     []byte
 	}
-	product := func(op huma.Operation, read func(contentType string, body []byte) (notice.Notice, error)) {
+	product := func(op huma.Operation, describe func(*huma.Operation), read func(contentType string, body []byte) (notice.Notice, error)) {
+		api.Describe(op, describe)
 		httpapi.Register(api, op, func(ctx context.Context, in *rawInput) (*struct{ Body callbackAnswer }, error) {
 			n, err := read(in.ContentType, in.RawBody)
 			if err != nil {
@@ -56,10 +58,10 @@ func CallbackRoutes(api *httpapi.API, c *Callbacks) {
 			return &struct{ Body callbackAnswer }{callbackAnswer{Ignored: ignored}}, err
 		})
 	}
-	product(httpapi.Public("POST /v1/callbacks/awx", "Take a notification of AWX, which names execution and token in extra_vars"),
-		notice.AWX)
-	product(httpapi.Public("POST /v1/callbacks/rundeck", "Take a notification of Rundeck, JSON or XML, which names execution and token in the job's options"),
-		notice.Rundeck)
+	product(httpapi.Public("POST /v1/callbacks/awx", "Take a notification of AWX, which names execution and token in extra_vars", http.StatusUnauthorized, http.StatusNotFound),
+		describeAWX, notice.AWX)
+	product(httpapi.Public("POST /v1/callbacks/rundeck", "Take a notification of Rundeck, JSON or XML, which names execution and token in the job's options", http.StatusUnauthorized, http.StatusNotFound),
+		describeRundeck, notice.Rundeck)
 }
 
 // bearer is the token of an Authorization header, "" for any other header.

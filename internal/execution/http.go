@@ -59,7 +59,7 @@ type listInput struct {
 
 // Routes adds the executions of the HTTP contract to an API.
 func Routes(api *httpapi.API, s *Service) {
-	trigger := httpapi.Op("POST /v1/executions", "Run the approved version of a runbook")
+	trigger := httpapi.Op("POST /v1/executions", "Run the approved version of a runbook", http.StatusNotFound)
 	trigger.DefaultStatus = http.StatusAccepted
 	httpapi.Register(api, trigger, func(ctx context.Context, in *triggerInput) (*triggerOutput, error) {
 		v, replayed, err := s.Trigger(ctx, in.Body.request(in.IdempotencyKey))
@@ -73,7 +73,7 @@ func Routes(api *httpapi.API, s *Service) {
 		return out, nil
 	})
 
-	httpapi.Register(api, httpapi.Op("POST /v1/executions/preview", "Show what would run, and run nothing"),
+	httpapi.Register(api, httpapi.Op("POST /v1/executions/preview", "Show what would run, and run nothing", http.StatusNotFound),
 		func(ctx context.Context, in *struct{ Body requestBody }) (*previewOutput, error) {
 			p, err := s.Preview(ctx, in.Body.request(""))
 			return &previewOutput{Deprecation: p.deprecation, Body: p}, err
@@ -103,8 +103,6 @@ func Routes(api *httpapi.API, s *Service) {
 	one(httpapi.Op("POST /v1/executions/{id}/confirm", "Let a waiting execution run"), s.Confirm)
 
 	cancel := httpapi.Op("POST /v1/executions/{id}/cancel", "Cancel an execution, or ask a running one to stop; 202 where its target cannot")
-	cancel.DefaultStatus = http.StatusOK
-	httpapi.Also(&cancel, http.StatusAccepted, "It runs, and its target cannot stop it: how it really ends is what will be recorded")
 	httpapi.Register(api, cancel, func(ctx context.Context, in *oneInput) (*cancelOutput, error) {
 		v, cannot, err := s.Cancel(ctx, in.ID)
 		out := &cancelOutput{Status: http.StatusOK, Body: v}
@@ -112,6 +110,9 @@ func Routes(api *httpapi.API, s *Service) {
 			out.Status = http.StatusAccepted
 		}
 		return out, err
+	})
+	api.Describe(cancel, func(d *huma.Operation) {
+		d.Responses["202"] = &huma.Response{Description: "It was asked for, and the target cannot do it: `cancelRequestedAt` says when", Content: d.Responses["200"].Content}
 	})
 	pauseRoutes(api, s)
 }

@@ -191,7 +191,9 @@ func pauseRoutes(api *httpapi.API, s *Service) {
 			pauses, err := s.Pauses(ctx)
 			return &struct{ Body httpapi.List[Pause] }{httpapi.List[Pause]{Items: pauses}}, err
 		})
-	httpapi.Register(api, httpapi.Op("POST /v1/automation/pause", "Send nothing more, of a team or of all"),
+	pause := httpapi.Op("POST /v1/automation/pause", "Send nothing more, of a team or of all", http.StatusNotFound)
+	api.Describe(pause, httpapi.Example(map[string]any{"reason": "We look into what the runbooks of last night did."}))
+	httpapi.Register(api, pause,
 		func(ctx context.Context, in *pauseInput) (*struct{ Body Pause }, error) {
 			p, err := s.PauseAutomation(ctx, in.Body.TeamID, in.Body.Reason)
 			return &struct{ Body Pause }{p}, err
@@ -201,7 +203,7 @@ func pauseRoutes(api *httpapi.API, s *Service) {
 			TeamID *string `json:"teamId,omitempty" nullable:"true" maxLength:"64" doc:"left out: what all teams were paused by"`
 		}
 	}
-	resume := httpapi.Op("POST /v1/automation/resume", "Send again")
+	resume := httpapi.Op("POST /v1/automation/resume", "Send again", http.StatusNotFound)
 	resume.DefaultStatus = http.StatusNoContent
 	httpapi.Register(api, resume, func(ctx context.Context, in *resumeInput) (*struct{}, error) {
 		var team *string

@@ -65,6 +65,7 @@ func userRoutes(api *httpapi.API, s *Service, cursors *httpapi.Cursors) {
 
 	create := httpapi.Op("POST /v1/users", "Create a user")
 	create.DefaultStatus = http.StatusCreated
+	api.Describe(create, httpapi.Example(map[string]any{"email": "ada@example.com", "name": "Ada"}))
 	httpapi.Register(api, create, func(ctx context.Context, in *struct{ Body userBody }) (*createdUser, error) {
 		active := in.Body.Active == nil || *in.Body.Active
 		u, err := s.CreateUser(ctx, in.Body.Email, in.Body.Name, in.Body.PlatformAdmin, active)

@@ -35,7 +35,7 @@ func apiKeyRoutes(api *httpapi.API, s *Service, cursors *httpapi.Cursors) {
 			return httpapi.Answer(ctx, cursors, list, next, "api-keys")
 		})
 
-	create := httpapi.Op("POST /v1/api-keys", "Create an API key")
+	create := httpapi.Op("POST /v1/api-keys", "Create an API key", http.StatusNotFound)
 	create.DefaultStatus = http.StatusCreated
 	httpapi.Register(api, create, func(ctx context.Context, in *struct{ Body apiKeyBody }) (*createdAPIKey, error) {
 		k, err := s.CreateAPIKey(ctx, in.Body.Name, in.Body.TeamID, in.Body.Role, in.Body.ExpiresAt)

@@ -47,6 +47,7 @@ type verifyAnswer struct {
 func AuthRoutes(api *httpapi.API, s *SignIn) {
 	ask := httpapi.Public("POST /v1/auth/magic-link", "Ask for a sign-in link by mail")
 	ask.DefaultStatus = http.StatusAccepted
+	api.Describe(ask, httpapi.Example(map[string]any{"email": "ada@example.com"}))
 	httpapi.Register(api, ask, func(ctx context.Context, in *struct {
 		Body struct {
 			Email string `json:"email" minLength:"1" maxLength:"320"`
@@ -57,7 +58,7 @@ func AuthRoutes(api *httpapi.API, s *SignIn) {
 		return askAnswerOf(left), err
 	})
 
-	httpapi.Register(api, httpapi.Public("POST /v1/auth/verify", "Use up a sign-in link and open a session"),
+	httpapi.Register(api, httpapi.Public("POST /v1/auth/verify", "Use up a sign-in link and open a session", http.StatusUnauthorized, http.StatusForbidden, http.StatusConflict),
 		func(ctx context.Context, in *struct {
 			Relation string `header:"Sec-Fetch-Site" hidden:"true"`
 			Body     struct {

@@ -2,7 +2,10 @@ package incident
 
 import (
 	"context"
+	"maps"
 	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"pagefree/internal/platform/httpapi"
 )
@@ -73,9 +76,8 @@ type timelineInput struct {
 // Routes adds the operations of this room to api. d may be nil where only
 // their description is wanted.
 func Routes(api *httpapi.API, d *Desk) {
-	op := httpapi.Op("POST /v1/incidents", "Open an incident, or count an alert of an open one")
+	op := httpapi.Op("POST /v1/incidents", "Open an incident, or count an alert of an open one", http.StatusNotFound)
 	op.DefaultStatus = http.StatusCreated
-	httpapi.Also(&op, http.StatusOK, "An open incident has this dedup key: its alertCount was raised")
 	httpapi.Register(api, op, func(ctx context.Context, in *createIncident) (*incidentOutput, error) {
 		i, opened, err := d.Create(ctx, in.Body)
 		out, err := answer(i, err)
@@ -83,6 +85,10 @@ func Routes(api *httpapi.API, d *Desk) {
 			out.Status, out.Location = http.StatusCreated, "/v1/incidents/"+i.ID
 		}
 		return out, err
+	})
+	api.Describe(op, func(d *huma.Operation) {
+		made := d.Responses["201"]
+		d.Responses["200"] = &huma.Response{Description: "An open incident has this dedup key: its alertCount was raised", Content: made.Content, Headers: maps.Clone(made.Headers)}
 	})
 
 	httpapi.Register(api, httpapi.Op("GET /v1/incidents", "List incidents"), func(ctx context.Context, in *listIncidents) (*httpapi.ListOutput[Incident], error) {

@@ -39,7 +39,7 @@ type patchService struct {
 }
 
 func catalogRoutes(api *httpapi.API, d *Desk) {
-	op := httpapi.Op("POST /v1/services", "Add a service to a team")
+	op := httpapi.Op("POST /v1/services", "Add a service to a team", http.StatusNotFound)
 	op.DefaultStatus = http.StatusCreated
 	httpapi.Register(api, op, func(ctx context.Context, in *createService) (*serviceOutput, error) {
 		v, err := d.CreateService(ctx, in.Body)

@@ -73,7 +73,7 @@ func Routes(api *httpapi.API, s *Service) {
 }
 
 func libraryRoutes(api *httpapi.API, s *Service) {
-	create := httpapi.Op("POST /v1/runbooks", "Make a runbook and its version 1, a draft")
+	create := httpapi.Op("POST /v1/runbooks", "Make a runbook and its version 1, a draft", http.StatusNotFound)
 	create.DefaultStatus = http.StatusCreated
 	httpapi.Register(api, create, func(ctx context.Context, in *struct{ Body Creation }) (*runbookCreated, error) {
 		v, err := s.Create(ctx, in.Body)
@@ -82,6 +82,8 @@ func libraryRoutes(api *httpapi.API, s *Service) {
 		}
 		return &runbookCreated{Location: "/v1/runbooks/" + v.ID, ETag: httpapi.Revision(v.rev), Body: v}, nil
 	})
+
+	api.Describe(create, httpapi.Example(map[string]any{"name": "Free disk space", "language": "BASH", "scriptContent": "df -h\n", "target": map[string]any{"type": "sandbox"}}))
 
 	type listInput struct {
 		httpapi.PageInput
@@ -126,6 +128,8 @@ func versionRoutes(api *httpapi.API, s *Service) {
 		at := fmt.Sprintf("/v1/runbooks/%s/versions/%d", v.RunbookID, v.Version.Version)
 		return &versionCreated{Location: at, Deprecation: v.deprecation, Body: v}, nil
 	})
+
+	api.Describe(add, httpapi.Example(map[string]any{"language": "PYTHON", "scriptContent": "print('freed')\n", "target": map[string]any{"type": "sandbox"}, "timeoutSeconds": 30}))
 
 	type listInput struct {
 		ID string `path:"id"`
@@ -181,7 +185,7 @@ func versionRoutes(api *httpapi.API, s *Service) {
 }
 
 func reviewRoutes(api *httpapi.API, s *Service) {
-	httpapi.Register(api, httpapi.Op("POST /v1/runbooks/{id}/versions/{n}/submit", "Parse the script and put the version up for review"), func(ctx context.Context, in *versionInput) (*versionAnswer, error) {
+	httpapi.Register(api, httpapi.Op("POST /v1/runbooks/{id}/versions/{n}/submit", "Parse the script and put the version up for review", http.StatusUnprocessableEntity), func(ctx context.Context, in *versionInput) (*versionAnswer, error) {
 		n, err := ordinal(in.N)
 		if err != nil {
 			return nil, err

@@ -34,7 +34,7 @@ func matches(ifMatch string) func(rev int64) error {
 }
 
 func targetRoutes(api *httpapi.API, s *Service) {
-	create := httpapi.Op("POST /v1/targets", "Make a named target, which serves once somebody else approved it")
+	create := httpapi.Op("POST /v1/targets", "Make a named target, which serves once somebody else approved it", http.StatusNotFound)
 	create.DefaultStatus = http.StatusCreated
 	httpapi.Register(api, create, func(ctx context.Context, in *struct{ Body TargetCreation }) (*targetCreated, error) {
 		v, err := s.CreateTarget(ctx, in.Body)
@@ -43,6 +43,8 @@ func targetRoutes(api *httpapi.API, s *Service) {
 		}
 		return &targetCreated{Location: "/v1/targets/" + v.ID, ETag: httpapi.Revision(v.rev), Body: v}, nil
 	})
+
+	api.Describe(create, httpapi.Example(map[string]any{"name": "production web", "target": map[string]any{"type": "ssm", "tags": map[string][]string{"role": {"web"}}, "maxNodes": 3}}))
 
 	type listInput struct {
 		httpapi.PageInput
@@ -63,7 +65,9 @@ func targetRoutes(api *httpapi.API, s *Service) {
 		IfMatch string `header:"If-Match"`
 		Body    TargetChange
 	}
-	httpapi.Register(api, httpapi.Op("PUT /v1/targets/{id}", "Write another definition; the approved one serves until it is approved"), func(ctx context.Context, in *changeInput) (*targetAnswer, error) {
+	change := httpapi.Op("PUT /v1/targets/{id}", "Write another definition; the approved one serves until it is approved")
+	api.Describe(change, httpapi.Example(map[string]any{"target": map[string]any{"type": "sandbox"}}))
+	httpapi.Register(api, change, func(ctx context.Context, in *changeInput) (*targetAnswer, error) {
 		return answerTarget(s.ChangeTarget(ctx, in.ID, in.Body, matches(in.IfMatch)))
 	})
 

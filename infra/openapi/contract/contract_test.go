@@ -36,21 +36,29 @@ func TestCheck(t *testing.T) {
 		status       int
 		kind         string
 		fails        bool
+		untagged     bool
 	}{
-		"as described":               {"/v1/things/1", `{"name":"a","when":null}`, 200, "application/json", false},
-		"a member that is too long":  {"/v1/things/1", `{"name":"abcd","when":1}`, 200, "application/json", true},
-		"a missing member":           {"/v1/things/1", `{"name":"a"}`, 200, "application/json", true},
-		"a member too many":          {"/v1/things/1", `{"name":"a","when":1,"rev":3}`, 200, "application/json", true},
-		"null where none may be":     {"/v1/things/1", `{"name":null,"when":1}`, 200, "application/json", true},
-		"another media type":         {"/v1/things/1", `x`, 200, "text/plain", true},
-		"a problem":                  {"/v1/things/1", `{"type":"about:blank","title":"","status":404,"detail":"","code":"not_found","instance":""}`, 404, "application/problem+json", false},
-		"a problem without its code": {"/v1/things/1", `{"type":"about:blank","title":"","status":404,"detail":"","instance":""}`, 404, "application/problem+json", true},
-		"a path that is not ours":    {"/v1/other", `x`, 200, "text/plain", false},
+		"as described":               {path: "/v1/things/1", answer: `{"name":"a","when":null}`, status: 200, kind: "application/json", fails: false},
+		"a member that is too long":  {path: "/v1/things/1", answer: `{"name":"abcd","when":1}`, status: 200, kind: "application/json", fails: true},
+		"a missing member":           {path: "/v1/things/1", answer: `{"name":"a"}`, status: 200, kind: "application/json", fails: true},
+		"a member too many":          {path: "/v1/things/1", answer: `{"name":"a","when":1,"rev":3}`, status: 200, kind: "application/json", fails: true},
+		"null where none may be":     {path: "/v1/things/1", answer: `{"name":null,"when":1}`, status: 200, kind: "application/json", fails: true},
+		"another media type":         {path: "/v1/things/1", answer: `x`, status: 200, kind: "text/plain", fails: true},
+		"a problem":                  {path: "/v1/things/1", answer: `{"type":"about:blank","title":"","status":404,"detail":"","code":"not_found","instance":""}`, status: 404, kind: "application/problem+json", fails: false},
+		"a problem without its code": {path: "/v1/things/1", answer: `{"type":"about:blank","title":"","status":404,"detail":"","instance":""}`, status: 404, kind: "application/problem+json", fails: true},
+		"no ETag":                    {path: "/v1/things/1", answer: `{"name":"a","when":null}`, status: 200, kind: "application/json", fails: true, untagged: true},
+		"an unknown status":          {path: "/v1/things/1", answer: `{"name":"a","when":null}`, status: 202, kind: "application/json", fails: true},
+		"a refusal of no such kind":  {path: "/v1/things/1", answer: `{"type":"about:blank","title":"","status":409,"detail":"","code":"conflict","instance":""}`, status: 409, kind: "application/problem+json", fails: true},
+		"a path that is not ours":    {path: "/v1/other", answer: `x`, status: 200, kind: "text/plain", fails: false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			rec := httptest.NewRecorder()
 			rec.Header().Set("Content-Type", test.kind)
+			rec.Header().Set("X-Request-Id", "rid")
+			if !test.untagged {
+				rec.Header().Set("ETag", `"1"`)
+			}
 			rec.WriteHeader(test.status)
 			rec.WriteString(test.answer)
 			w := &witness{TB: t}

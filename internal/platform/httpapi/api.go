@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -31,11 +30,14 @@ type API struct {
 	tag    string   // of the operation that is being registered
 	routes []string // "GET /v1/runbooks/{id}", in the order of their registration
 	denied func(context.Context, *http.Request, *problem.Error)
+
+	described map[*huma.Operation]bool           // whose description is complete
+	words     map[string]func(d *huma.Operation) // of Describe, by operation id
 }
 
 // New returns an API without operations.
 func New() *API {
-	a := &API{mux: http.NewServeMux(), lazy: lazy{mux: http.NewServeMux()}}
+	a := &API{mux: http.NewServeMux(), lazy: lazy{mux: http.NewServeMux()}, described: map[*huma.Operation]bool{}, words: map[string]func(*huma.Operation){}}
 	config := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI:    "3.1.0",
@@ -47,6 +49,7 @@ func New() *API {
 		DefaultFormat: "application/json",
 	}
 	a.huma = humago.New(a.lazy.mux, config)
+	a.huma.UseMiddleware(a.refuseEmpty)
 	return a
 }
 
@@ -89,27 +92,37 @@ func (a *API) Routes() []string { return slices.Clone(a.routes) }
 // OpenAPI is the document of what was registered.
 func (a *API) OpenAPI() *huma.OpenAPI {
 	a.lazy.all()
-	return a.huma.OpenAPI()
+	doc := a.huma.OpenAPI()
+	a.complete(doc)
+	return doc
 }
 
-// Op describes one operation: "GET /v1/runbooks/{id}" and a summary.
-func Op(route, summary string) huma.Operation {
+// Op describes one operation: "GET /v1/runbooks/{id}", a summary, and the
+// statuses that it refuses with beside those that every operation of its kind
+// does (see document.go).
+func Op(route, summary string, refusals ...int) huma.Operation {
 	method, path, _ := strings.Cut(route, " ")
 	return huma.Operation{
 		Method: method, Path: path, Summary: summary,
 		OperationID:  operationID(method, path),
 		Tags:         []string{tag(path)},
 		MaxBodyBytes: MaxBody + 1, // huma refuses a body of this size already
+		Errors:       refusals,
 		Security:     []map[string][]string{{"bearer": {}}, {"apiKey": {}}, {"session": {}}},
 	}
 }
 
 // Public is Op for a route that anyone may call.
-func Public(route, summary string) huma.Operation {
-	op := Op(route, summary)
+func Public(route, summary string, refusals ...int) huma.Operation {
+	op := Op(route, summary, refusals...)
 	op.Security = []map[string][]string{}
 	return op
 }
+
+// Describe says more of an operation in the document than its types do. say is
+// called when somebody asks for the document, and changes nothing of how the
+// operation works.
+func (a *API) Describe(op huma.Operation, say func(*huma.Operation)) { a.words[op.OperationID] = say }
 
 // Register adds an operation. The handler's errors are rendered here and
 // nowhere else.
@@ -127,24 +140,29 @@ func Register[I, O any](a *API, op huma.Operation, handler func(context.Context,
 			remember(ctx, err)
 			return nil, problem.Render(ctx, err, principal.OriginOf(ctx).RequestID)
 		})
-		if also, ok := op.Metadata[alsoKey].(also); ok {
-			usual := op.Responses[strconv.Itoa(op.DefaultStatus)] // huma filled it in
-			op.Responses[strconv.Itoa(also.status)] = &huma.Response{Description: also.description, Content: usual.Content, Headers: usual.Headers}
-		}
 	}))
 }
 
-const alsoKey = "also"
-
-type also struct {
-	status      int
-	description string
+// refuseEmpty refuses a query parameter that was sent empty and is no free
+// text: huma takes it for one that was left out, and a filter that is not
+// applied shows more than was asked for.
+func (a *API) refuseEmpty(ctx huma.Context, next func(huma.Context)) {
+	u := ctx.URL()
+	if u.RawQuery != "" {
+		query := u.Query()
+		for _, p := range ctx.Operation().Parameters {
+			if p.In == "query" && slices.Equal(query[p.Name], []string{""}) && !free(p.Schema) {
+				huma.WriteErr(a.huma, ctx, http.StatusUnprocessableEntity, "", &huma.ErrorDetail{Location: "query." + p.Name, Message: "is empty; leave it out instead"})
+				return
+			}
+		}
+	}
+	next(ctx)
 }
 
-// Also tells the document of a second status with which an operation answers
-// the same body. It wants the operation's DefaultStatus.
-func Also(op *huma.Operation, status int, description string) {
-	op.Metadata, op.Responses = map[string]any{alsoKey: also{status, description}}, map[string]*huma.Response{}
+// free reports whether a schema takes any text, the empty one too.
+func free(s *huma.Schema) bool {
+	return s.Type == huma.TypeString && s.Pattern == "" && s.Format == "" && len(s.Enum) == 0
 }
 
 func operationID(method, path string) string {

@@ -152,6 +152,8 @@ func TestAnswers(t *testing.T) {
 		"a value is not echoed":        {"POST", "/v1/things", `{"name":"pfs_secret"}`, nil, 422, "validation_failed", nil, `"location":"body.name"`},
 		"a number too large":           {"POST", "/v1/things", `{"name":"a","count":1e400}`, nil, 422, "validation_failed", nil, `"message":"a number is beyond those that are taken"`},
 		"an integer as a fraction":     {"POST", "/v1/things", `{"name":"a","count":1.0}`, nil, 422, "validation_failed", nil, `"message":"count is not written as it has to be"`},
+		"an empty list of a filter":    {"GET", "/v1/lists?tag=", "", nil, 422, "validation_failed", nil, `"location":"query.tag"`},
+		"an empty cursor":              {"GET", "/v1/lists?cursor=", "", nil, 200, "", nil, ""},
 		"a member twice":               {"POST", "/v1/things", `{"name":"a","tags":["x"],"name":"b"}`, nil, 400, "body_invalid", nil, `names a member twice`},
 		"a member twice, deep inside":  {"POST", "/v1/things", `{"name":"a","x":[1,{"y":[],"y":2}]}`, nil, 400, "body_invalid", nil, `names a member twice`},
 		"a name in two objects":        {"POST", "/v1/things", `{"name":"a","x":[{"y":1},{"y":2}]}`, nil, 422, "validation_failed", nil, `"location":"body.x"`},

@@ -9,12 +9,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"pagefree/internal/platform/problem"
 )
@@ -23,15 +20,6 @@ import (
 type PageInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"how many items at most"`
 	Cursor string `query:"cursor" doc:"nextCursor of the page before"`
-}
-
-// Resolve refuses a limit that was sent empty, which huma takes for none.
-func (PageInput) Resolve(ctx huma.Context) []error {
-	u := ctx.URL()
-	if slices.Contains(u.Query()["limit"], "") {
-		return []error{&huma.ErrorDetail{Location: "query.limit", Message: "invalid integer"}}
-	}
-	return nil
 }
 
 // List is the body of every list, newest first unless said otherwise.

@@ -31,7 +31,7 @@ func answered(v View, err error) (*answer, error) {
 
 // Routes registers the operations of secrets. None answers a value.
 func Routes(api *httpapi.API, s *Service) {
-	create := httpapi.Op("POST /v1/secrets", "Keep a secret; its value is never read back")
+	create := httpapi.Op("POST /v1/secrets", "Keep a secret; its value is never read back", http.StatusNotFound)
 	create.DefaultStatus = http.StatusCreated
 	httpapi.Register(api, create, func(ctx context.Context, in *struct{ Body Creation }) (*created, error) {
 		v, err := s.Create(ctx, in.Body)
