@@ -140,8 +140,8 @@ const (
 
 // claim makes the execution ours, in one transaction with the checks that the
 // version that was verified is still the one to run, and that a slot is free;
-// also are the run in its hour, and that its named target still serves. ours is false when somebody else was first,
-// or it has to wait.
+// also are the run in its hour, and that its named target still serves. ours is
+// false when somebody else was first, or it has to wait.
 func (d *Dispatcher) claim(ctx context.Context, c candidate, job target.Job, also ...dynamo.Op) (claimedAs Execution, ours bool, err error) {
 	e, now := c.execution, d.Now()
 	more := append([]dynamo.Op{theRunbook - 1: d.Runbooks.StillRuns(c.runbook), theSlots - 1: d.Store.take(e, c.version.Concurrency)}, also...)
