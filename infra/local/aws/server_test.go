@@ -149,16 +149,17 @@ func TestRights(t *testing.T) {
 			_, err := db("RunbooksFunction").Scan(t.Context(), &dynamodb.ScanInput{TableName: &automation})
 			return err
 		}, denied},
-		"an index of its own table": {func() error { return query("RunbooksFunction", automation, "byTeam", "byTeam = :v", "team#1") }, ""},
-		"audit events are added":    {func() error { return put(t, env.ConfigOf("RunbooksFunction"), audit, "event#1") }, ""},
+		"an index of its own table":                  {func() error { return query("RunbooksFunction", automation, "byTeam", "byTeam = :v", "team#1") }, ""},
+		"audit events are added":                     {func() error { return put(t, env.ConfigOf("RunbooksFunction"), audit, "team#1") }, ""},
+		"blocks of the audit trail are the sealer's": {func() error { return put(t, env.ConfigOf("RunbooksFunction"), audit, "block#1") }, denied},
 		"audit events are not deleted": {func() error {
-			_, err := db("RunbooksFunction").DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &audit, Key: key("event#1")})
+			_, err := db("RunbooksFunction").DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: &audit, Key: key("team#1")})
 			return err
 		}, denied},
 		"a leading key of its own":   {func() error { return put(t, env.ConfigOf("SigninFunction"), ephemeral, "session#1") }, ""},
 		"a leading key of another's": {func() error { return put(t, env.ConfigOf("SigninFunction"), ephemeral, "idem#1") }, denied},
 		"a transaction": {func() error {
-			_, err := db("SigninFunction").TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{TransactItems: []dynamodbtypes.TransactWriteItem{putOf(ephemeral, "session#2"), putOf(audit, "event#2")}})
+			_, err := db("SigninFunction").TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{TransactItems: []dynamodbtypes.TransactWriteItem{putOf(ephemeral, "session#2"), putOf(audit, "team#2")}})
 			return err
 		}, ""},
 		"a transaction with one item too many": {func() error {
@@ -167,7 +168,7 @@ func TestRights(t *testing.T) {
 		}, denied},
 		"an update inside a transaction where only puts are allowed": {func() error {
 			_, err := db("SigninFunction").TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{TransactItems: []dynamodbtypes.TransactWriteItem{{Update: &dynamodbtypes.Update{
-				TableName: &audit, Key: key("event#1"), UpdateExpression: aws.String("SET a = :v"), ExpressionAttributeValues: item{":v": text("x")},
+				TableName: &audit, Key: key("team#1"), UpdateExpression: aws.String("SET a = :v"), ExpressionAttributeValues: item{":v": text("x")},
 			}}}})
 			return err
 		}, denied},
