@@ -41,5 +41,5 @@ func main() {
 
 	api := httpapi.New()
 	execution.CallbackRoutes(api, callbacks)
-	lambda.Start(httpapi.Lambda(api.Handler()))
+	lambda.Start(httpapi.Lambda(execution.Refusals(api.Handler())))
 }

@@ -2,6 +2,7 @@ package execution
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"pagefree/internal/execution/target"
 	"pagefree/internal/execution/target/webhook/notice"
 	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/id"
 )
 
 type callbackBody struct {
@@ -71,4 +73,32 @@ func bearer(header string) string {
 		return ""
 	}
 	return strings.TrimSpace(value)
+}
+
+// Refusals logs what CallbackRoutes refuses, whatever is wrong with it: which
+// execution it was for, and the status. Nothing of its body or its token.
+func Refusals(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := &statusOf{ResponseWriter: w}
+		next.ServeHTTP(answer, r)
+		if answer.status < http.StatusBadRequest {
+			return
+		}
+		_, of, _ := strings.Cut(r.URL.Path, "/v1/callbacks/")
+		if !id.Valid(id.Execution, of) && of != "awx" && of != "rundeck" { // a caller's own text
+			of = "unknown"
+		}
+		slog.WarnContext(r.Context(), "callback refused", "of", of, "status", answer.status)
+	})
+}
+
+// statusOf remembers the status of an answer.
+type statusOf struct {
+	http.ResponseWriter
+	status int
+}
+
+func (s *statusOf) WriteHeader(status int) {
+	s.status = status
+	s.ResponseWriter.WriteHeader(status)
 }

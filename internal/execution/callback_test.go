@@ -1,7 +1,10 @@
 package execution
 
 import (
+	"bytes"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -209,5 +212,27 @@ func TestTheTokenIsKeptAsAHash(t *testing.T) {
 	}
 	if a := w.as("lead", "GET", "/v1/executions/"+ex, nil); a.status != http.StatusOK || strings.Contains(a.raw, bearer) || strings.Contains(a.raw, token.Hash(bearer)) {
 		t.Errorf("the token shows: %s", a.raw)
+	}
+}
+
+// TestRefusedCallbacksAreLogged: what is wrong with a body too, and nothing that its sender wrote.
+func TestRefusedCallbacksAreLogged(t *testing.T) {
+	const ex = "ex_01KC9Q6Z5R8T1V3X5Z7B9D1F3H"
+	var out bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
+	defer slog.SetDefault(before)
+	h := Refusals(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/callbacks/"+ex {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			return
+		}
+		w.WriteHeader(map[string]int{"/v1/callbacks/awx": 400, "/v1/callbacks/fine": 200}[r.URL.Path])
+	}))
+	for _, path := range []string{ex, "awx", "fine"} {
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/v1/callbacks/"+path, strings.NewReader("pfc_secret")))
+	}
+	if got := out.String(); strings.Count(got, "callback refused") != 2 || !strings.Contains(got, "of="+ex+" status=422") || !strings.Contains(got, "of=awx status=400") || strings.Contains(got, "secret") {
+		t.Errorf("got %s", got)
 	}
 }
