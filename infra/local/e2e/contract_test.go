@@ -49,7 +49,9 @@ type contract struct {
 // TestContract goes through the HTTP contract on one stack with the demo's data.
 func TestContract(t *testing.T) {
 	t.Parallel()
-	s, err := stack.Start(t.Context(), stack.Options{Every: 500 * time.Millisecond})
+	// Everybody asks at once, and more than the usage plan admits in a second: package gateway tests that.
+	plan := map[string]string{"ApiRateLimit": "10000", "ApiBurstLimit": "10000"}
+	s, err := stack.Start(t.Context(), stack.Options{Every: 500 * time.Millisecond, Parameters: plan})
 	if err != nil {
 		t.Fatal(err)
 	}
