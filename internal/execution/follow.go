@@ -34,9 +34,9 @@ type Follower struct {
 }
 
 // Follow asks the target what became of a running execution, and records it.
-// One that still runs is asked after again; one whose time is over
-// ends as TIMEOUT where its receiver took it, and as UNKNOWN where nobody can
-// tell whether it ran. A target that cannot be asked is no answer.
+// One that still runs is asked after again; one whose time is over ends as
+// TIMEOUT where its receiver took it, and as UNKNOWN where nobody can tell
+// whether it ran. A target that cannot be asked is no answer.
 func (f *Follower) Follow(ctx context.Context, e Execution) error {
 	if e.Status != Running {
 		return nil
@@ -76,7 +76,7 @@ func (f *Follower) Follow(ctx context.Context, e Execution) error {
 const outage = time.Hour
 
 // unreachable leaves an execution as it is while its target cannot be asked.
-// It is asked again in a minute, behind what else is due.
+// It is asked again later, behind what else is due.
 func (f *Follower) unreachable(ctx context.Context, e Execution, cause error) error {
 	if !f.Now().Before(e.deadline().Add(f.Delivery[e.Target.Type] + outage)) {
 		return errors.Join(cause, f.lose(ctx, e))

@@ -144,9 +144,10 @@ func (r Recorder) settle(ctx context.Context, was Execution, event any, output *
 	}
 }
 
-// pause waits a little longer with each try, and reports whether there is time for another.
+// pause waits a little longer with each try, up to a second, and reports whether there is time for another.
 func pause(ctx context.Context, try int) bool {
-	t := time.NewTimer(time.Duration(rand.Int64N(int64(min(50*time.Millisecond<<try, time.Second)))))
+	longest := min(50*time.Millisecond<<min(try, 5), time.Second) // an outage has many tries
+	t := time.NewTimer(time.Duration(rand.Int64N(int64(longest))))
 	defer t.Stop()
 	select {
 	case <-t.C:

@@ -48,11 +48,6 @@ var next = map[Status][]Status{
 // Final reports whether nothing follows the status.
 func (s Status) Final() bool { return len(next[s]) == 0 }
 
-// Statuses lists all of them, in the order of a life.
-func Statuses() []Status {
-	return []Status{AwaitingConfirmation, Pending, Running, Completed, StatusFailed, Timeout, Cancelled, Unknown}
-}
-
 // allow returns nil when an execution may go from one status to another.
 func allow(from, to Status) error {
 	if slices.Contains(next[from], to) {

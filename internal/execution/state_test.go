@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"strings"
@@ -14,6 +15,9 @@ import (
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// statuses are all of them, in the order of a life.
+var statuses = []Status{AwaitingConfirmation, Pending, Running, Completed, StatusFailed, Timeout, Cancelled, Unknown}
 
 // at is an execution in a status, with what belongs to it.
 func at(s Status) Execution {
@@ -46,7 +50,7 @@ func TestEveryEventInEveryStatus(t *testing.T) {
 		"postponed":           {postponed{until: noon}, map[Status]Status{AwaitingConfirmation: AwaitingConfirmation, Pending: Pending, Running: Running}},
 	}
 	for name, tt := range events {
-		for _, from := range Statuses() {
+		for _, from := range statuses {
 			is, err := advance(at(from), tt.event, noon)
 			want, may := tt.leads[from]
 			if (err == nil) != may || may && is.Status != want {
@@ -60,7 +64,7 @@ func TestEveryEventInEveryStatus(t *testing.T) {
 }
 
 func TestFinalStatusesStayFinal(t *testing.T) {
-	for _, s := range Statuses() {
+	for _, s := range statuses {
 		want := s != AwaitingConfirmation && s != Pending && s != Running
 		if got := s.Final(); got != want {
 			t.Errorf("%s: got final %v, want %v", s, got, want)
@@ -180,5 +184,14 @@ func TestSecretsAreMasked(t *testing.T) {
 	done, err := advance(e, ended{report: target.Report{State: target.Completed}}, noon)
 	if err != nil || strings.Contains(done.Parameters, "hunter2") || !strings.Contains(done.Parameters, `"eu"`) {
 		t.Errorf("what is kept of a run that is over: got %s, %v", done.Parameters, err)
+	}
+}
+
+// TestManyTries: an outage outlasts any number of tries.
+func TestManyTries(t *testing.T) {
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for try := range 200 {
+		pause(over, try) // panicked from 38 on
 	}
 }

@@ -19,7 +19,7 @@ import (
 const sweepLimit = 100
 
 // maxTries is how often the message of an execution is sent again before it is
-// given up, and how often a due item may fail.
+// given up.
 const maxTries = 10
 
 // Watchdog makes sure of what queues only hurry: each minute it handles what is due.
