@@ -25,6 +25,17 @@ const (
 	Timeline  = "tl"
 	Target    = "tgt"
 	Secret    = "sec"
+
+	StatusPage     = "sp"
+	Component      = "cmp"
+	PageIncident   = "spi"
+	PageUpdate     = "spu"
+	Maintenance    = "mnt"
+	Partner        = "prt"
+	PartnerAccess  = "acc"
+	PartnerPerson  = "prs"
+	PartnerSession = "pse"
+	PartnerLook    = "look"
 )
 
 var entropy = struct {

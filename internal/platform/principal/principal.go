@@ -7,6 +7,8 @@ import (
 	"context"
 
 	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/seat"
+	"pagefree/internal/platform/timestamp"
 )
 
 // Role is what somebody is in one team. Roles are ordered: each may do all
@@ -37,19 +39,31 @@ const (
 	User   Kind = "user"
 	APIKey Kind = "apikey"
 	System Kind = "system" // PageFree itself: a schedule, a queue
+
+	// Partner is a reader of status pages. To everything else it is nobody:
+	// Authenticated and Require refuse it; see PartnerOf.
+	Partner Kind = "partner"
 )
 
 // Principal is who calls. Its JSON form travels from the authorizer to the
 // functions as request context, so names are short and it never holds a secret.
 type Principal struct {
 	Kind          Kind            `json:"k"`
-	ID            string          `json:"id"`           // usr_... or key_...
+	ID            string          `json:"id"`           // usr_..., key_..., or of a partner what it came with
 	UserID        string          `json:"u,omitempty"`  // whose writing this counts as: the user, or the key's creator
 	Email         string          `json:"e,omitempty"`  // users only
 	Name          string          `json:"n,omitempty"`  // users only
 	PlatformAdmin bool            `json:"a,omitempty"`  // users only
 	Teams         map[string]Role `json:"t,omitempty"`  // team id -> role
-	SessionHash   string          `json:"sh,omitempty"` // users only: the stored form of the session
+	SessionHash   string          `json:"sh,omitempty"` // of a session: its stored form
+	Partner       *Reading        `json:"p,omitempty"`  // partners only
+}
+
+// Reading is what a partner came with, and where it leads.
+type Reading struct {
+	Via   seat.Via        `json:"v"`
+	Seats []seat.Seat     `json:"s"`           // one, but for a session
+	Since *timestamp.Time `json:"b,omitempty"` // of a session: its beginning
 }
 
 // RoleIn is the role that the principal acts with in a team. Platform admins
@@ -91,15 +105,21 @@ func With(ctx context.Context, p Principal) context.Context {
 	return context.WithValue(ctx, principalKey{}, p)
 }
 
-// From returns the principal of a context.
+// From returns the principal of a context, unless it is a partner.
 func From(ctx context.Context) (Principal, bool) {
 	p, ok := ctx.Value(principalKey{}).(Principal)
-	return p, ok && p.ID != ""
+	return p, ok && p.ID != "" && p.Kind != Partner
 }
 
 // WithOrigin returns a context that carries where the request came from.
 func WithOrigin(ctx context.Context, o Origin) context.Context {
 	return context.WithValue(ctx, originKey{}, o)
+}
+
+// PartnerOf returns the partner of a context.
+func PartnerOf(ctx context.Context) (Principal, bool) {
+	p, ok := ctx.Value(principalKey{}).(Principal)
+	return p, ok && p.Kind == Partner && p.Partner != nil && p.ID != ""
 }
 
 // OriginOf returns where the request of a context came from; zero for work without a request.

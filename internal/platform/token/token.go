@@ -14,7 +14,9 @@ import (
 // Kind is the prefix of a secret, and with it the one use that it has.
 type Kind string
 
-// The kinds of the HTTP contract. Link secrets travel in a mail only.
+// The kinds of the HTTP contract. Links and invitations travel in a mail only;
+// Shared opens a page for whoever has its address, and Browser tells the
+// browser that asked for a link from any other.
 const (
 	Session  Kind = "pfs_"
 	APIKey   Kind = "pfk_"
@@ -22,6 +24,9 @@ const (
 	Feed     Kind = "pff_"
 	Callback Kind = "pfc_"
 	Link     Kind = "pfl_"
+	Shared   Kind = "pft_"
+	Invite   Kind = "pfi_"
+	Browser  Kind = "pfb_"
 )
 
 const bodyLength = 43 // 32 bytes in unpadded base64url
@@ -45,7 +50,7 @@ func Hash(secret string) string {
 
 // KindOf returns the kind of a well-formed secret, and false for anything else.
 func KindOf(secret string) (Kind, bool) {
-	for _, k := range []Kind{Session, APIKey, Partner, Feed, Callback, Link} {
+	for _, k := range []Kind{Session, APIKey, Partner, Feed, Callback, Link, Shared, Invite, Browser} {
 		body, ok := strings.CutPrefix(secret, string(k))
 		if !ok {
 			continue
