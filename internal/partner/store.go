@@ -40,3 +40,13 @@ func nameKey(pageID, lowered string) dynamo.Key {
 func viewerKey(email, accessID string) dynamo.Key {
 	return dynamo.Key{PK: "viewer#" + email, SK: accessID}
 }
+
+// viewerItem is what stands under viewerKey.
+type viewerItem struct {
+	PK        string `dynamodbav:"pk"`
+	SK        string `dynamodbav:"sk"`
+	PageID    string `dynamodbav:"pageId"`
+	AccessID  string `dynamodbav:"accessId"`
+	PartnerID string `dynamodbav:"partnerId"`
+	PersonID  string `dynamodbav:"personId"`
+}
