@@ -162,13 +162,19 @@ func (d *Door) turnAway(ctx context.Context, slug string) error {
 type Listed struct {
 	Slug string
 	Name string
+
+	access Access
 }
 
-// Pages are the pages that the caller may see at this moment, by name. Without
-// any that is a 401.
+// Pages are the pages that the caller may see at this moment, from where they
+// are, by name. Without any that is a 401, or a 403 where only their address is
+// in the way; staff, who have no such list, get a 404.
 func (d *Door) Pages(ctx context.Context) ([]Listed, error) {
 	p, ok := principal.PartnerOf(ctx)
 	if !ok {
+		if who, ok := principal.From(ctx); ok && who.Kind == principal.User {
+			return nil, problem.Missing()
+		}
 		return nil, ended()
 	}
 	list, err := d.live(ctx, *p.Partner, d.Now())
@@ -177,6 +183,11 @@ func (d *Door) Pages(ctx context.Context) ([]Listed, error) {
 	}
 	if len(list) == 0 {
 		return nil, ended()
+	}
+	from := principal.OriginOf(ctx).IP
+	list = slices.DeleteFunc(list, func(l Listed) bool { return !l.access.admits(from) })
+	if len(list) == 0 {
+		return nil, elsewhere()
 	}
 	slices.SortFunc(list, func(a, b Listed) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Slug, b.Slug)) })
 	return list, nil
@@ -187,6 +198,11 @@ func ended() *problem.Error {
 	e := problem.New(http.StatusUnauthorized, problem.Unauthenticated, "This page needs a sign-in, or the token of a partner.")
 	e.Header = http.Header{"WWW-Authenticate": {"Bearer"}}
 	return e
+}
+
+// elsewhere is the answer to who comes from an address that is not on the list.
+func elsewhere() *problem.Error {
+	return problem.New(http.StatusForbidden, IPNotAllowed, "This page is not open to the address that you come from.")
 }
 
 // unavailable is a page that cannot be shown for now: neither what it says nor

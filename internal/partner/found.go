@@ -79,7 +79,7 @@ func (f found) decide(p principal.Reading, r Request, ip string, now time.Time) 
 			return nil, refusal, nil
 		}
 		if !f.access.admits(ip) {
-			return nil, problem.New(http.StatusForbidden, IPNotAllowed, "This page is not open to the address that you come from."), nil
+			return nil, elsewhere(), nil
 		}
 		reader = f.access.reader()
 	}
@@ -159,7 +159,7 @@ func (d *Door) live(ctx context.Context, p principal.Reading, now time.Time) ([]
 	var list []Listed
 	for _, f := range all {
 		if f.page.ID != "" && (p.Via == seat.ByShared || f.refuse(p, f.page.SessionDays, now) == nil) {
-			list = append(list, Listed{Slug: f.page.Slug, Name: f.page.Name})
+			list = append(list, Listed{Slug: f.page.Slug, Name: f.page.Name, access: f.access})
 		}
 	}
 	return list, nil
