@@ -15,6 +15,7 @@ import (
 	"pagefree/internal/execution"
 	"pagefree/internal/identity"
 	"pagefree/internal/incident"
+	"pagefree/internal/partner"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/origin"
 	"pagefree/internal/runbook"
@@ -34,6 +35,7 @@ var functions = map[string]func(*httpapi.API){
 	"IdentityFunction":   func(api *httpapi.API) { identity.Routes(api, nil, nil) },
 	"IncidentsFunction":  func(api *httpapi.API) { incident.Routes(api, nil) },
 	"MetaFunction":       func(api *httpapi.API) { httpapi.Meta(api, nil) },
+	"PartnersFunction":   func(api *httpapi.API) { partner.Routes(api, nil) },
 	"RunbooksFunction": func(api *httpapi.API) {
 		runbook.Routes(api, nil)
 		vault.Routes(api, nil)

@@ -110,7 +110,10 @@ func (a Access) reader() status.Reader {
 // refuse is why a partner may not see the page, whose sign-ins are good for
 // some days, at now; nil when they may, if their address is admitted.
 func (f found) refuse(p principal.Reading, days float64, now time.Time) *problem.Error {
+	bySession := p.Via == seat.BySession
 	switch {
+	case bySession && f.access.moved(p.Since): // to an account that the session knows nothing of
+		return ended()
 	case f.access.ID == "" || f.access.PartnerID != f.account.ID || f.account.ID == "":
 		return problem.Missing()
 	case f.access.RevokedAt != nil || !f.account.Active:
@@ -118,7 +121,7 @@ func (f found) refuse(p principal.Reading, days float64, now time.Time) *problem
 	case f.access.expired(now):
 		return problem.New(http.StatusForbidden, AccessExpired, "The access to this page has expired.")
 	}
-	if p.Via == seat.BySession {
+	if bySession {
 		if f.seat.Epoch != f.account.Epoch || p.Since == nil || !now.Before(p.Since.Add(lifetime(days))) {
 			return ended()
 		}

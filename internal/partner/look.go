@@ -29,3 +29,24 @@ const Served = "served"
 type Outbox interface {
 	Send(ctx context.Context, message any) error
 }
+
+// LookEntry is a look as it is on record.
+type LookEntry struct {
+	ID        string         `json:"id" dynamodbav:"id"`
+	At        timestamp.Time `json:"at" dynamodbav:"at"`
+	Method    string         `json:"method" dynamodbav:"method"`
+	Path      string         `json:"path" dynamodbav:"path"`
+	IP        string         `json:"ip" dynamodbav:"ip"`
+	UserAgent string         `json:"userAgent" dynamodbav:"userAgent"`
+	Outcome   string         `json:"outcome" dynamodbav:"outcome" doc:"served, or the code of the refusal"`
+	Via       seat.Via       `json:"via" dynamodbav:"via" enum:"token,session,feed"`
+	PersonID  string         `json:"personId,omitempty" dynamodbav:"personId,omitempty" doc:"of a session"`
+}
+
+// lookItem is a look with its keys. It goes by itself when its time is over.
+type lookItem struct {
+	PK  string `dynamodbav:"pk"`
+	SK  string `dynamodbav:"sk"`
+	TTL int64  `dynamodbav:"ttl"`
+	LookEntry
+}

@@ -20,6 +20,8 @@ type Account struct {
 	Epoch     int64          `dynamodbav:"epoch"` // counts deactivations: sessions of an earlier one have ended
 	CreatedAt timestamp.Time `dynamodbav:"createdAt"`
 	Rev       int64          `dynamodbav:"rev"`
+
+	Pages map[string]string `dynamodbav:"pages"` // ids of its live accesses, to those of their pages
 }
 
 // Access is what a partner may see of one page, the contract's PartnerAccess.
@@ -31,6 +33,8 @@ type Access struct {
 	PartnerID    string          `dynamodbav:"partnerId"`
 	PartnerName  string          `dynamodbav:"partnerName"`
 	ContactEmail string          `dynamodbav:"contactEmail"`
+	ContactID    string          `dynamodbav:"contactId"` // the person with that address
+	People       int             `dynamodbav:"people"`    // how many may sign in: at most MaxPeople
 	TokenHash    string          `dynamodbav:"tokenHash"`
 	TokenPrefix  string          `dynamodbav:"tokenPrefix"`
 	FeedHash     string          `dynamodbav:"feedHash,omitempty"` // "" without a feed
@@ -38,6 +42,7 @@ type Access struct {
 	ComponentIDs []string        `dynamodbav:"componentIds"`       // nil is all, empty is nothing
 	Mail         bool            `dynamodbav:"mail"`               // incidents and maintenances are mailed to its persons
 	ExpiresAt    *timestamp.Time `dynamodbav:"expiresAt,omitempty"`
+	MovedAt      *timestamp.Time `dynamodbav:"movedAt,omitempty"` // when it went to another account: sessions from before have ended
 	LastAccessAt *timestamp.Time `dynamodbav:"lastAccessAt,omitempty"`
 	AccessCount  int64           `dynamodbav:"accessCount"` // of what was served; written by the counter alone, outside of Rev
 	CreatedByID  string          `dynamodbav:"createdById"`
@@ -62,4 +67,9 @@ type Person struct {
 // expired reports whether an access has ended by its time.
 func (a Access) expired(now time.Time) bool {
 	return a.ExpiresAt != nil && !now.Before(a.ExpiresAt.Time)
+}
+
+// moved reports whether an access went to another account since a session began.
+func (a Access) moved(began *timestamp.Time) bool {
+	return a.MovedAt != nil && (began == nil || began.Before(a.MovedAt.Time))
 }

@@ -1,7 +1,12 @@
 package partner
 
 import (
+	"context"
+	"strings"
+
 	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/status"
 )
 
 // Store keeps partners in the status table. Sessions lie in the ephemeral one,
@@ -49,4 +54,115 @@ type viewerItem struct {
 	AccessID  string `dynamodbav:"accessId"`
 	PartnerID string `dynamodbav:"partnerId"`
 	PersonID  string `dynamodbav:"personId"`
+}
+
+const (
+	accountKind = "prt"
+	accountTeam = "prt#"
+)
+
+type accountItem struct {
+	PK     string `dynamodbav:"pk"`
+	SK     string `dynamodbav:"sk"`
+	ByTeam string `dynamodbav:"byTeam"`
+	ByKind string `dynamodbav:"byKind"`
+	Account
+}
+
+type accessItem struct {
+	PK string `dynamodbav:"pk"`
+	SK string `dynamodbav:"sk"`
+	Access
+}
+
+type personItem struct {
+	PK string `dynamodbav:"pk"`
+	SK string `dynamodbav:"sk"`
+	Person
+}
+
+// addressItem names the account of an address.
+type addressItem struct {
+	PK        string `dynamodbav:"pk"`
+	SK        string `dynamodbav:"sk"`
+	PartnerID string `dynamodbav:"partnerId"`
+}
+
+// nameItem names the live access that has a name.
+type nameItem struct {
+	PK       string `dynamodbav:"pk"`
+	SK       string `dynamodbav:"sk"`
+	AccessID string `dynamodbav:"accessId"`
+}
+
+func (a Access) nameKey() dynamo.Key { return nameKey(a.StatusPageID, strings.ToLower(a.PartnerName)) }
+
+// account reads an account, and false where there is none.
+func (s Store) account(ctx context.Context, partnerID string) (Account, bool, error) {
+	var a Account
+	found, err := s.Table.Get(ctx, accountKey(partnerID), &a)
+	return a, found, err
+}
+
+// accountOf reads the account of an address in a team.
+func (s Store) accountOf(ctx context.Context, teamID, email string) (Account, bool, error) {
+	var at addressItem
+	found, err := s.Table.Get(ctx, addressKey(teamID, email), &at)
+	if err != nil || !found {
+		return Account{}, false, err
+	}
+	return s.account(ctx, at.PartnerID)
+}
+
+// person reads a person of an access.
+func (s Store) person(ctx context.Context, accessID, personID string) (Person, bool, error) {
+	var p Person
+	found, err := s.Table.Get(ctx, personKey(accessID, personID), &p)
+	return p, found, err
+}
+
+// personAt reads the live person of an access that has an address.
+func (s Store) personAt(ctx context.Context, accessID, email string) (Person, bool, error) {
+	var at viewerItem
+	found, err := s.Table.Get(ctx, viewerKey(email, accessID), &at)
+	if err != nil || !found {
+		return Person{}, false, err
+	}
+	p, found, err := s.person(ctx, accessID, at.PersonID)
+	return p, found && p.RevokedAt == nil, err
+}
+
+// snapshot reads what a page shows, of which its components are known.
+func (s Store) snapshot(ctx context.Context, p status.Page) (status.Snapshot, bool, error) {
+	var published status.Published
+	found, err := s.Table.Get(ctx, status.PublishedKey(p.Slug), &published)
+	if err != nil || !found || published.PageID != p.ID {
+		return status.Snapshot{}, false, err
+	}
+	snapshot, err := status.Unpack(published.Packed)
+	return snapshot, err == nil, err
+}
+
+// accesses lists those of a page, newest first, the revoked ones too.
+func (s Store) accesses(ctx context.Context, pageID string, page httpapi.Page, keep func(Access) bool) ([]Access, string, error) {
+	q := dynamo.Query{Values: []string{accessKey(pageID, "").PK}, Sort: dynamo.SK, Before: page.Before, Limit: page.Limit}
+	return dynamo.List(ctx, s.Table, q, func(a Access) string { return a.ID }, keep)
+}
+
+// people lists those of an access, newest first, the revoked ones too.
+func (s Store) people(ctx context.Context, accessID string, page httpapi.Page) ([]Person, string, error) {
+	q := dynamo.Query{Values: []string{personKey(accessID, "").PK}, Sort: dynamo.SK, Before: page.Before, Limit: page.Limit}
+	return dynamo.List(ctx, s.Table, q, func(p Person) string { return p.ID }, nil)
+}
+
+// accounts lists those of the teams, or of all when teams is nil, newest first.
+func (s Store) accounts(ctx context.Context, teams []string, page httpapi.Page) ([]Account, string, error) {
+	q := dynamo.Query{Index: "byKind", Values: []string{accountKind}, Sort: "id", Before: page.Before, Limit: page.Limit}
+	if teams != nil {
+		q.Index, q.Values = "byTeam", nil
+		for _, t := range teams {
+			q.Values = append(q.Values, accountTeam+t)
+		}
+	}
+	return dynamo.List(ctx, s.Table, q, func(a Account) string { return a.ID }, nil)
 }

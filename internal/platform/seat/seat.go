@@ -62,6 +62,12 @@ func Issue(t dynamo.Table, hash string, p Pass) dynamo.Op {
 	return t.Create(passItem{PK: k.PK, SK: k.SK, Pass: p})
 }
 
+// Redirect is the write of where a secret leads from now on.
+func Redirect(t dynamo.Table, hash string, p Pass) dynamo.Op {
+	k := passKey(hash)
+	return t.Put(passItem{PK: k.PK, SK: k.SK, Pass: p}, dynamo.Present())
+}
+
 // Withdraw is the removal of a secret's pass, whether or not it is there.
 func Withdraw(t dynamo.Table, hash string) dynamo.Op {
 	return t.Delete(passKey(hash), expression.Or(dynamo.Absent(), dynamo.Present()))

@@ -1,0 +1,47 @@
+// Command partners is the Lambda function behind /v1/partners and the partners
+// of /v1/status-pages: who else may look at a team's pages.
+package main
+
+import (
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"pagefree/internal/audit"
+	"pagefree/internal/partner"
+	"pagefree/internal/platform/awscfg"
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/kmsmac"
+	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/queue"
+	"pagefree/internal/platform/ratelimit"
+	"pagefree/internal/platform/settings"
+)
+
+func main() {
+	env := settings.From(os.Getenv)
+	log.Setup(os.Stdout, "partners")
+	cfg := awscfg.FromEnv(os.Getenv)
+	db := dynamodb.NewFromConfig(cfg)
+	ledger := audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}
+	ephemeral := dynamo.Table{Name: env.Text("EPHEMERAL_TABLE"), DB: db}
+	service := &partner.Service{
+		Store:   partner.Store{Table: dynamo.Table{Name: env.Text("STATUS_TABLE"), DB: db}, Ephemeral: ephemeral},
+		Audit:   ledger,
+		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
+		Mail:    queue.Queue{URL: env.Text("MAIL_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
+		Limits:  ratelimit.Limiter{Table: ephemeral, Now: time.Now},
+		Now:     time.Now,
+	}
+	env.Check()
+
+	api := httpapi.New()
+	api.OnDenied(audit.Denials(ledger, time.Now))
+	partner.Routes(api, service)
+	lambda.Start(httpapi.Lambda(api.Handler()))
+}
