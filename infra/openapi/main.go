@@ -20,6 +20,7 @@ import (
 	"pagefree/internal/platform/origin"
 	"pagefree/internal/runbook"
 	"pagefree/internal/runbook/vault"
+	"pagefree/internal/status"
 	"pagefree/internal/web/signin"
 )
 
@@ -40,6 +41,7 @@ var functions = map[string]func(*httpapi.API){
 		runbook.Routes(api, nil)
 		vault.Routes(api, nil)
 	},
+	"StatusPagesFunction": func(api *httpapi.API) { status.Routes(api, nil) },
 	"SigninFunction": func(api *httpapi.API) {
 		identity.AuthRoutes(api, nil)
 		signin.Routes(api, nil, origin.Origin{})

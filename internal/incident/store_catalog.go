@@ -111,6 +111,31 @@ func (s Store) busy(ctx context.Context, serviceID string) (bool, error) {
 	return len(open) > 0, err
 }
 
+// Open are the open incidents of services, the newest of each first and at most
+// a hundred of each.
+func (s Store) Open(ctx context.Context, serviceIDs []string) ([]Incident, error) {
+	var out []Incident
+	for _, serviceID := range serviceIDs {
+		q := dynamo.Query{Values: []string{servicePK(serviceID)}, Sort: dynamo.SK, Prefix: openPrefix, Limit: maxOpen}
+		open, _, err := dynamo.List(ctx, s.Table, q, func(i openItem) string { return i.SK }, nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range open {
+			i, found, err := s.Incident(ctx, strings.TrimPrefix(o.SK, openPrefix))
+			if err != nil {
+				return nil, err
+			}
+			if found && i.Status != Resolved {
+				out = append(out, i)
+			}
+		}
+	}
+	return out, nil
+}
+
+const maxOpen = 100
+
 // services lists what keep accepts of the teams, or of all when teams is nil, newest first.
 func (s Store) services(ctx context.Context, teams []string, keep func(Service) bool, page httpapi.Page) ([]Service, string, error) {
 	return dynamo.List(ctx, s.Table, query(serviceKind, teams, page), func(v Service) string { return v.ID }, keep)

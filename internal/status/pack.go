@@ -191,3 +191,21 @@ func summed(log []Change, to time.Time) []Change {
 	}
 	return append(out, Change{At: at, Status: last})
 }
+
+// maxFixed is what the fixed words of a page may take of its snapshot, in
+// bytes: what there is to say in an outage must not fail for them.
+const maxFixed = 60 << 10
+
+// checkRoom refuses a change that leaves too little of a snapshot for incidents.
+func (s Snapshot) checkRoom(now time.Time) error {
+	s = s.recent(now)
+	s.Incidents, s.Maintenances = nil, nil
+	for i, c := range s.Components {
+		s.Components[i].Log = c.Log[len(c.Log)-1:]
+	}
+	packed, err := squeeze(s)
+	if err == nil && len(packed) > maxFixed {
+		err = errFull
+	}
+	return err
+}

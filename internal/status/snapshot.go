@@ -77,8 +77,8 @@ type Update struct {
 
 // Touched is a component and the status that an update gave it.
 type Touched struct {
-	ID     string          `json:"id"`
-	Status ComponentStatus `json:"status"`
+	ID     string          `json:"id" maxLength:"64"`
+	Status ComponentStatus `json:"status" enum:"operational,degraded_performance,partial_outage,major_outage,under_maintenance"`
 }
 
 // Status is that of the newest update.

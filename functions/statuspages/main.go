@@ -1,0 +1,83 @@
+// Command statuspages is the Lambda function behind /v1/status-pages: what
+// staff do with pages, components, incidents and maintenances.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+	_ "time/tzdata" // the function's image has no time zones
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"pagefree/internal/audit"
+	"pagefree/internal/incident"
+	"pagefree/internal/platform/awscfg"
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/kmsmac"
+	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/settings"
+	"pagefree/internal/platform/teams"
+	"pagefree/internal/status"
+)
+
+func main() {
+	env := settings.From(os.Getenv)
+	log.Setup(os.Stdout, "statuspages")
+	cfg := awscfg.FromEnv(os.Getenv)
+	db := dynamodb.NewFromConfig(cfg)
+	ledger := audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}
+	automation := dynamo.Table{Name: env.Text("AUTOMATION_TABLE"), DB: db}
+	service := &status.Service{
+		Store:     status.Store{Table: dynamo.Table{Name: env.Text("STATUS_TABLE"), DB: db}},
+		Audit:     ledger,
+		Cursors:   httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
+		Teams:     directory{automation},
+		Services:  incident.Store{Table: automation},
+		Incidents: responders{incident.Store{Table: automation}},
+		Now:       time.Now,
+	}
+	env.Check()
+
+	api := httpapi.New()
+	api.OnDenied(audit.Denials(ledger, time.Now))
+	status.Routes(api, service)
+	lambda.Start(httpapi.Lambda(api.Handler()))
+}
+
+// directory is the team names beside the automation data.
+type directory struct{ automation dynamo.Table }
+
+func (d directory) Exists(ctx context.Context, teamID string) (bool, error) {
+	_, found, err := teams.Name(ctx, d.automation, teamID)
+	return found, err
+}
+
+// responders are the incidents that the team works on, as far as a page's staff need them.
+type responders struct{ incidents incident.Store }
+
+func (r responders) Incident(ctx context.Context, incidentID string) (status.Internal, bool, error) {
+	i, found, err := r.incidents.Incident(ctx, incidentID)
+	return internal(i), found, err
+}
+
+func (r responders) Open(ctx context.Context, serviceIDs []string) ([]status.Internal, error) {
+	open, err := r.incidents.Open(ctx, serviceIDs)
+	out := make([]status.Internal, len(open))
+	for n, i := range open {
+		out[n] = internal(i)
+	}
+	return out, err
+}
+
+// impacts are what readers would be told of a severity.
+var impacts = map[incident.Severity]status.Impact{
+	incident.Critical: status.ImpactCritical, incident.High: status.ImpactMajor, incident.Medium: status.ImpactMinor, incident.Low: status.ImpactMinor,
+}
+
+func internal(i incident.Incident) status.Internal {
+	return status.Internal{ID: i.ID, TeamID: i.TeamID, ServiceID: i.ServiceID, Title: i.Title, Impact: impacts[i.Severity]}
+}
