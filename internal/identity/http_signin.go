@@ -2,9 +2,11 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/ratelimit"
 	"pagefree/internal/platform/timestamp"
 )
@@ -31,7 +33,7 @@ func askAnswerOf(left ratelimit.Result) *askAnswer {
 
 type openedSession struct {
 	Token     string         `json:"token" doc:"the secret, for Authorization: Bearer; it is not shown again"`
-	ExpiresAt timestamp.Time `json:"expiresAt" doc:"the absolute end; a session that is not used ends earlier"`
+	ExpiresAt timestamp.Time `json:"expiresAt" doc:"the absolute end; a staff session that is not used ends earlier, and so does each page of a partner's by its own rule"`
 	Kind      Kind           `json:"kind" enum:"staff,partner"`
 }
 
@@ -61,6 +63,7 @@ func AuthRoutes(api *httpapi.API, s *SignIn) {
 	httpapi.Register(api, httpapi.Public("POST /v1/auth/verify", "Use up a sign-in link and open a session", http.StatusUnauthorized, http.StatusForbidden, http.StatusConflict),
 		func(ctx context.Context, in *struct {
 			Relation string `header:"Sec-Fetch-Site" hidden:"true"`
+			Browser  string `cookie:"__Host-pf_signin" hidden:"true"`
 			Body     struct {
 				Token string `json:"token" doc:"of the link"`
 			}
@@ -69,7 +72,12 @@ func AuthRoutes(api *httpapi.API, s *SignIn) {
 			if in.Relation == "cross-site" || in.Relation == "same-site" {
 				return nil, httpapi.Refusals[crossOrigin]
 			}
-			opened, err := s.Verify(ctx, in.Body.Token)
+			opened, err := s.Verify(ctx, in.Body.Token, in.Browser)
+			if p, ok := errors.AsType[*problem.Error](err); ok && p.Code == OtherBrowser {
+				invalid := linkProblem(LinkInvalid) // to a program it is no more than that
+				invalid.Detail = p.Detail
+				return nil, invalid
+			}
 			if err != nil {
 				return nil, err
 			}

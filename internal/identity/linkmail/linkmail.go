@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2/types"
 
-	"pagefree/internal/audit"
 	"pagefree/internal/identity"
 	"pagefree/internal/platform/principal"
 )
@@ -54,7 +53,7 @@ func (s *Sender) Handle(ctx context.Context, m identity.MailRequest) error {
 		slog.WarnContext(ctx, "sign-in mail not sent: the request is too old", "requestId", m.RequestID)
 		return nil
 	}
-	link, ok, err := s.Links.Issue(ctx, m.Email, m.Next, "mail", audit.Ref{})
+	link, ok, err := s.Links.Issue(ctx, identity.LinkRequest{Email: m.Email, Next: m.Next, Browser: m.Browser, Via: "mail"})
 	if err != nil || !ok {
 		return err
 	}

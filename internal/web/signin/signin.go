@@ -29,7 +29,7 @@ import (
 // Sessions is what the page does for people.
 type Sessions interface {
 	AskLink(ctx context.Context, email, next string) (ratelimit.Result, error)
-	Verify(ctx context.Context, secret string) (identity.Opened, error)
+	Verify(ctx context.Context, secret, browser string) (identity.Opened, error)
 }
 
 //go:embed page.html style.css
@@ -142,7 +142,7 @@ func (p *page) post(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if r.PostForm.Has("token") {
-		opened, err := p.sessions.Verify(r.Context(), r.PostForm.Get("token"))
+		opened, err := p.sessions.Verify(r.Context(), r.PostForm.Get("token"), "")
 		if err != nil {
 			return err
 		}

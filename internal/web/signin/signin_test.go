@@ -37,7 +37,7 @@ func (s *sessions) AskLink(_ context.Context, email, next string) (ratelimit.Res
 	return ratelimit.Result{Allowed: true, Limit: 10, Remaining: 9}, s.err
 }
 
-func (s *sessions) Verify(_ context.Context, secret string) (identity.Opened, error) {
+func (s *sessions) Verify(_ context.Context, secret, _ string) (identity.Opened, error) {
 	s.verified = append(s.verified, secret)
 	return identity.Opened{Secret: "pfs_secret", Lifetime: time.Hour, Next: s.next}, s.err
 }
