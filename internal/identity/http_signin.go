@@ -11,7 +11,7 @@ import (
 	"pagefree/internal/platform/timestamp"
 )
 
-// MailSent is what everybody who asks for a link is told.
+// MailSent is what everybody who asks for a link by an address is told.
 const MailSent = "If somebody here has this address, a mail with a link is on its way. The link is good for 15 minutes, once."
 
 type askAnswer struct {
@@ -56,7 +56,7 @@ func AuthRoutes(api *httpapi.API, s *SignIn) {
 			Next  string `json:"next,omitempty" doc:"where to go after signing in: a path of ours, anything else is dropped"`
 		}
 	}) (*askAnswer, error) {
-		left, err := s.AskLink(ctx, in.Body.Email, in.Body.Next)
+		left, err := s.AskLink(ctx, in.Body.Email, in.Body.Next, "")
 		return askAnswerOf(left), err
 	})
 

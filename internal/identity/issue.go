@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -25,6 +24,13 @@ type Links struct {
 	FirstAdmin string // normalized: who becomes the first platform admin; "" for nobody
 	Origin     *origin.Source
 	Now        func() time.Time
+}
+
+func (l *Links) partners() Partners {
+	if l.Partners == nil {
+		return nobodys{}
+	}
+	return l.Partners
 }
 
 // LinkRequest says for whom a link is, and how it leaves.
@@ -58,7 +64,7 @@ func (l *Links) Issue(ctx context.Context, r LinkRequest) (Issued, bool, error) 
 	}
 	var places []seat.Place
 	if toPages(r.Next) || !found || !u.Active {
-		if places, err = cmp.Or[Partners](l.Partners, nobodys{}).Places(ctx, r.Email, l.Now()); err != nil {
+		if places, err = l.partners().Places(ctx, r.Email, l.Now()); err != nil {
 			return Issued{}, false, err
 		}
 	}
@@ -107,7 +113,11 @@ func (l *Links) write(ctx context.Context, r LinkRequest, link Link, now time.Ti
 	secret := token.New(token.Link)
 	link.Hash, link.Next, link.Browser = token.Hash(secret), r.Next, r.Browser
 	link.CreatedAt, link.ExpiresAt = timestamp.Of(now), timestamp.Of(now.Add(LinkLife))
-	err = dynamo.Commit(ctx, l.Store.Ephemeral.DB, append(ops, l.Store.createLink(link))...)
+	ops = append(ops, l.Store.createLink(link))
+	if link.Browser != "" {
+		ops = append(ops, l.Store.createCode(link, codeOf(secret)))
+	}
+	err = dynamo.Commit(ctx, l.Store.Ephemeral.DB, ops...)
 	return Issued{Email: link.Email, URL: at.URL("/signin?token=" + secret), ExpiresAt: link.ExpiresAt, Kind: link.Kind, Bound: link.Browser != ""}, err
 }
 

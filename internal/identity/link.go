@@ -54,6 +54,9 @@ func (l Link) usable(now time.Time) error {
 	return nil
 }
 
+// forgottenAt is when nothing needs to be known of the link any more, in Unix seconds.
+func (l Link) forgottenAt() int64 { return l.ExpiresAt.Add(linkRemembered).Unix() }
+
 // signsIn reports whether the link still is u's.
 func (l Link) signsIn(u User) bool { return u.Active && u.Epoch == l.Epoch && u.Email == l.Email }
 

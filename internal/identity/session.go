@@ -103,12 +103,12 @@ type Opened struct {
 
 // Cookie carries the session to a browser and back.
 func (o Opened) Cookie() *http.Cookie {
-	return cookie(o.Secret, int(o.Lifetime/time.Second))
+	return cookie(Cookie, o.Secret, int(o.Lifetime/time.Second))
 }
 
 // endedCookie removes the session from a browser.
-func endedCookie() *http.Cookie { return cookie("", -1) }
+func endedCookie() *http.Cookie { return cookie(Cookie, "", -1) }
 
-func cookie(value string, seconds int) *http.Cookie {
-	return &http.Cookie{Name: Cookie, Value: value, Path: "/", MaxAge: seconds, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+func cookie(name, value string, seconds int) *http.Cookie {
+	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: seconds, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 }

@@ -56,13 +56,19 @@ type SignIn struct {
 
 // AskLink asks for a link to be mailed. It does the same work, and so takes the
 // same time, whether or not somebody has the address: who has it is looked up
-// elsewhere, later. The result is what is left of the nearest limit; over it
+// elsewhere, later. browser is the secret of the browser that the link is to
+// open in, "" for any. The result is what is left of the nearest limit; over it
 // the error is a 429.
-func (s *SignIn) AskLink(ctx context.Context, email, next string) (ratelimit.Result, error) {
+func (s *SignIn) AskLink(ctx context.Context, email, next, browser string) (ratelimit.Result, error) {
 	email, err := cleanEmail(email)
 	if err != nil {
 		return ratelimit.Result{}, err
 	}
+	return s.ask(ctx, email, Next(next), browser)
+}
+
+// ask is AskLink for an address and a path that are known to be good.
+func (s *SignIn) ask(ctx context.Context, email, next, browser string) (ratelimit.Result, error) {
 	origin := principal.OriginOf(ctx)
 	bySource, err := s.Limiter.TakeExact(ctx, "link-source#"+source(origin.IP), perSource)
 	if err != nil {
@@ -82,9 +88,11 @@ func (s *SignIn) AskLink(ctx context.Context, email, next string) (ratelimit.Res
 	if bySource.Remaining < left.Remaining {
 		left = bySource
 	}
-	return left, s.Outbox.Send(ctx, MailRequest{
-		Email: email, Next: Next(next), At: timestamp.Of(s.Now()), IP: origin.IP, RequestID: origin.RequestID,
-	})
+	m := MailRequest{Email: email, Next: next, At: timestamp.Of(s.Now()), IP: origin.IP, RequestID: origin.RequestID}
+	if browser != "" {
+		m.Browser = token.Hash(browser)
+	}
+	return left, s.Outbox.Send(ctx, m)
 }
 
 // source is what counts as one source: an IPv4 address, or an IPv6 network of

@@ -35,6 +35,7 @@ import (
 	"pagefree/internal/platform/ratelimit"
 	"pagefree/internal/platform/seat"
 	"pagefree/internal/platform/timestamp"
+	"pagefree/internal/platform/token"
 	"pagefree/internal/status"
 	"pagefree/internal/web/signin"
 )
@@ -426,4 +427,46 @@ func (w *world) looker(secret, target string) principal.Principal {
 		}
 	}
 	return p
+}
+
+// kinds are the secrets that passes are of.
+var kinds = map[seat.Via]token.Kind{seat.ByToken: token.Partner, seat.ByFeed: token.Feed, seat.ByShared: token.Shared}
+
+// pass makes a secret of a kind that leads somewhere.
+func (w *world) pass(kind token.Kind, p seat.Pass) string {
+	w.Helper()
+	secret := token.New(kind)
+	if err := dynamo.Commit(w.Context(), w.status.DB, seat.Issue(w.status, token.Hash(secret), p)); err != nil {
+		w.Fatal(err)
+	}
+	return secret
+}
+
+func operatorRequest(email string) identity.OperatorRequest {
+	return identity.OperatorRequest{Email: email}
+}
+
+// deactivate ends the user of an address.
+func (w *world) deactivate(email string) {
+	w.Helper()
+	table := dynamo.Table{Name: w.env.Table("IdentityTable"), DB: w.status.DB}
+	var at struct {
+		Owner string `dynamodbav:"owner"`
+	}
+	if found, err := table.Get(w.Context(), dynamo.Key{PK: "email#" + email, SK: "email"}, &at); err != nil || !found {
+		w.Fatal(found, err)
+	}
+	op := table.Update(dynamo.Key{PK: "usr#" + at.Owner, SK: "user"}, expression.Set(expression.Name("active"), expression.Value(false)), dynamo.Present())
+	if err := dynamo.Commit(w.Context(), table.DB, op); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func jsonSize(t *testing.T, v any) int {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(raw)
 }
