@@ -73,6 +73,7 @@ type world struct {
 	clock      *clock
 	authorizer *identity.Authorizer
 	operator   *identity.Links
+	sessions   *identity.SignIn
 	sender     *linkmail.Sender
 	mails      queue.Queue
 	function   func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
@@ -122,6 +123,7 @@ func newWorld(t *testing.T) *world {
 		Store: store(cfg), Partners: partners(cfg), Audit: audit.Log{Table: table(cfg, "AuditTable")},
 		Limiter: ratelimit.Limiter{Table: table(cfg, "EphemeralTable"), Now: c.now}, Outbox: w.mails, Lifetime: lifetime, Now: c.now,
 	}
+	w.sessions = sessions
 	api := httpapi.New()
 	identity.AuthRoutes(api, sessions)
 	signin.Routes(api, sessions, at)
