@@ -26,9 +26,11 @@ func main() {
 			Identity:  dynamo.Table{Name: env.Text("IDENTITY_TABLE"), DB: db},
 			Ephemeral: dynamo.Table{Name: env.Text("EPHEMERAL_TABLE"), DB: db},
 		},
+		Status:   dynamo.Table{Name: env.Text("STATUS_TABLE"), DB: db},
 		Idle:     env.Duration("SESSION_IDLE_MINUTES", time.Minute),
 		Site:     settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse).Site(),
 		UsageKey: env.Text("USAGE_KEY_API"),
+		Partners: env.Text("USAGE_KEY_PARTNER"),
 		Nobody:   env.Text("USAGE_KEY_NOBODY"),
 		Now:      time.Now,
 	}

@@ -12,6 +12,7 @@ import (
 
 	"pagefree/internal/audit"
 	"pagefree/internal/identity"
+	"pagefree/internal/partner"
 	"pagefree/internal/platform/awscfg"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
@@ -32,6 +33,7 @@ func main() {
 	ledger := audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}
 	sessions := &identity.SignIn{
 		Store:    identity.Store{Identity: dynamo.Table{Name: env.Text("IDENTITY_TABLE"), DB: db}, Ephemeral: ephemeral},
+		Partners: partner.Directory{Store: partner.Store{Table: dynamo.Table{Name: env.Text("STATUS_TABLE"), DB: db}}},
 		Audit:    ledger,
 		Limiter:  ratelimit.Limiter{Table: ephemeral, Now: time.Now},
 		Outbox:   queue.Queue{URL: env.Text("MAIL_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},

@@ -15,6 +15,7 @@ import (
 	"pagefree/internal/audit"
 	"pagefree/internal/identity"
 	"pagefree/internal/identity/linkmail"
+	"pagefree/internal/partner"
 	"pagefree/internal/platform/awscfg"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/log"
@@ -36,6 +37,7 @@ func main() {
 				Identity:  dynamo.Table{Name: env.Text("IDENTITY_TABLE"), DB: db},
 				Ephemeral: dynamo.Table{Name: env.Text("EPHEMERAL_TABLE"), DB: db},
 			},
+			Partners:   partner.Directory{Store: partner.Store{Table: dynamo.Table{Name: env.Text("STATUS_TABLE"), DB: db}}},
 			Audit:      audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}},
 			FirstAdmin: settings.Parsed(env, "FIRST_ADMIN_EMAIL", identity.Normalize),
 			Origin: origin.NewSource(settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse),

@@ -108,8 +108,8 @@ func TestNoWildcards(t *testing.T) {
 func TestEphemeralPrefixes(t *testing.T) {
 	want := map[string][]string{
 		"AuthorizerFunction": {"session#*"},
-		"SigninFunction":     {"link#*", "rate#*", "session#*"},
-		"SigninMailFunction": {"link#*"},
+		"SigninFunction":     {"access#*", "browser#*", "invite#*", "link#*", "rate#*", "session#*"},
+		"SigninMailFunction": {"browser#*", "invite#*", "link#*"},
 		"SigninLinkFunction": {"link#*"},
 		"ExecutionsFunction": {"idem#*"},
 		"PartnersFunction":   {"access#*", "rate#*"},
@@ -153,6 +153,9 @@ func TestWritePrefixes(t *testing.T) {
 		"IdentityTable": {
 			"IdentityFunction": all, "SigninFunction": all, // which checks
 			"SigninMailFunction": {"email#*", "founder#*", "usr#*"}, "SigninLinkFunction": {"email#*", "founder#*", "usr#*"},
+		},
+		"StatusTable": {
+			"SigninFunction": {"people#*"}, // when they signed in first
 		},
 	}
 	tmpl := deployed(t)
@@ -226,7 +229,7 @@ func TestTrust(t *testing.T) {
 			"AuthorizerFunction", "IdentityFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction"}},
 		"the runbooks' table": {arn: automation, want: []string{
 			"CallbacksFunction", "CommandsFunction", "DispatcherFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "RunbooksFunction", "StatusPagesFunction", "WatchdogFunction"}},
-		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*", want: []string{"AccessesFunction", "PartnersFunction", "StatusClockFunction", "StatusPagesFunction"}},
+		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*", want: []string{"AccessesFunction", "AuthorizerFunction", "PartnersFunction", "SigninFunction", "SigninMailFunction", "StatusClockFunction", "StatusPagesFunction"}},
 		"making seals":            {arn: tmpl.Keys["SealKey"].ARN, action: "kms:GenerateMac", want: []string{"RunbooksFunction"}},
 		"checking seals":          {arn: tmpl.Keys["SealKey"].ARN, action: "kms:VerifyMac", want: []string{"DispatcherFunction"}},
 		"encrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Encrypt", want: []string{"ExecutionsFunction", "RunbooksFunction"}}, // each for its own purpose

@@ -1,10 +1,12 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -15,18 +17,21 @@ import (
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/seat"
 	"pagefree/internal/platform/token"
 )
 
 // Authorizer finds out who sends a request. It reads a credential and who it
-// belongs to, two reads of DynamoDB at most, and writes the time of last use
-// of a session now and then.
+// belongs to, two reads of DynamoDB at most, one for a partner, and writes the
+// time of last use of a staff session now and then.
 type Authorizer struct {
 	Store    Store
-	Idle     time.Duration // a session that was not used for so long has ended
+	Status   dynamo.Table  // where the passes of partners' tokens stand
+	Idle     time.Duration // a staff session that was not used for so long has ended
 	Site     string        // where people reach PageFree, as in an Origin header; "" if only API Gateway knows
 	UsageKey string        // of the usage plan that requests fall under
-	Nobody   string        // of the plan for those that anyone can send: they must not use up the callers' share
+	Partners string        // of the plan for readers of status pages
+	Nobody   string        // of the plan for requests that anyone can send: they must not use up the callers' share
 	Now      func() time.Time
 }
 
@@ -35,9 +40,12 @@ type Authorizer struct {
 type AuthorizerRequest struct {
 	MethodArn         string              `json:"methodArn"`
 	Resource          string              `json:"resource"` // as the template names it, "/v1/me"
+	Path              string              `json:"path"`
 	HTTPMethod        string              `json:"httpMethod"`
 	Headers           map[string]string   `json:"headers"`
 	MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
+	Query             map[string]string   `json:"queryStringParameters"`
+	MultiValueQuery   map[string][]string `json:"multiValueQueryStringParameters"`
 	RequestContext    struct {
 		DomainName string `json:"domainName"`
 		RequestID  string `json:"requestId"`
@@ -59,6 +67,22 @@ func (r AuthorizerRequest) header() http.Header {
 	return h
 }
 
+func (r AuthorizerRequest) query() url.Values {
+	if len(r.MultiValueQuery) > 0 {
+		return r.MultiValueQuery
+	}
+	q := url.Values{}
+	for name, v := range r.Query {
+		q.Set(name, v)
+	}
+	return q
+}
+
+// pages reports whether the request is for status pages.
+func (r AuthorizerRequest) pages() bool {
+	return r.Resource == "/status" || strings.HasPrefix(r.Resource, "/status/")
+}
+
 // Problems that the function answers, since API Gateway could not; see httpapi.Refusals.
 const (
 	ambiguous   = "ambiguous_credentials"
@@ -68,7 +92,10 @@ const (
 
 // personal are the resources that take no credential but a session. An API key
 // is of the wrong kind there, and counts as none.
-var personal = []string{"/v1/me", "/v1/auth/sign-out"}
+var personal = []string{"/v1/me", signOut}
+
+// signOut is the one resource of the staff API that takes a partner's session.
+const signOut = "/v1/auth/sign-out"
 
 // reserve is the time kept for an answer when DynamoDB does not give one: an
 // authorizer that is late is API Gateway's 500, without a code of ours.
@@ -83,6 +110,9 @@ func (a *Authorizer) Handle(ctx context.Context, r AuthorizerRequest) (events.AP
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
 		defer cancel()
 	}
+	if r.pages() {
+		return a.reader(ctx, r), nil
+	}
 	h := r.header()
 	c, several := credentials(h)
 	switch {
@@ -93,45 +123,110 @@ func (a *Authorizer) Handle(ctx context.Context, r AuthorizerRequest) (events.AP
 	case c.Kind == token.APIKey && slices.Contains(personal, r.Resource):
 		return deny(r, "This is for a person's session, not for an API key."), nil
 	}
-	p, why, err := a.identify(ctx, c)
+	p, why, err := a.identify(ctx, c, r)
 	if err != nil {
-		slog.ErrorContext(ctx, "credential not looked up", "error", err, "requestId", r.RequestContext.RequestID)
-		return a.pass(r, "anonymous", httpapi.ContextProblem, unavailable), nil
+		return a.unknown(ctx, r, a.UsageKey, err), nil
 	}
 	if why != "" {
 		return deny(r, why), nil
 	}
-	text, err := json.Marshal(p)
-	if err != nil {
-		slog.ErrorContext(ctx, "principal not written", "error", err, "requestId", r.RequestContext.RequestID)
-		return a.pass(r, "anonymous", httpapi.ContextProblem, unavailable), nil
-	}
-	return a.pass(r, p.ID, httpapi.ContextPrincipal, string(text)), nil
+	return a.admit(ctx, r, p, a.UsageKey), nil
 }
 
-// identify returns the principal behind a credential, or why there is none.
-func (a *Authorizer) identify(ctx context.Context, c Credential) (p principal.Principal, why string, err error) {
+// reader answers for status pages. It never denies, since only the function
+// can lead a browser to the sign-in: who is nobody passes as nobody.
+func (a *Authorizer) reader(ctx context.Context, r AuthorizerRequest) events.APIGatewayCustomAuthorizerResponse {
+	h := r.header()
+	c, several := readers(h, r.Path, r.query())
+	switch {
+	case several:
+		return a.refuse(r, ambiguous)
+	case c.Cookie && foreign(r.HTTPMethod, h, r.RequestContext.DomainName, a.Site):
+		return a.refuse(r, crossOrigin)
+	}
+	p, err := a.look(ctx, c, slugOf(r.Path))
+	switch {
+	case err != nil:
+		return a.unknown(ctx, r, a.Partners, err)
+	case p.ID == "":
+		answer := policy(r, "anonymous", "Allow")
+		answer.UsageIdentifierKey = a.Nobody
+		return answer
+	}
+	return a.admit(ctx, r, p, a.Partners)
+}
+
+// look returns who looks at the page of a slug with a credential; the zero
+// principal is nobody.
+func (a *Authorizer) look(ctx context.Context, c Credential, slug string) (p principal.Principal, err error) {
+	switch c.Kind {
+	case token.Session:
+		s, found, err := a.Store.session(ctx, token.Hash(c.Secret))
+		if err != nil || !found {
+			return p, err
+		}
+		if s.Kind == Partner {
+			if s.reads(a.Now()) {
+				p = s.reader(slug)
+			}
+			return p, nil
+		}
+		p, _, err = a.bySession(ctx, s)
+		return p, err
+	case token.Partner:
+		return a.byPass(ctx, c.Secret, seat.ByToken)
+	case token.Feed:
+		return a.byPass(ctx, c.Secret, seat.ByFeed)
+	case token.Shared:
+		return a.byPass(ctx, c.Secret, seat.ByShared)
+	}
+	return p, nil
+}
+
+// byPass returns the partner behind a token that is the current one of its kind.
+func (a *Authorizer) byPass(ctx context.Context, secret string, via seat.Via) (principal.Principal, error) {
+	pass, found, err := seat.PassOf(ctx, a.Status, token.Hash(secret))
+	if err != nil || !found || pass.Via != via {
+		return principal.Principal{}, err
+	}
+	return principal.Principal{
+		Kind: principal.Partner, ID: cmp.Or(pass.AccessID, pass.PageID),
+		Partner: &principal.Reading{Via: via, Seats: []seat.Seat{{PageID: pass.PageID, AccessID: pass.AccessID, PartnerID: pass.PartnerID}}},
+	}, nil
+}
+
+// identify returns the principal behind a credential of the staff API, or why
+// there is none.
+func (a *Authorizer) identify(ctx context.Context, c Credential, r AuthorizerRequest) (p principal.Principal, why string, err error) {
 	switch {
 	case c.Secret == "":
 		return p, "This needs a credential: a session, or an API key.", nil
-	case c.Kind == token.Session:
-		return a.bySession(ctx, token.Hash(c.Secret))
 	case c.Kind == token.APIKey:
 		return a.byKey(ctx, token.Hash(c.Secret))
+	case c.Kind != token.Session:
+		return p, "This is not a credential that is taken here.", nil
 	}
-	return p, "This is not a credential that is taken here.", nil
+	s, found, err := a.Store.session(ctx, token.Hash(c.Secret))
+	switch {
+	case err != nil || !found:
+		return p, sessionEnded, err
+	case s.Kind == Partner && r.Resource == signOut && s.reads(a.Now()):
+		return s.reader(""), "", nil
+	}
+	return a.bySession(ctx, s)
 }
 
-func (a *Authorizer) bySession(ctx context.Context, hash string) (p principal.Principal, why string, err error) {
-	const ended = "The session has ended. Sign in again."
-	s, found, err := a.Store.session(ctx, hash)
-	if err != nil || !found || s.Kind != Staff {
-		return p, ended, err
+const sessionEnded = "The session has ended. Sign in again."
+
+// bySession returns the user of a staff session.
+func (a *Authorizer) bySession(ctx context.Context, s Session) (p principal.Principal, why string, err error) {
+	if s.Kind != Staff {
+		return p, "This is not a credential that is taken here.", nil
 	}
 	u, _, err := a.Store.user(ctx, s.UserID)
 	now := a.Now()
 	if err != nil || !s.live(u, now, a.Idle) {
-		return p, ended, err
+		return p, sessionEnded, err
 	}
 	if s.stale(now, a.Idle) {
 		err := a.Store.touch(ctx, s, now)
@@ -155,18 +250,32 @@ func (a *Authorizer) byKey(ctx context.Context, hash string) (p principal.Princi
 	return k.principal(creator), "", nil
 }
 
-// pass lets a request through with one finding for the function.
-func (a *Authorizer) pass(r AuthorizerRequest, id, name, value string) events.APIGatewayCustomAuthorizerResponse {
-	answer := policy(r, id, "Allow")
-	answer.Context = map[string]any{name: value}
-	answer.UsageIdentifierKey = a.UsageKey
-	return answer
+// admit lets a request of somebody through, under the plan of a usage key.
+func (a *Authorizer) admit(ctx context.Context, r AuthorizerRequest, p principal.Principal, key string) events.APIGatewayCustomAuthorizerResponse {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return a.unknown(ctx, r, key, err)
+	}
+	return pass(r, p.ID, key, httpapi.ContextPrincipal, string(text))
+}
+
+// unknown lets a request through whose sender could not be found out, for the
+// function to say so.
+func (a *Authorizer) unknown(ctx context.Context, r AuthorizerRequest, key string, err error) events.APIGatewayCustomAuthorizerResponse {
+	slog.ErrorContext(ctx, "credential not looked up", "error", err, "requestId", r.RequestContext.RequestID)
+	return pass(r, "anonymous", key, httpapi.ContextProblem, unavailable)
 }
 
 // refuse lets a request of nobody through, for the function to refuse.
 func (a *Authorizer) refuse(r AuthorizerRequest, code string) events.APIGatewayCustomAuthorizerResponse {
-	answer := a.pass(r, "anonymous", httpapi.ContextProblem, code)
-	answer.UsageIdentifierKey = a.Nobody
+	return pass(r, "anonymous", a.Nobody, httpapi.ContextProblem, code)
+}
+
+// pass lets a request through with one finding for the function.
+func pass(r AuthorizerRequest, id, key, name, value string) events.APIGatewayCustomAuthorizerResponse {
+	answer := policy(r, id, "Allow")
+	answer.Context = map[string]any{name: value}
+	answer.UsageIdentifierKey = key
 	return answer
 }
 

@@ -2,14 +2,16 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/ratelimit"
 	"pagefree/internal/platform/timestamp"
 )
 
-// MailSent is what everybody who asks for a link is told.
+// MailSent is what everybody who asks for a link by an address is told.
 const MailSent = "If somebody here has this address, a mail with a link is on its way. The link is good for 15 minutes, once."
 
 type askAnswer struct {
@@ -31,7 +33,7 @@ func askAnswerOf(left ratelimit.Result) *askAnswer {
 
 type openedSession struct {
 	Token     string         `json:"token" doc:"the secret, for Authorization: Bearer; it is not shown again"`
-	ExpiresAt timestamp.Time `json:"expiresAt" doc:"the absolute end; a session that is not used ends earlier"`
+	ExpiresAt timestamp.Time `json:"expiresAt" doc:"the absolute end; a staff session that is not used ends earlier, and so does each page of a partner's by its own rule"`
 	Kind      Kind           `json:"kind" enum:"staff,partner"`
 }
 
@@ -54,13 +56,14 @@ func AuthRoutes(api *httpapi.API, s *SignIn) {
 			Next  string `json:"next,omitempty" doc:"where to go after signing in: a path of ours, anything else is dropped"`
 		}
 	}) (*askAnswer, error) {
-		left, err := s.AskLink(ctx, in.Body.Email, in.Body.Next)
+		left, err := s.AskLink(ctx, in.Body.Email, in.Body.Next, "")
 		return askAnswerOf(left), err
 	})
 
 	httpapi.Register(api, httpapi.Public("POST /v1/auth/verify", "Use up a sign-in link and open a session", http.StatusUnauthorized, http.StatusForbidden, http.StatusConflict),
 		func(ctx context.Context, in *struct {
 			Relation string `header:"Sec-Fetch-Site" hidden:"true"`
+			Browser  string `cookie:"__Host-pf_signin" hidden:"true"`
 			Body     struct {
 				Token string `json:"token" doc:"of the link"`
 			}
@@ -69,7 +72,12 @@ func AuthRoutes(api *httpapi.API, s *SignIn) {
 			if in.Relation == "cross-site" || in.Relation == "same-site" {
 				return nil, httpapi.Refusals[crossOrigin]
 			}
-			opened, err := s.Verify(ctx, in.Body.Token)
+			opened, err := s.Verify(ctx, in.Body.Token, in.Browser)
+			if p, ok := errors.AsType[*problem.Error](err); ok && p.Code == OtherBrowser {
+				invalid := linkProblem(LinkInvalid) // to a program it is no more than that
+				invalid.Detail = p.Detail
+				return nil, invalid
+			}
 			if err != nil {
 				return nil, err
 			}

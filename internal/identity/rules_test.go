@@ -183,8 +183,34 @@ func TestLinkUsable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l, u := link, u
 			tt.change(&l, &u)
-			if got := problem.CodeOf(l.usable(u, now)); got != tt.want {
+			got := problem.CodeOf(l.usable(now))
+			if got == "" && !l.signsIn(u) {
+				got = LinkInvalid
+			}
+			if got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestOpensIn(t *testing.T) {
+	ours, other := token.New(token.Browser), token.New(token.Browser)
+	tests := map[string]struct {
+		bound, browser string
+		want           bool
+	}{
+		"bound, ours":            {token.Hash(ours), ours, true},
+		"bound, another browser": {token.Hash(ours), other, false},
+		"bound, no browser":      {token.Hash(ours), "", false},
+		"bound to nothing":       {token.Hash(""), "", false},
+		"unbound, a browser":     {"", other, true},
+		"unbound, none":          {"", "", true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := (Link{Browser: tt.bound}).opensIn(tt.browser); got != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
 	}

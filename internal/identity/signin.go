@@ -5,13 +5,17 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"pagefree/internal/audit"
 	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/ratelimit"
+	"pagefree/internal/platform/seat"
+	"pagefree/internal/platform/text"
 	"pagefree/internal/platform/timestamp"
 	"pagefree/internal/platform/token"
 )
@@ -28,6 +32,7 @@ var (
 type MailRequest struct {
 	Email     string         `json:"email"`
 	Next      string         `json:"next,omitempty"`
+	Browser   string         `json:"browser,omitempty"` // hash of the secret of the browser that asked
 	At        timestamp.Time `json:"at"`
 	IP        string         `json:"ip"`
 	RequestID string         `json:"requestId"`
@@ -41,22 +46,29 @@ type Outbox interface {
 // SignIn opens and ends sessions.
 type SignIn struct {
 	Store    Store
+	Partners Partners
 	Audit    audit.Log
 	Limiter  ratelimit.Limiter
 	Outbox   Outbox
-	Lifetime time.Duration // of a session, from its beginning to its absolute end
+	Lifetime time.Duration // of a staff session, from its beginning to its absolute end
 	Now      func() time.Time
 }
 
 // AskLink asks for a link to be mailed. It does the same work, and so takes the
 // same time, whether or not somebody has the address: who has it is looked up
-// elsewhere, later. The result is what is left of the nearest limit; over it
+// elsewhere, later. browser is the secret of the browser that the link is to
+// open in, "" for any. The result is what is left of the nearest limit; over it
 // the error is a 429.
-func (s *SignIn) AskLink(ctx context.Context, email, next string) (ratelimit.Result, error) {
+func (s *SignIn) AskLink(ctx context.Context, email, next, browser string) (ratelimit.Result, error) {
 	email, err := cleanEmail(email)
 	if err != nil {
 		return ratelimit.Result{}, err
 	}
+	return s.ask(ctx, email, Next(next), browser)
+}
+
+// ask is AskLink for an address and a path that are known to be good.
+func (s *SignIn) ask(ctx context.Context, email, next, browser string) (ratelimit.Result, error) {
 	origin := principal.OriginOf(ctx)
 	bySource, err := s.Limiter.TakeExact(ctx, "link-source#"+source(origin.IP), perSource)
 	if err != nil {
@@ -76,9 +88,11 @@ func (s *SignIn) AskLink(ctx context.Context, email, next string) (ratelimit.Res
 	if bySource.Remaining < left.Remaining {
 		left = bySource
 	}
-	return left, s.Outbox.Send(ctx, MailRequest{
-		Email: email, Next: Next(next), At: timestamp.Of(s.Now()), IP: origin.IP, RequestID: origin.RequestID,
-	})
+	m := MailRequest{Email: email, Next: next, At: timestamp.Of(s.Now()), IP: origin.IP, RequestID: origin.RequestID}
+	if browser != "" {
+		m.Browser = token.Hash(browser)
+	}
+	return left, s.Outbox.Send(ctx, m)
 }
 
 // source is what counts as one source: an IPv4 address, or an IPv6 network of
@@ -96,33 +110,49 @@ func source(ip string) string {
 }
 
 // Verify uses up a link and opens a session. Of several at once, one does.
-// Codes: link_used, link_expired, link_invalid.
-func (s *SignIn) Verify(ctx context.Context, secret string) (Opened, error) {
+// browser is the secret of the browser that it happens in, "" for none. Codes:
+// link_used, link_expired, link_invalid, other_browser.
+func (s *SignIn) Verify(ctx context.Context, secret, browser string) (Opened, error) {
 	if kind, ok := token.KindOf(secret); !ok || kind != token.Link {
 		return Opened{}, linkProblem(LinkInvalid)
 	}
-	l, found, err := s.Store.link(ctx, token.Hash(secret))
+	return s.open(ctx, token.Hash(secret), browser)
+}
+
+// open uses up the link of a hash.
+func (s *SignIn) open(ctx context.Context, hash, browser string) (Opened, error) {
+	l, found, err := s.Store.link(ctx, hash)
 	if err != nil {
 		return Opened{}, err
 	}
-	if !found || l.Kind != Staff {
+	if !found {
 		return Opened{}, linkProblem(LinkInvalid)
 	}
+	if err := l.usable(s.Now()); err != nil {
+		return Opened{}, err
+	}
+	switch {
+	case !l.opensIn(browser):
+		return Opened{}, otherBrowser()
+	case l.Kind == Staff:
+		return s.openStaff(ctx, l)
+	case l.Kind == Partner:
+		return s.openPartner(ctx, l)
+	}
+	return Opened{}, linkProblem(LinkInvalid)
+}
+
+func (s *SignIn) openStaff(ctx context.Context, l Link) (Opened, error) {
 	u, _, err := s.Store.user(ctx, l.UserID)
 	if err != nil {
 		return Opened{}, err
 	}
+	if !l.signsIn(u) {
+		return Opened{}, linkProblem(LinkInvalid)
+	}
 	now := s.Now()
-	if err := l.usable(u, now); err != nil {
-		return Opened{}, err
-	}
-	opened := Opened{
-		Secret: token.New(token.Session), Kind: l.Kind, ExpiresAt: timestamp.Of(now.Add(s.Lifetime)), Lifetime: s.Lifetime, Next: l.Next,
-	}
-	session := Session{
-		Hash: token.Hash(opened.Secret), Kind: l.Kind, UserID: u.ID, Epoch: u.Epoch,
-		CreatedAt: timestamp.Of(now), SeenAt: timestamp.Of(now), ExpiresAt: opened.ExpiresAt,
-	}
+	opened, session := begin(l, now, s.Lifetime)
+	session.UserID, session.Epoch = u.ID, u.Epoch
 	err = s.Store.commit(ctx,
 		s.Store.useLink(l.Hash, now),
 		s.Store.checkUser(u.ID, holds(u.Epoch).And(dynamo.Is("email", l.Email))),
@@ -132,28 +162,120 @@ func (s *SignIn) Verify(ctx context.Context, secret string) (Opened, error) {
 	switch {
 	case err == nil:
 		return opened, nil
-	case failedAt(err, 0), errors.Is(err, errContended): // somebody else was first: see what they left
-		l, _, readErr := s.Store.link(ctx, l.Hash)
-		return Opened{}, cmp.Or(readErr, l.usable(u, s.Now()), error(problem.Lost(err)))
+	case failedAt(err, 0), errors.Is(err, errContended):
+		return Opened{}, s.usedBy(ctx, l, err)
 	case failedAt(err, 1):
 		return Opened{}, linkProblem(LinkInvalid)
 	}
 	return Opened{}, err
 }
 
+// openPartner opens a session that leads to all places that the address holds
+// now. Who lost the last of them since the link was mailed is refused.
+func (s *SignIn) openPartner(ctx context.Context, l Link) (Opened, error) {
+	var opened Opened
+	err := again(func() error {
+		now := s.Now()
+		places, err := s.Partners.Places(ctx, l.Email, now)
+		if err != nil {
+			return err
+		}
+		if len(places) == 0 {
+			return linkProblem(LinkInvalid)
+		}
+		var session Session
+		opened, session = begin(l, now, longest(places))
+		opened.Next = onward(l.Next, places)
+		session.ID, session.Email = id.New(id.PartnerSession, now), l.Email
+		ops := []dynamo.Op{s.Store.useLink(l.Hash, now)}
+		from := principal.OriginOf(ctx)
+		for _, p := range places {
+			session.Seats = append(session.Seats, p.Seat)
+			ops = append(ops, seat.Mark(s.Store.Ephemeral, p.AccessID, seat.Session{
+				ID: session.ID, PersonID: p.PersonID, Email: l.Email, Epoch: p.Epoch, IP: from.IP, UserAgent: clip(from.UserAgent),
+				CreatedAt: session.CreatedAt, ExpiresAt: timestamp.Of(now.Add(p.Lifetime)),
+			}))
+		}
+		ops = append(ops, s.Store.createSession(session))
+		ops = append(ops, s.Partners.Accept(places, now)...)
+		ops = append(ops, inTrails(ctx, s.Audit, now, places, audit.Entry{Type: "session.created",
+			Detail: map[string]any{"kind": string(l.Kind), "sessionId": session.ID, "expiresAt": opened.ExpiresAt.String()}})...)
+		err = s.Store.commit(ctx, ops...)
+		if failedAt(err, 0) || errors.Is(err, errContended) {
+			return s.usedBy(ctx, l, err)
+		}
+		return err // a person who was revoked meanwhile: see what is left
+	})
+	if err != nil {
+		return Opened{}, err
+	}
+	return opened, nil
+}
+
+// begin is a session that a link opens.
+func begin(l Link, now time.Time, lifetime time.Duration) (Opened, Session) {
+	opened := Opened{
+		Secret: token.New(token.Session), Kind: l.Kind, ExpiresAt: timestamp.Of(now.Add(lifetime)), Lifetime: lifetime, Next: l.Next,
+	}
+	return opened, Session{
+		Hash: token.Hash(opened.Secret), Kind: l.Kind, CreatedAt: timestamp.Of(now), SeenAt: timestamp.Of(now), ExpiresAt: opened.ExpiresAt,
+	}
+}
+
+// usedBy is the answer to who was not the first to use a link: what the first left.
+func (s *SignIn) usedBy(ctx context.Context, l Link, cause error) error {
+	l, _, err := s.Store.link(ctx, l.Hash)
+	return cmp.Or(err, l.usable(s.Now()), error(problem.Lost(cause)))
+}
+
+// maxAgent bounds what is kept of a browser's word about itself, in bytes.
+const maxAgent = 512
+
+func clip(agent string) string {
+	agent, _ = text.Clip([]byte(agent), false, maxAgent)
+	return agent
+}
+
 func actor(u User) audit.Ref { return audit.Ref{Kind: string(principal.User), ID: u.ID} }
 
 // SignOut ends the session of the request.
 func (s *SignIn) SignOut(ctx context.Context) error {
-	who, err := person(ctx)
+	ops, err := s.ending(ctx)
 	if err != nil {
 		return err
 	}
-	err = s.Store.commit(ctx,
-		s.Store.endSession(who.SessionHash),
-		s.Audit.Record(ctx, s.Now(), audit.Entry{Type: "session.ended", Subject: subject("user", who.ID), Detail: map[string]any{"by": "sign-out"}}))
+	err = s.Store.commit(ctx, ops...)
 	if failedAt(err, 0) { // a sign-out beside this one was first: what was asked for is so
 		return nil
 	}
 	return err
+}
+
+// ending is the writes that end the session of the request; the first fails
+// where it ended before.
+func (s *SignIn) ending(ctx context.Context) ([]dynamo.Op, error) {
+	now := s.Now()
+	ended := audit.Entry{Type: "session.ended", Detail: map[string]any{"by": "sign-out"}}
+	p, ok := principal.PartnerOf(ctx)
+	if !ok {
+		who, err := person(ctx)
+		if err != nil {
+			return nil, err
+		}
+		ended.Subject = subject("user", who.ID)
+		return []dynamo.Op{s.Store.endSession(who.SessionHash), s.Audit.Record(ctx, now, ended)}, nil
+	}
+	held, err := s.Partners.Places(ctx, p.Email, now)
+	if err != nil {
+		return nil, err
+	}
+	ops := []dynamo.Op{s.Store.endSession(p.SessionHash)}
+	for _, one := range p.Partner.Seats {
+		ops = append(ops, seat.Unmark(s.Store.Ephemeral, one.AccessID, p.ID))
+	}
+	held = slices.DeleteFunc(held, func(h seat.Place) bool { // come since, and so not of this session
+		return !slices.ContainsFunc(p.Partner.Seats, func(one seat.Seat) bool { return one.AccessID == h.AccessID })
+	})
+	ended.Detail["sessionId"] = p.ID
+	return append(ops, inTrails(ctx, s.Audit, now, held, ended)...), nil
 }

@@ -11,6 +11,7 @@ import (
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/timestamp"
+	"pagefree/internal/platform/token"
 )
 
 // Store keeps people and keys in the identity table, and sessions and links,
@@ -33,6 +34,12 @@ func apiKeyKey(id string) dynamo.Key    { return dynamo.Key{PK: "key#" + id, SK:
 func secretKey(hash string) dynamo.Key  { return dynamo.Key{PK: "secret#" + hash, SK: "secret"} }
 func sessionKey(hash string) dynamo.Key { return dynamo.Key{PK: "session#" + hash, SK: "session"} }
 func linkKey(hash string) dynamo.Key    { return dynamo.Key{PK: "link#" + hash, SK: "link"} }
+func inviteKey(hash string) dynamo.Key  { return dynamo.Key{PK: "invite#" + hash, SK: "invite"} }
+
+// codeKey is the code of a link, in the browser that asked for it.
+func codeKey(browser, code string) dynamo.Key {
+	return dynamo.Key{PK: "browser#" + browser, SK: token.Hash(code)}
+}
 
 const memberPrefix = "member#"
 
@@ -91,6 +98,18 @@ type linkItem struct {
 	keys
 	TTL int64 `dynamodbav:"ttl"`
 	Link
+}
+
+type codeItem struct {
+	keys
+	TTL  int64  `dynamodbav:"ttl"`
+	Link string `dynamodbav:"link"` // its hash
+}
+
+type inviteItem struct {
+	keys
+	TTL int64 `dynamodbav:"ttl"`
+	Invitation
 }
 
 // errContended is a write that met others at each of its tries: a 409, since
@@ -243,7 +262,29 @@ func (s Store) link(ctx context.Context, hash string) (Link, bool, error) {
 }
 
 func (s Store) createLink(l Link) dynamo.Op {
-	return s.Ephemeral.Create(linkItem{keys: keysOf(linkKey(l.Hash)), TTL: l.ExpiresAt.Add(linkRemembered).Unix(), Link: l})
+	return s.Ephemeral.Create(linkItem{keys: keysOf(linkKey(l.Hash)), TTL: l.forgottenAt(), Link: l})
+}
+
+// createCode lets the browser that asked for a link find it by its code.
+func (s Store) createCode(l Link, code string) dynamo.Op {
+	return s.Ephemeral.Create(codeItem{keys: keysOf(codeKey(l.Browser, code)), TTL: l.forgottenAt(), Link: l.Hash})
+}
+
+// linkByCode is the hash of the link that a browser, by its hash, has a code of.
+func (s Store) linkByCode(ctx context.Context, browser, code string) (string, bool, error) {
+	item, found, err := get[codeItem](ctx, s.Ephemeral, codeKey(browser, code))
+	return item.Link, found, err
+}
+
+// invitation reads an invitation by its hash.
+func (s Store) invitation(ctx context.Context, hash string) (Invitation, bool, error) {
+	item, found, err := get[inviteItem](ctx, s.Ephemeral, inviteKey(hash))
+	item.Invitation.Hash = hash
+	return item.Invitation, found, err
+}
+
+func (s Store) createInvitation(i Invitation) dynamo.Op {
+	return s.Ephemeral.Create(inviteItem{keys: keysOf(inviteKey(i.Hash)), TTL: i.ExpiresAt.Add(invitationRemembered).Unix(), Invitation: i})
 }
 
 // useLink fails where the link was used or has ended.

@@ -103,7 +103,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{T: t, env: env, clock: c, operator: links(env.ConfigOf("SigninLinkFunction"))}
 
-	w.authorizer = &identity.Authorizer{Store: store(env.ConfigOf("AuthorizerFunction")), Idle: idle, Site: at.Site(), UsageKey: "plan", Nobody: "nobody", Now: c.now}
+	w.authorizer = &identity.Authorizer{Store: store(env.ConfigOf("AuthorizerFunction")), Idle: idle, Site: at.Site(), UsageKey: "plan", Partners: "partners", Nobody: "nobody", Now: c.now}
 
 	cfg := env.ConfigOf("IdentityFunction")
 	ledger := audit.Log{Table: table(cfg, "AuditTable")}

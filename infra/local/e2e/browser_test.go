@@ -41,6 +41,63 @@ func browser(t *testing.T) context.Context {
 	return ctx
 }
 
+// tab is a browser in which a person does one thing after another.
+type tab struct {
+	*testing.T
+	ctx context.Context
+}
+
+// do takes steps, and returns what the page shows after them.
+func (b tab) do(steps ...chromedp.Action[chromedp.Void]) (shown string) {
+	b.Helper()
+	err := chromedp.Do(b.ctx, steps...)
+	if err == nil {
+		shown, err = chromedp.Run(b.ctx, chromedp.Text(chromedp.CSS("main")))
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return shown
+}
+
+// asks fills in the sign-in form.
+func (b tab) asks(url, email string) (shown string) {
+	b.Helper()
+	return b.do(
+		chromedp.Navigate(url+"/signin"),
+		chromedp.SendKeys(chromedp.CSS("input[type=email]"), email),
+		chromedp.Click(chromedp.CSS("button")),
+		chromedp.WaitNotPresent(chromedp.CSS("input[type=email]")),
+	)
+}
+
+// shows fails the test unless the page shows a text, in any case.
+func (b tab) shows(shown, want string) {
+	b.Helper()
+	if !strings.Contains(strings.ToLower(shown), strings.ToLower(want)) {
+		b.Errorf("the page shows %q, want %q in it", shown, want)
+	}
+}
+
+// session is the secret in the session's cookie. All cookies are such as no
+// page's script, and no other site, gets.
+func (b tab) session() (secret string) {
+	b.Helper()
+	got, err := chromedp.Call(b.ctx, network.GetCookies, network.GetCookiesParams{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, c := range got.Cookies {
+		if !c.HTTPOnly || !c.Secure || c.SameSite != network.CookieSameSiteLax || c.Name != identity.Cookie && c.Name != identity.BrowserCookie {
+			b.Errorf("got cookie %+v", c)
+		}
+		if c.Name == identity.Cookie {
+			secret = c.Value
+		}
+	}
+	return secret
+}
+
 // TestSigningInInABrowser asks for a link, follows it from the mail, presses
 // the one button, and is in: with and without JavaScript.
 func TestSigningInInABrowser(t *testing.T) {
@@ -48,51 +105,54 @@ func TestSigningInInABrowser(t *testing.T) {
 	w := newWorld(t, stack.Options{})
 	for name, script := range map[string]bool{"with JavaScript": true, "without JavaScript": false} {
 		t.Run(name, func(t *testing.T) {
-			ctx := browser(t)
+			b := tab{t, browser(t)}
 			began := time.Now() // the other case's mail is older
-			if _, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !script}); err != nil {
+			if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !script}); err != nil {
 				t.Fatal(err)
 			}
-			do := func(steps ...chromedp.Action[chromedp.Void]) (shown string) {
-				t.Helper()
-				err := chromedp.Do(ctx, steps...)
-				if err == nil {
-					shown, err = chromedp.Run(ctx, chromedp.Text(chromedp.CSS("main")))
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				return shown
-			}
-			asked := do(
-				chromedp.Navigate(w.stack.URL+"/signin"),
-				chromedp.SendKeys(chromedp.CSS("input[type=email]"), "observer@pagefree.test"),
-				chromedp.Click(chromedp.CSS("button")),
-				chromedp.WaitNotPresent(chromedp.CSS("input[type=email]")),
-			)
-			link, err := w.api.Link(ctx, "observer@pagefree.test", began)
+			b.shows(b.asks(w.stack.URL, "observer@pagefree.test"), "mail")
+			link, err := w.api.Link(b.ctx, "observer@pagefree.test", began)
 			if err != nil {
 				t.Fatal(err)
 			}
-			inert := do(chromedp.Navigate(link), chromedp.Navigate(link)) // as when a mail scanner was here before: looking changes nothing
-			done := do(chromedp.Click(chromedp.CSS("button")), chromedp.WaitNotPresent(chromedp.CSS("button")))
-			got, err := chromedp.Call(ctx, network.GetCookies, network.GetCookiesParams{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			cookies := got.Cookies
-			for text, want := range map[string]string{asked: "mail", inert: "Sign in", done: "signed in"} {
-				if !strings.Contains(strings.ToLower(text), strings.ToLower(want)) {
-					t.Errorf("the page shows %q, want %q in it", text, want)
-				}
-			}
-			if len(cookies) != 1 || cookies[0].Name != identity.Cookie || !cookies[0].HTTPOnly || !cookies[0].Secure || cookies[0].SameSite != network.CookieSameSiteLax {
-				t.Fatalf("got cookies %v", cookies)
-			}
-			a, err := w.api.Do(ctx, "GET", "/v1/me", cookies[0].Value, nil)
+			b.shows(b.do(chromedp.Navigate(link), chromedp.Navigate(link)), "Sign in") // as when a mail scanner was here before: looking changes nothing
+			b.shows(b.do(chromedp.Click(chromedp.CSS("button")), chromedp.WaitNotPresent(chromedp.CSS("button"))), "signed in")
+			a, err := w.api.Do(b.ctx, "GET", "/v1/me", b.session(), nil)
 			if err != nil || a.Text("email") != "observer@pagefree.test" {
 				t.Errorf("the session is of %q, %v", a.Text("email"), err)
 			}
 		})
+	}
+}
+
+// TestSigningInOnASecondDevice opens the link in another browser than the one
+// that asked: it shows a code, which the first takes, once.
+func TestSigningInOnASecondDevice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, stack.Options{})
+	first, second := tab{t, browser(t)}, tab{t, browser(t)}
+	began := time.Now()
+	first.shows(first.asks(w.stack.URL, "observer@pagefree.test"), "another browser")
+	link, err := w.api.Link(first.ctx, "observer@pagefree.test", began)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.shows(second.do(chromedp.Navigate(link)), "type this code")
+	code, err := chromedp.Run(second.ctx, chromedp.Text(chromedp.CSS("code")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.shows(first.do(
+		chromedp.SendKeys(chromedp.CSS("input[name=code]"), strings.ToLower(strings.ReplaceAll(code, "-", ""))),
+		chromedp.Click(chromedp.CSS("button")),
+		chromedp.WaitNotPresent(chromedp.CSS("button")),
+	), "signed in")
+	a, err := w.api.Do(first.ctx, "GET", "/v1/me", first.session(), nil)
+	if err != nil || a.Text("email") != "observer@pagefree.test" {
+		t.Errorf("the session is of %q, %v", a.Text("email"), err)
+	}
+	second.shows(second.do(chromedp.Navigate(link)), "used already")
+	if second.session() != "" {
+		t.Error("the second browser is signed in")
 	}
 }

@@ -1,41 +1,22 @@
-// Package linkmail sends sign-in links by SES. It stands apart from identity
-// so that only the function that mails links the SES client.
+// Package linkmail sends sign-in links and invitations by SES. It stands apart
+// from identity so that only the function that mails links the SES client.
 package linkmail
 
 import (
-	"bytes"
 	"context"
-	_ "embed"
+	"encoding/json"
 	"fmt"
-	html "html/template"
 	"log/slog"
-	text "text/template"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
-	"github.com/aws/aws-sdk-go-v2/service/sesv2/types"
 
-	"pagefree/internal/audit"
 	"pagefree/internal/identity"
 	"pagefree/internal/platform/principal"
+	"pagefree/internal/platform/timestamp"
 )
 
-// Subject is the subject of every sign-in mail.
-const Subject = "Sign in to PageFree"
-
-//go:embed mail.txt
-var textSource string
-
-//go:embed mail.html
-var htmlSource string
-
-var (
-	textMail = text.Must(text.New("text").Parse(textSource))
-	htmlMail = html.Must(html.New("html").Parse(htmlSource))
-)
-
-// Sender answers requests for links by mail.
+// Sender answers requests for links, and those for invitations, by mail.
 type Sender struct {
 	Links         *identity.Links
 	SES           *sesv2.Client
@@ -44,21 +25,43 @@ type Sender struct {
 	Now           func() time.Time
 }
 
-// Handle sends a link to who has the address; for an address that nobody has,
-// or a request that waited for longer than a link lives, it does nothing. A
-// message that comes twice sends two links: each stands alone, and no mail at
-// all would be worse.
-func (s *Sender) Handle(ctx context.Context, m identity.MailRequest) error {
+// kindInvitation is the kind of a message that asks for an invitation; a
+// request for a link has none.
+const kindInvitation = "invitation"
+
+// Handle sends what a message of the mail queue asks for: a link or an
+// invitation. For an address that nobody has, for who lost the access, and for
+// a request that waited for longer than what it asks for lives, it does
+// nothing. A message that comes twice sends two mails: each stands alone, and
+// no mail at all would be worse.
+func (s *Sender) Handle(ctx context.Context, raw json.RawMessage) error {
+	var m struct {
+		Kind      string         `json:"kind"`
+		At        timestamp.Time `json:"at"`
+		IP        string         `json:"ip"`
+		RequestID string         `json:"requestId"`
+	}
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return err
+	}
 	ctx = principal.WithOrigin(ctx, principal.Origin{IP: m.IP, RequestID: m.RequestID})
-	if s.Now().Sub(m.At.Time) > identity.LinkLife {
-		slog.WarnContext(ctx, "sign-in mail not sent: the request is too old", "requestId", m.RequestID)
+	life, write := identity.LinkLife, s.link
+	switch m.Kind {
+	case "":
+	case kindInvitation:
+		life, write = identity.InvitationLife, s.invitation
+	default:
+		return fmt.Errorf("unknown kind of mail %q", m.Kind)
+	}
+	if s.Now().Sub(m.At.Time) > life {
+		slog.WarnContext(ctx, "mail not sent: the request is too old", "kind", m.Kind, "requestId", m.RequestID)
 		return nil
 	}
-	link, ok, err := s.Links.Issue(ctx, m.Email, m.Next, "mail", audit.Ref{})
+	l, ok, err := write(ctx, raw)
 	if err != nil || !ok {
 		return err
 	}
-	in, err := s.compose(link)
+	in, err := s.compose(l)
 	if err != nil {
 		return err
 	}
@@ -68,26 +71,20 @@ func (s *Sender) Handle(ctx context.Context, m identity.MailRequest) error {
 	return nil
 }
 
-func (s *Sender) compose(link identity.Issued) (*sesv2.SendEmailInput, error) {
-	var plain, rich bytes.Buffer
-	if err := textMail.Execute(&plain, link); err != nil {
-		return nil, err
+func (s *Sender) link(ctx context.Context, raw json.RawMessage) (letter, bool, error) {
+	var m identity.MailRequest
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return letter{}, false, err
 	}
-	if err := htmlMail.Execute(&rich, link); err != nil {
-		return nil, err
-	}
-	in := &sesv2.SendEmailInput{
-		FromEmailAddress: &s.From,
-		Destination:      &types.Destination{ToAddresses: []string{link.Email}},
-		Content: &types.EmailContent{Simple: &types.Message{
-			Subject: content(Subject),
-			Body:    &types.Body{Text: content(plain.String()), Html: content(rich.String())},
-		}},
-	}
-	if s.Configuration != "" {
-		in.ConfigurationSetName = &s.Configuration
-	}
-	return in, nil
+	issued, ok, err := s.Links.Issue(ctx, identity.LinkRequest{Email: m.Email, Next: m.Next, Browser: m.Browser, Via: "mail"})
+	return linkLetter(issued), ok, err
 }
 
-func content(s string) *types.Content { return &types.Content{Data: &s, Charset: aws.String("UTF-8")} }
+func (s *Sender) invitation(ctx context.Context, raw json.RawMessage) (letter, bool, error) {
+	var m identity.InvitationRequest
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return letter{}, false, err
+	}
+	issued, ok, err := s.Links.Invite(ctx, m)
+	return invitationLetter(issued), ok, err
+}

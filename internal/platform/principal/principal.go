@@ -51,7 +51,7 @@ type Principal struct {
 	Kind          Kind            `json:"k"`
 	ID            string          `json:"id"`           // usr_..., key_..., or of a partner what it came with
 	UserID        string          `json:"u,omitempty"`  // whose writing this counts as: the user, or the key's creator
-	Email         string          `json:"e,omitempty"`  // users only
+	Email         string          `json:"e,omitempty"`  // of users, and of a partner's session
 	Name          string          `json:"n,omitempty"`  // users only
 	PlatformAdmin bool            `json:"a,omitempty"`  // users only
 	Teams         map[string]Role `json:"t,omitempty"`  // team id -> role

@@ -1,6 +1,8 @@
 // Package signin is the page that people sign in at. It works without
 // JavaScript; reading it changes nothing, so that a mail scanner that opens a
-// link does not use it up: only pressing the button does.
+// link does not use it up: only pressing the button does. A link that was asked
+// for here opens in the same browser only: any other shows a code to type into
+// the first.
 package signin
 
 import (
@@ -26,10 +28,14 @@ import (
 	"pagefree/internal/platform/token"
 )
 
-// Sessions is what the page does for people.
+// Sessions is what the page does for people. browser is the secret of the
+// browser that they use.
 type Sessions interface {
-	AskLink(ctx context.Context, email, next string) (ratelimit.Result, error)
-	Verify(ctx context.Context, secret string) (identity.Opened, error)
+	AskLink(ctx context.Context, email, next, browser string) (ratelimit.Result, error)
+	AskInvited(ctx context.Context, invitation, browser string) (ratelimit.Result, error)
+	Look(ctx context.Context, secret, browser string) (identity.Looked, error)
+	Verify(ctx context.Context, secret, browser string) (identity.Opened, error)
+	VerifyCode(ctx context.Context, code, browser string) (identity.Opened, error)
 }
 
 //go:embed page.html style.css
@@ -79,13 +85,17 @@ func Routes(api *httpapi.API, s Sessions, at origin.Origin) {
 
 // view is what the template shows.
 type view struct {
-	Title string
-	State string // of "ask", "press", "sent", "done", "sorry"
-	Text  string
-	Token string
-	Next  string
-	Email string
-	Wrong string // what is wrong with Email
+	Title  string
+	State  string // of "ask", "press", "other", "invited", "sent", "done", "sorry"
+	Text   string
+	Alert  bool   // Text is about what went wrong
+	Secret string // of the link or the invitation
+	Code   string // to type elsewhere
+	Page   string // a status page, by its name
+	Next   string
+	Email  string
+	Asked  bool   // this browser asked for a link not long ago
+	Wrong  string // what is wrong with what was typed
 }
 
 func (p *page) serve(w http.ResponseWriter, r *http.Request) error {
@@ -112,20 +122,23 @@ func (p *page) serve(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// get shows a form or a button. Whatever the token is worth, it is not looked at.
+// get shows a form or a button, and does nothing.
 func (p *page) get(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	next := identity.Next(q.Get("next"))
-	switch secret := q.Get("token"); {
+	switch {
 	case q.Has("done"):
 		return render(w, http.StatusOK, view{Title: "You are signed in", State: "done", Text: "You can close this page, or go on to where you were."})
-	case secret == "":
-		return render(w, http.StatusOK, view{Title: "Sign in", State: "ask", Next: next})
-	case !isLink(secret):
-		return render(w, http.StatusOK, view{Title: "Sign in", State: "ask", Next: next, Text: "This link is not whole. Copy it from the mail once more, or ask for a new one."})
-	default:
-		return render(w, http.StatusOK, view{Title: "Sign in", State: "press", Token: secret})
+	case q.Has("sent"):
+		return render(w, http.StatusOK, view{Title: "Type the code", State: "sent"})
+	case q.Get("invite") != "":
+		return p.invited(w, r, q.Get("invite"))
+	case q.Get("token") == "":
+		return render(w, http.StatusOK, view{Title: "Sign in", State: "ask", Next: next, Asked: browserOf(r) != ""})
+	case !isLink(q.Get("token")):
+		return render(w, http.StatusOK, view{Title: "Sign in", State: "ask", Next: next, Alert: true, Text: "This link is not whole. Copy it from the mail once more, or ask for a new one."})
 	}
+	return p.link(w, r, http.StatusOK, q.Get("token"))
 }
 
 func isLink(secret string) bool {
@@ -133,7 +146,49 @@ func isLink(secret string) bool {
 	return ok && kind == token.Link
 }
 
-// post uses up a token, or asks for a link.
+// link shows what a link is good for in this browser: a button, a code for
+// another browser, or why nothing.
+func (p *page) link(w http.ResponseWriter, r *http.Request, status int, secret string) error {
+	seen, err := p.sessions.Look(r.Context(), secret, browserOf(r))
+	if e, ok := errors.AsType[*problem.Error](err); ok && e.Status == http.StatusUnauthorized {
+		return render(w, status, view{Title: "This link does not sign in", State: "ask", Alert: true, Text: e.Detail})
+	}
+	if err != nil {
+		return p.answer(w, r, err)
+	}
+	if seen.Code != "" {
+		return render(w, status, view{Title: "Sign in where you asked", State: "other", Code: seen.Code})
+	}
+	return render(w, status, view{Title: "Sign in", State: "press", Secret: secret})
+}
+
+// invited shows an invitation, with the button that asks for a link.
+func (p *page) invited(w http.ResponseWriter, r *http.Request, secret string) error {
+	seen, err := p.sessions.Look(r.Context(), secret, "")
+	if err != nil {
+		return p.answer(w, r, err)
+	}
+	return render(w, http.StatusOK, view{Title: "You are invited", State: "invited", Page: seen.Page, Secret: secret})
+}
+
+// answer renders a refusal as the caller reads it.
+func (p *page) answer(w http.ResponseWriter, r *http.Request, err error) error {
+	if wantsHTML(r) {
+		return sorry(w, r, err)
+	}
+	return err
+}
+
+// browserOf is the secret that the browser has from when it asked for a link.
+func browserOf(r *http.Request) string {
+	c, err := r.Cookie(identity.BrowserCookie)
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+// post uses up a link, by its token or its code, or asks for one.
 func (p *page) post(w http.ResponseWriter, r *http.Request) error {
 	if err := p.guard.Check(r); err != nil {
 		return httpapi.Refusals["cross_origin"]
@@ -141,25 +196,51 @@ func (p *page) post(w http.ResponseWriter, r *http.Request) error {
 	if err := readForm(r); err != nil {
 		return err
 	}
-	if r.PostForm.Has("token") {
-		opened, err := p.sessions.Verify(r.Context(), r.PostForm.Get("token"))
-		if err != nil {
-			return err
+	form := r.PostForm
+	switch {
+	case form.Has("token"):
+		opened, err := p.sessions.Verify(r.Context(), form.Get("token"), browserOf(r))
+		if e, ok := errors.AsType[*problem.Error](err); ok && e.Code == identity.OtherBrowser && wantsHTML(r) {
+			return p.link(w, r, e.Status, form.Get("token"))
 		}
-		http.SetCookie(w, opened.Cookie())
-		p.redirect(w, opened.Next)
-		return nil
+		return p.enter(w, opened, err)
+	case form.Has("code"):
+		opened, err := p.sessions.VerifyCode(r.Context(), form.Get("code"), browserOf(r))
+		if e, ok := errors.AsType[*problem.Error](err); ok && e.Code == identity.CodeInvalid && wantsHTML(r) {
+			return render(w, e.Status, view{Title: "Type the code", State: "sent", Wrong: e.Detail})
+		}
+		return p.enter(w, opened, err)
+	case form.Has("invite"):
+		browser := identity.BrowserSecret(r)
+		left, err := p.sessions.AskInvited(r.Context(), form.Get("invite"), browser)
+		return sent(w, left, err, browser, "A mail with a link is on its way to the address that was invited. The link is good for 15 minutes, once.")
 	}
-	email, next := r.PostForm.Get("email"), identity.Next(r.PostForm.Get("next"))
-	left, err := p.sessions.AskLink(r.Context(), email, next)
+	email, next, browser := form.Get("email"), identity.Next(form.Get("next")), identity.BrowserSecret(r)
+	left, err := p.sessions.AskLink(r.Context(), email, next, browser)
 	if e, ok := errors.AsType[*problem.Error](err); ok && e.Code == problem.ValidationFailed && wantsHTML(r) {
 		return render(w, e.Status, view{Title: "Sign in", State: "ask", Next: next, Email: email, Wrong: "This is not a mail address."})
 	}
+	return sent(w, left, err, browser, identity.MailSent)
+}
+
+// enter leads on in the session that was opened.
+func (p *page) enter(w http.ResponseWriter, opened identity.Opened, err error) error {
+	if err != nil {
+		return err
+	}
+	http.SetCookie(w, opened.Cookie())
+	p.redirect(w, opened.Next)
+	return nil
+}
+
+// sent says that a mail was asked for, and remembers the browser that asked.
+func sent(w http.ResponseWriter, left ratelimit.Result, err error, browser, text string) error {
 	if err != nil {
 		return err
 	}
 	left.Header(w.Header())
-	return render(w, http.StatusOK, view{Title: "Look into your mail", State: "sent", Text: identity.MailSent})
+	http.SetCookie(w, identity.KeepBrowser(browser))
+	return render(w, http.StatusOK, view{Title: "Look into your mail", State: "sent", Text: text})
 }
 
 // readForm parses the form of a POST, and nothing but a form.
@@ -206,11 +287,13 @@ func sorry(w http.ResponseWriter, r *http.Request, err error) error {
 	for name, values := range b.GetHeaders() {
 		w.Header()[http.CanonicalHeaderKey(name)] = values
 	}
-	v := view{Title: "This did not work", State: "sorry", Text: b.Detail}
-	if b.Code == problem.RateLimited {
+	v := view{Title: "This did not work", State: "sorry", Text: b.Detail, Alert: true}
+	switch {
+	case b.Code == problem.RateLimited:
 		v.Title = "That was too often"
-	}
-	if b.Status == http.StatusUnauthorized {
+	case b.Code == identity.InvitationExpired, b.Code == identity.InvitationInvalid:
+		v.Title = "This invitation has ended"
+	case b.Status == http.StatusUnauthorized:
 		v.Title, v.State = "This link does not sign in", "ask"
 	}
 	return render(w, b.Status, v)

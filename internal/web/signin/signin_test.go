@@ -25,19 +25,36 @@ import (
 type sessions struct {
 	asked    []string // "address next"
 	verified []string
+	browsers []string // that asked
+	looked   identity.Looked
+	lookErr  error
 	next     string
 	err      error
 }
 
-func (s *sessions) AskLink(_ context.Context, email, next string) (ratelimit.Result, error) {
-	if _, err := identity.Normalize(email); err != nil {
-		return ratelimit.Result{}, problem.InvalidField("body.email", "%v", err)
-	}
-	s.asked = append(s.asked, strings.TrimSpace(email+" "+next))
+func (s *sessions) Look(context.Context, string, string) (identity.Looked, error) {
+	return s.looked, s.lookErr
+}
+
+func (s *sessions) AskInvited(_ context.Context, invitation, browser string) (ratelimit.Result, error) {
+	s.asked, s.browsers = append(s.asked, invitation), append(s.browsers, browser)
 	return ratelimit.Result{Allowed: true, Limit: 10, Remaining: 9}, s.err
 }
 
-func (s *sessions) Verify(_ context.Context, secret string) (identity.Opened, error) {
+func (s *sessions) VerifyCode(_ context.Context, code, browser string) (identity.Opened, error) {
+	s.verified, s.browsers = append(s.verified, code), append(s.browsers, browser)
+	return identity.Opened{Secret: "pfs_secret", Lifetime: time.Hour, Next: s.next}, s.err
+}
+
+func (s *sessions) AskLink(_ context.Context, email, next, browser string) (ratelimit.Result, error) {
+	if _, err := identity.Normalize(email); err != nil {
+		return ratelimit.Result{}, problem.InvalidField("body.email", "%v", err)
+	}
+	s.asked, s.browsers = append(s.asked, strings.TrimSpace(email+" "+next)), append(s.browsers, browser)
+	return ratelimit.Result{Allowed: true, Limit: 10, Remaining: 9}, s.err
+}
+
+func (s *sessions) Verify(_ context.Context, secret, _ string) (identity.Opened, error) {
 	s.verified = append(s.verified, secret)
 	return identity.Opened{Secret: "pfs_secret", Lifetime: time.Hour, Next: s.next}, s.err
 }
