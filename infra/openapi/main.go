@@ -20,6 +20,7 @@ import (
 	"pagefree/internal/runbook"
 	"pagefree/internal/runbook/vault"
 	"pagefree/internal/web/signin"
+	"pagefree/internal/web/statuspage"
 )
 
 // path of the document, from the root of the repository.
@@ -42,6 +43,7 @@ var functions = map[string]func(*httpapi.API){
 		identity.AuthRoutes(api, nil)
 		signin.Routes(api, nil, origin.Origin{})
 	},
+	"StatusFunction": func(api *httpapi.API) { statuspage.Routes(api, nil) },
 }
 
 func main() {
