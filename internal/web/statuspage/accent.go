@@ -51,11 +51,12 @@ var (
 	black, white            = rgb{}, rgb{1, 1, 1}
 )
 
-// enough is the contrast that WCAG AA asks of text, and a little for rounding.
-const enough = 4.55
+// Contrasts that text in the accent colour has at least. WCAG AA asks for 4.5;
+// on dark, what has no more looks dull.
+const enoughLight, enoughDark = 4.6, 6
 
-// readable is the colour nearest to c, towards another, that can be read on a ground.
-func (c rgb) readable(ground, towards rgb) rgb {
+// readable is the colour nearest to c, towards another, that has a contrast on a ground.
+func (c rgb) readable(ground, towards rgb, enough float64) rgb {
 	for share := 0.0; share < 1; share += 0.02 {
 		if m := parseRGB(c.mix(towards, share).String()[1:]); contrast(m, ground) >= enough {
 			return m
@@ -76,7 +77,7 @@ func (c rgb) on() rgb {
 // looked at, and a form of it for light and for dark that can be read.
 func accent(hex string) []byte {
 	c := parseRGB(hex)
-	light, dark := c.readable(lightGround, black), c.readable(darkGround, white)
+	light, dark := c.readable(lightGround, black, enoughLight), c.readable(darkGround, white, enoughDark)
 	return fmt.Appendf(nil, ":root{--brand:%s;--accent:%s;--on-accent:%s}\n@media(prefers-color-scheme:dark){:root{--accent:%s;--on-accent:%s}}\n",
 		c, light, light.on(), dark, dark.on())
 }

@@ -1,6 +1,7 @@
 package statuspage
 
 import (
+	"slices"
 	"time"
 
 	"pagefree/internal/platform/httpapi"
@@ -57,6 +58,9 @@ func remembered(v status.View) []day {
 			at := put(i.StartedAt.Time)
 			at.incidents = append(at.incidents, i)
 		}
+	}
+	for n := range all {
+		slices.SortStableFunc(all[n].incidents, func(a, b status.ViewIncident) int { return b.StartedAt.Compare(a.StartedAt.Time) })
 	}
 	for _, i := range v.Done {
 		at := put(i.StartsAt.Time)

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -91,6 +92,11 @@ func momentOf(t timestamp.Time, zone *time.Location) moment {
 	return moment{t.String(), clock(t.In(zone))}
 }
 
+func spanOf(from, to timestamp.Time, zone *time.Location) (moment, moment) {
+	a, b := span(from.In(zone), to.In(zone))
+	return moment{from.String(), a}, moment{to.String(), b}
+}
+
 type update struct {
 	Word       string
 	At         moment
@@ -149,6 +155,7 @@ type pastDay struct {
 	Date         string // 2006-01-02
 	Text         string
 	Month        string // where it is the first of its month in the list
+	Open         []incident // told of above, on the same document
 	Incidents    []incident
 	Maintenances []maintenance
 	Troubled     []touchedDay
@@ -199,13 +206,11 @@ func dataOf(f frame, v status.View) pageData {
 	for _, m := range v.Maintenances {
 		d.Maintenances = append(d.Maintenances, maintenanceOf(v, m))
 	}
-	open := map[string]bool{} // they stand above
-	for _, i := range v.Incidents {
-		open[i.ID] = true
-	}
 	for _, day := range remembered(v)[:pastDays] {
-		day.incidents = slices.DeleteFunc(slices.Clone(day.incidents), func(i status.ViewIncident) bool { return open[i.ID] })
-		d.Past = append(d.Past, pastDayOf(f, v, day, pastUpdates))
+		past := pastDayOf(f, v, day, pastUpdates)
+		past.Open = slices.DeleteFunc(slices.Clone(past.Incidents), func(i incident) bool { return i.Over })
+		past.Incidents = slices.DeleteFunc(past.Incidents, func(i incident) bool { return !i.Over })
+		d.Past = append(d.Past, past)
 	}
 	return d
 }
@@ -247,8 +252,8 @@ func incidentOf(f frame, v status.View, i status.ViewIncident, shown int) incide
 		Word: incidentWords[i.Status], Over: i.Status.Over(), Started: momentOf(i.StartedAt, v.Zone), Touched: touchedsOf(i.Components),
 	}
 	if i.ResolvedAt != nil {
-		ended := momentOf(*i.ResolvedAt, v.Zone)
-		out.Ended = &ended
+		began, ended := spanOf(i.StartedAt, *i.ResolvedAt, v.Zone)
+		out.Started, out.Ended = began, &ended
 	}
 	for n, u := range i.Updates {
 		if n == shown {
@@ -263,8 +268,9 @@ func incidentOf(f frame, v status.View, i status.ViewIncident, shown int) incide
 func maintenanceOf(v status.View, m status.ViewMaintenance) maintenance {
 	out := maintenance{
 		ID: m.ID, Title: m.Title, Word: maintenanceWords[m.Status], Running: m.Status == status.InProgress || m.Status == status.Verifying,
-		From: momentOf(m.StartsAt, v.Zone), To: momentOf(m.EndsAt, v.Zone), Body: m.Body, More: m.More, Touched: touchedsOf(m.Components),
+		Body: m.Body, More: m.More, Touched: touchedsOf(m.Components),
 	}
+	out.From, out.To = spanOf(m.StartsAt, m.EndsAt, v.Zone)
 	for _, u := range m.Updates {
 		out.Updates = append(out.Updates, update{Word: maintenanceWords[u.Status], At: momentOf(u.At, v.Zone), Body: u.Body, More: u.More})
 	}
@@ -311,15 +317,19 @@ type historyData struct {
 	Formula string
 }
 
-func historyPage(at place, who principal.Principal, v status.View, days []day, cursor *string, later bool) (answer, error) {
+func historyPage(at place, who principal.Principal, v status.View, days []day, cursor *string, asked url.Values) (answer, error) {
 	f := viewFrame(at, who, v)
 	d := historyData{View: v, Back: f.To("/status/" + v.Slug), Formula: status.Formula}
 	here := f.To("/status/" + v.Slug + "/history")
-	if cursor != nil {
-		d.Older = here + "?cursor=" + *cursor
-	}
-	if later {
+	if asked.Has("cursor") {
 		d.Newest = here
+	}
+	if cursor != nil {
+		older := url.Values{"cursor": {*cursor}}
+		if asked.Has("limit") {
+			older.Set("limit", asked.Get("limit"))
+		}
+		d.Older = here + "?" + older.Encode()
 	}
 	month := ""
 	for _, one := range days {

@@ -1,7 +1,7 @@
 package statuspage
 
 import (
-	"context"
+	"errors"
 	"net/http"
 	"strconv"
 
@@ -194,6 +194,9 @@ func (p *Pages) history(l look) (answer, error) {
 	}
 	ctx, list := l.r.Context(), []string{"status history", l.View.Slug}
 	at, err := p.Cursors.Open(ctx, httpapi.PageInput{Limit: limit, Cursor: q.Get("cursor")}, list...)
+	if _, ours := errors.AsType[*problem.Error](err); err != nil && !ours {
+		err = unsealed(err)
+	}
 	if err != nil {
 		return answer{}, err
 	}
@@ -201,10 +204,10 @@ func (p *Pages) history(l look) (answer, error) {
 	days, next := daysOf(v, at)
 	cursor, err := p.Cursors.Seal(ctx, next, list...)
 	if err != nil {
-		return answer{}, unsealed(ctx, err)
+		return answer{}, unsealed(err)
 	}
 	if browser(l.r) {
-		return historyPage(l.at, whoOf(l.r), v, days, cursor, at.Before != "")
+		return historyPage(l.at, whoOf(l.r), v, days, cursor, q)
 	}
 	out := historyJSON{Days: []dayJSON{}, NextCursor: cursor, Formula: status.Formula}
 	for _, d := range days {
@@ -222,7 +225,7 @@ func (p *Pages) history(l look) (answer, error) {
 }
 
 // unsealed is a history whose next page cannot be named for now.
-func unsealed(_ context.Context, cause error) error {
+func unsealed(cause error) error {
 	e := problem.New(http.StatusServiceUnavailable, problem.Unavailable, "The history cannot be shown for a moment. Try again.")
 	e.Header = http.Header{"Retry-After": {"5"}}
 	e.Cause = cause

@@ -83,13 +83,13 @@ type (
 var v2 = map[string]func(v2View) map[string]any{
 	"summary": func(v v2View) map[string]any {
 		return map[string]any{
-			"page": v.page(), "status": v.status(), "components": v.components(),
+			"page": v.page(), "status": v.status(), "components": v.all,
 			"incidents": v.incidents(v.Incidents), "scheduled_maintenances": v.maintenances(v.Maintenances),
 		}
 	},
 	"status": func(v v2View) map[string]any { return map[string]any{"page": v.page(), "status": v.status()} },
 	"components": func(v v2View) map[string]any {
-		return map[string]any{"page": v.page(), "components": v.components()}
+		return map[string]any{"page": v.page(), "components": v.all}
 	},
 	"incidents": func(v v2View) map[string]any {
 		return map[string]any{"page": v.page(), "incidents": v.incidents(v.Incidents, v.Past)}
@@ -110,12 +110,17 @@ var v2 = map[string]func(v2View) map[string]any{
 
 // v2 renders one of the documents.
 func (p *Pages) v2(body func(v2View) map[string]any) func(look) (answer, error) {
-	return func(l look) (answer, error) { return jsonOf(body(v2View{fit(l.View), p.Origin.URL})) }
+	return func(l look) (answer, error) {
+		v := v2View{View: fit(l.View), url: p.Origin.URL}
+		v.all = v.components()
+		return jsonOf(body(v))
+	}
 }
 
-// v2View is a view, and how a path of ours becomes an address.
+// v2View is a view, its components, and how a path of ours becomes an address.
 type v2View struct {
 	status.View
+	all []v2Component
 	url func(string) string
 }
 
@@ -189,11 +194,10 @@ func (v v2View) component(c status.ViewComponent) v2Component {
 
 // touched are the components that something is about, as they are now.
 func (v v2View) touched(list []status.ViewTouched) []v2Component {
-	all := v.components()
 	out := []v2Component{}
 	for _, t := range list {
-		if n := slices.IndexFunc(all, func(c v2Component) bool { return c.ID == t.ID }); n >= 0 {
-			out = append(out, all[n])
+		if n := slices.IndexFunc(v.all, func(c v2Component) bool { return c.ID == t.ID }); n >= 0 {
+			out = append(out, v.all[n])
 		}
 	}
 	return out

@@ -49,6 +49,15 @@ var maintenanceWords = map[status.MaintenanceStatus]string{
 // clock is a moment for people, in its own zone: 12 Mar 2026, 14:05 CET.
 func clock(t time.Time) string { return t.Format("2 Jan 2006, 15:04 ") + zoneName(t) }
 
+// span is a time from one moment to another, in one zone; what both have in
+// common is written once: 12 Mar 2026, 14:05, and 15:10 CET.
+func span(from, to time.Time) (string, string) {
+	if from.Format(time.DateOnly) != to.Format(time.DateOnly) || zoneName(from) != zoneName(to) {
+		return clock(from), clock(to)
+	}
+	return from.Format("2 Jan 2006, 15:04"), to.Format("15:04 ") + zoneName(to)
+}
+
 // zoneName is the short name of a time's zone; some have none but numbers.
 func zoneName(t time.Time) string {
 	name, offset := t.Zone()
