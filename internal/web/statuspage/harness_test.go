@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -284,3 +285,8 @@ func (w *world) serve(p principal.Principal) *served {
 	w.t.Cleanup(s.Close)
 	return s
 }
+
+// broken is a queue that takes nothing.
+type broken struct{}
+
+func (broken) Send(context.Context, any) error { return errors.New("the queue is gone") }

@@ -154,7 +154,7 @@ type group struct {
 type pastDay struct {
 	Date         string // 2006-01-02
 	Text         string
-	Month        string // where it is the first of its month in the list
+	Month        string     // where it is the first of its month in the list
 	Open         []incident // told of above, on the same document
 	Incidents    []incident
 	Maintenances []maintenance

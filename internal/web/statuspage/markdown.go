@@ -69,7 +69,7 @@ func (m *renderer) render(body string) template.HTML {
 	if err := md.Convert([]byte(body), &b); err != nil { // a buffer takes all
 		return template.HTML("<p>" + template.HTMLEscapeString(body) + "</p>\n")
 	}
-	return template.HTML(policy.SanitizeBytes(b.Bytes()))
+	return template.HTML(bytes.ReplaceAll(policy.SanitizeBytes(b.Bytes()), []byte(made), []byte(rel)))
 }
 
 // plain leaves out the marks that change the order in which text is shown (see
@@ -84,28 +84,18 @@ func plain(s string) string {
 	}, strings.ReplaceAll(s, "\r\n", "\n"))
 }
 
-// deep reports whether a line opens more than maxDepth blocks or brackets.
+// deep reports whether a line opens more than maxDepth quotes and lists.
 func deep(s string) bool {
 	for line := range strings.SplitSeq(s, "\n") {
-		blocks, brackets, stars := 0, 0, 0
-		start := true
-		for _, r := range line {
-			switch r {
-			case '>', '-', '+':
-				if start {
-					blocks++
-				}
-			case '[', '(', '<':
-				brackets++
-			case '*', '_', '~', '`':
-				stars++
-			case ' ', '\t':
-			default:
-				start = start && (r >= '0' && r <= '9' || r == '.' || r == ')')
+		marks := 0
+		for _, field := range strings.Fields(strings.ReplaceAll(line, ">", " > ")) {
+			if strings.Trim(field, ">-+*0123456789.)") != "" {
+				break
 			}
+			marks++
 		}
-		rule := strings.Trim(line, " \t-") == "" || strings.Trim(line, " \t*") == "" || strings.Trim(line, " \t_") == "" // a line across
-		if !rule && (blocks > maxDepth || brackets > 40*maxDepth || stars > 40*maxDepth) {
+		across := strings.Trim(line, " \t-") == "" || strings.Trim(line, " \t*") == ""
+		if marks > maxDepth && !across {
 			return true
 		}
 	}
@@ -123,14 +113,17 @@ func newMarkdown() (goldmark.Markdown, *bluemonday.Policy) {
 		"table", "thead", "tbody", "tr", "th", "td")
 	p.AllowAttrs("start").Matching(regexp.MustCompile(`^[0-9]{1,9}$`)).OnElements("ol")
 	p.AllowAttrs("href").OnElements("a")
-	p.AllowAttrs("rel").Matching(regexp.MustCompile("^" + rel + "$")).OnElements("a")
 	p.AllowURLSchemes("http", "https", "mailto")
 	p.RequireParseableURLs(true)
+	p.RequireNoFollowOnLinks(true)
+	p.RequireNoReferrerOnLinks(true)
 	return md, p
 }
 
 // rel is that of each link: the page that it leads to learns nothing of ours.
-const rel = "noopener nofollow noreferrer"
+// The policy makes made of it; that text cannot stand anywhere else, since
+// quotes are escaped elsewhere.
+const rel, made = `rel="noopener nofollow noreferrer"`, `rel="nofollow noreferrer"`
 
 // tame changes what was parsed: headings go below those of the page, pictures
 // become links to them, so that no reader's browser asks anybody for anything.
@@ -138,17 +131,15 @@ type tame struct{}
 
 func (tame) Transform(doc *ast.Document, _ text.Reader, _ parser.Context) {
 	var pictures []*ast.Image
+	level := 3 // of the heading before: none is left out between two
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if !entering {
 			return ast.WalkContinue, nil
 		}
 		switch n := n.(type) {
 		case *ast.Heading:
-			n.Level = min(n.Level+3, 6)
-		case *ast.Link:
-			n.SetAttributeString("rel", []byte(rel))
-		case *ast.AutoLink:
-			n.SetAttributeString("rel", []byte(rel))
+			n.Level = min(n.Level+3, level+1, 6)
+			level = n.Level
 		case *ast.Image:
 			pictures = append(pictures, n)
 		}
@@ -157,7 +148,6 @@ func (tame) Transform(doc *ast.Document, _ text.Reader, _ parser.Context) {
 	for _, n := range pictures {
 		link := ast.NewLink()
 		link.Destination = n.Destination
-		link.SetAttributeString("rel", []byte(rel))
 		for c := n.FirstChild(); c != nil; c = n.FirstChild() {
 			link.AppendChild(link, c)
 		}
