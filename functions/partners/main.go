@@ -21,6 +21,7 @@ import (
 	"pagefree/internal/platform/queue"
 	"pagefree/internal/platform/ratelimit"
 	"pagefree/internal/platform/settings"
+	"pagefree/internal/web/statuspage"
 )
 
 func main() {
@@ -43,5 +44,6 @@ func main() {
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	partner.Routes(api, service)
+	statuspage.PartnerPreview(api, service)
 	lambda.Start(httpapi.Lambda(api.Handler()))
 }

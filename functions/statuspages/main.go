@@ -22,6 +22,7 @@ import (
 	"pagefree/internal/platform/settings"
 	"pagefree/internal/platform/teams"
 	"pagefree/internal/status"
+	"pagefree/internal/web/statuspage"
 )
 
 func main() {
@@ -45,6 +46,7 @@ func main() {
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	status.Routes(api, service)
+	statuspage.StaffPreview(api, service)
 	lambda.Start(httpapi.Lambda(api.Handler()))
 }
 

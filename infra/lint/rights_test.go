@@ -148,14 +148,12 @@ func TestWritePrefixes(t *testing.T) {
 		"StatusTable": {
 			"PartnersFunction":    {"grants#*", "people#*", "prt#*", "prtmail#*", "prtname#*", "sp#*", "token#*", "viewer#*"}, // a page is only checked
 			"AccessesFunction":    {"grants#*", "looks#*"},
+			"SigninFunction":      {"people#*"}, // when they signed in first
 			"StatusPagesFunction": {"due#*", "logo#*", "slug#*", "sp#*", "token#*"}, "StatusClockFunction": {"due#*", "sp#*"},
 		},
 		"IdentityTable": {
 			"IdentityFunction": all, "SigninFunction": all, // which checks
 			"SigninMailFunction": {"email#*", "founder#*", "usr#*"}, "SigninLinkFunction": {"email#*", "founder#*", "usr#*"},
-		},
-		"StatusTable": {
-			"SigninFunction": {"people#*"}, // when they signed in first
 		},
 	}
 	tmpl := deployed(t)
@@ -229,13 +227,13 @@ func TestTrust(t *testing.T) {
 			"AuthorizerFunction", "IdentityFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction"}},
 		"the runbooks' table": {arn: automation, want: []string{
 			"CallbacksFunction", "CommandsFunction", "DispatcherFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "RunbooksFunction", "StatusPagesFunction", "WatchdogFunction"}},
-		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*", want: []string{"AccessesFunction", "AuthorizerFunction", "PartnersFunction", "SigninFunction", "SigninMailFunction", "StatusClockFunction", "StatusPagesFunction"}},
+		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*", want: []string{"AccessesFunction", "AuthorizerFunction", "PartnersFunction", "SigninFunction", "SigninMailFunction", "StatusClockFunction", "StatusFunction", "StatusPagesFunction"}},
 		"making seals":            {arn: tmpl.Keys["SealKey"].ARN, action: "kms:GenerateMac", want: []string{"RunbooksFunction"}},
 		"checking seals":          {arn: tmpl.Keys["SealKey"].ARN, action: "kms:VerifyMac", want: []string{"DispatcherFunction"}},
 		"encrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Encrypt", want: []string{"ExecutionsFunction", "RunbooksFunction"}}, // each for its own purpose
 		"decrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Decrypt", want: []string{"DispatcherFunction"}},
 		"deriving cursors": {arn: tmpl.Keys["DeriveKey"].ARN, action: "kms:GenerateMac", want: []string{
-			"AuditFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "PartnersFunction", "RunbooksFunction", "StatusPagesFunction"}},
+			"AuditFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "PartnersFunction", "RunbooksFunction", "StatusFunction", "StatusPagesFunction"}},
 		"signing blocks":  {arn: tmpl.Keys["AuditKey"].ARN, action: "kms:Sign", want: []string{"AuditSealerFunction"}},
 		"the blocks' key": {arn: tmpl.Keys["AuditKey"].ARN, action: "kms:GetPublicKey", want: []string{"AuditFunction"}},
 		"all of that key": {arn: tmpl.Keys["AuditKey"].ARN, want: []string{"AuditFunction", "AuditSealerFunction"}},

@@ -22,6 +22,7 @@ import (
 	"pagefree/internal/runbook/vault"
 	"pagefree/internal/status"
 	"pagefree/internal/web/signin"
+	"pagefree/internal/web/statuspage"
 )
 
 // path of the document, from the root of the repository.
@@ -36,16 +37,23 @@ var functions = map[string]func(*httpapi.API){
 	"IdentityFunction":   func(api *httpapi.API) { identity.Routes(api, nil, nil) },
 	"IncidentsFunction":  func(api *httpapi.API) { incident.Routes(api, nil) },
 	"MetaFunction":       func(api *httpapi.API) { httpapi.Meta(api, nil) },
-	"PartnersFunction":   func(api *httpapi.API) { partner.Routes(api, nil) },
+	"PartnersFunction": func(api *httpapi.API) {
+		partner.Routes(api, nil)
+		statuspage.PartnerPreview(api, nil)
+	},
 	"RunbooksFunction": func(api *httpapi.API) {
 		runbook.Routes(api, nil)
 		vault.Routes(api, nil)
 	},
-	"StatusPagesFunction": func(api *httpapi.API) { status.Routes(api, nil) },
+	"StatusPagesFunction": func(api *httpapi.API) {
+		status.Routes(api, nil)
+		statuspage.StaffPreview(api, nil)
+	},
 	"SigninFunction": func(api *httpapi.API) {
 		identity.AuthRoutes(api, nil)
 		signin.Routes(api, nil, origin.Origin{})
 	},
+	"StatusFunction": func(api *httpapi.API) { statuspage.Routes(api, nil) },
 }
 
 func main() {

@@ -73,6 +73,9 @@ func (a *API) Handle(pattern string, h Handler) {
 	})
 }
 
+// Refused tells OnDenied of a refusal that a page renders by itself.
+func Refused(ctx context.Context, err error) { remember(ctx, err) }
+
 // shown turns what every room's writes may meet into a problem: contention is
 // nobody's mistake, and trying again will do.
 func shown(err error) error {

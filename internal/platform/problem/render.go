@@ -60,7 +60,9 @@ func Write(w http.ResponseWriter, r *http.Request, err error, requestID string) 
 		w.Header()[http.CanonicalHeaderKey(k)] = vs
 	}
 	w.Header().Set("Content-Type", ContentType)
-	w.Header().Set("Cache-Control", "no-store")
+	if w.Header().Get("Cache-Control") == "" { // else the route has said something stricter
+		w.Header().Set("Cache-Control", "no-store")
+	}
 	w.WriteHeader(b.Status)
 	json.NewEncoder(w).Encode(b) // the status is out: a failed write has nobody left to tell
 }
