@@ -135,15 +135,26 @@ func eventOf(r *http.Request) (e eventRequest, besides http.Header) {
 	for name, values := range cookies {
 		e.Cookies[name] = valueOf(values)
 	}
+	for name, values := range seen(r) {
+		e.Headers[name] = valueOf(values)
+	}
 	for name, values := range r.Header {
-		lower := strings.ToLower(name)
-		if lower == "cookie" || hidden(lower) {
+		if lower := strings.ToLower(name); lower == "cookie" || hidden(lower) {
 			besides[name] = values
-			continue
 		}
-		e.Headers[lower] = valueOf(values)
 	}
 	return e, besides
+}
+
+// seen are the headers that a function is told of, by their names in lower case.
+func seen(r *http.Request) map[string][]string {
+	out := map[string][]string{}
+	for name, values := range r.Header {
+		if lower := strings.ToLower(name); lower != "cookie" && !hidden(lower) {
+			out[lower] = append(out[lower], values...)
+		}
+	}
+	return out
 }
 
 // run gives the request as the function leaves it, or the answer that it makes instead.
@@ -156,6 +167,10 @@ func (f *function) run(r *http.Request, d *template.Distribution) (*http.Request
 		"request": before,
 	})
 	if err != nil {
+		return nil, nil, err
+	}
+	var told struct{ Request eventRequest }
+	if err := json.Unmarshal(event, &told); err != nil { // what is no UTF-8 is told as something else
 		return nil, nil, err
 	}
 	result, err := f.call(string(event))
@@ -179,10 +194,10 @@ func (f *function) run(r *http.Request, d *template.Distribution) (*http.Request
 	if err := json.Unmarshal(result, &after); err != nil {
 		return nil, nil, fmt.Errorf("it returned no request: %w", err)
 	}
-	return after.request(r, before, besides)
+	return after.request(r, told.Request, besides)
 }
 
-// request is r with the headers that the function left.
+// request is r with the headers that the function left; what it did not touch stays as it came, byte by byte.
 func (e eventRequest) request(r *http.Request, before eventRequest, besides http.Header) (*http.Request, *answer, error) {
 	if e.Method != before.Method {
 		return nil, nil, fmt.Errorf("%w: it changed the method", errForbidden)
@@ -195,15 +210,20 @@ func (e eventRequest) request(r *http.Request, before eventRequest, besides http
 			return nil, nil, fmt.Errorf("%w: it changed %s", errForbidden, name)
 		}
 	}
-	out := r.Clone(r.Context())
+	out, came := r.Clone(r.Context()), seen(r)
 	out.Header = besides.Clone()
 	for name, v := range e.Headers {
 		if name != strings.ToLower(name) || hidden(name) {
 			return nil, nil, fmt.Errorf("%w: it added %s", errForbidden, name)
 		}
-		if name != "host" {
-			out.Header[http.CanonicalHeaderKey(name)] = v.all()
+		if name == "host" {
+			continue
 		}
+		values := v.all()
+		if was, ok := before.Headers[name]; ok && reflect.DeepEqual(v, was) {
+			values = came[name]
+		}
+		out.Header[http.CanonicalHeaderKey(name)] = values
 	}
 	return out, nil, nil
 }

@@ -58,6 +58,10 @@ func TestViewer(t *testing.T) {
 			from: "203.0.113.9:1", sent: http.Header{"X-Pagefree-Secret": {"s"}, "X-Pagefree-Depth": {"2"}, "X-Api-Key": {"k"}, "Authorization": {"Bearer t"}, "Accept": {"a", "b"}},
 			want: map[string][]string{"X-Pagefree-Secret": {"s"}, "X-Pagefree-Depth": {"2"}, "X-Api-Key": {"k"}, "Authorization": {"Bearer t"}, "Accept": {"a", "b"}},
 		},
+		"what is no UTF-8": {
+			from: "203.0.113.9:1", sent: http.Header{"X-A": {"\xff\xfe"}, "Cookie": {"a=\xff"}, "X-Pagefree-X\xff": {"b"}},
+			want: map[string][]string{"X-A": {"\xff\xfe"}, "Cookie": {"a=\xff"}, "X-Pagefree-X\xff": nil},
+		},
 		"names that mean something to JavaScript": {
 			from: "203.0.113.9:1", sent: http.Header{"Constructor": {"a"}, "Hasownproperty": {"b"}, "__proto__": {"c"}, "X-Pagefree-Constructor": {"d"}},
 			want: map[string][]string{"Constructor": {"a"}, "Hasownproperty": {"b"}, "X-Pagefree-Constructor": nil},
@@ -65,7 +69,7 @@ func TestViewer(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			r := httptest.NewRequest("GET", "/status/acme?a=1&a=2&b", nil)
+			r := httptest.NewRequest("GET", "/status/acme?a=1&a=2&b&c=%ff&d=\xff", nil)
 			r.RemoteAddr, r.Header = tt.from, tt.sent
 			got, instead, err := f.run(r, &template.Distribution{ID: "e1", Domain: "d1.cloudfront.net"})
 			if err != nil || instead != nil {
@@ -76,7 +80,7 @@ func TestViewer(t *testing.T) {
 					t.Errorf("%s is %q, want %q", name, got.Header[name], want)
 				}
 			}
-			if got.URL.String() != "/status/acme?a=1&a=2&b" || got.Host != "example.com" || got.Method != "GET" {
+			if got.URL.String() != "/status/acme?a=1&a=2&b&c=%ff&d=\xff" || got.Host != "example.com" || got.Method != "GET" {
 				t.Errorf("got %s %s of %s", got.Method, got.URL, got.Host)
 			}
 			if len(got.Header["X-Pagefree-Viewer"]) != 1 {

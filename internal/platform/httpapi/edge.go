@@ -90,7 +90,8 @@ func without[T any](headers map[string]T) map[string]T {
 // open tells whether a path, as it was sent, may be asked for at API Gateway
 // itself. All others are pages, also those that somebody adds one day.
 func open(path string) bool {
-	return strings.HasPrefix(path, "/v1/") || path == "/healthz" || path == "/openapi.json"
+	whole := strings.TrimSuffix(path, "/") // API Gateway leads both the same way
+	return strings.HasPrefix(path, "/v1/") || whole == "/healthz" || whole == "/openapi.json"
 }
 
 // around is the refusal of a page to whoever went around the distribution.

@@ -72,6 +72,8 @@ func TestPagesComeByTheEdge(t *testing.T) {
 		"the API of a function that knows none":    {"/v1/things/1", nil, httpapi.Edge{}, 200},
 		"the sign of life":                         {"/healthz", nil, theEdge, 200},
 		"the document":                             {"/openapi.json", nil, theEdge, 200},
+		"with a slash at its end":                  {"/openapi.json/", nil, theEdge, 200},
+		"with two":                                 {"/healthz//", nil, theEdge, 403},
 		"what lies below it":                       {"/openapi.json/x", nil, theEdge, 403},
 		"the assets of pages come by the edge too": {"/status/assets/page.css", nil, theEdge, 403},
 	}
@@ -123,7 +125,10 @@ func TestTheViewersAddress(t *testing.T) {
 			e := event("GET", "/v1/x")
 			e.MultiValueHeaders = tt.header
 			var got principal.Origin
-			if _, err := httpapi.Lambda(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { got = principal.OriginOf(r.Context()); w.WriteHeader(204) }), theEdge)(t.Context(), e); err != nil {
+			if _, err := httpapi.Lambda(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				got = principal.OriginOf(r.Context())
+				w.WriteHeader(204)
+			}), theEdge)(t.Context(), e); err != nil {
 				t.Fatal(err)
 			}
 			if got.IP != tt.want || got.UserAgent != "curl" || got.RequestID != "rid" {
