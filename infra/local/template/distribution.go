@@ -3,6 +3,7 @@ package template
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -149,7 +150,7 @@ func (d *Distribution) BehaviorFor(path string) Behavior {
 
 // wildcard matches * for any run of characters and ? for one. A slash at the beginning of a pattern may be left out.
 func wildcard(pattern, s string) bool {
-	if pattern != "*" && pattern[:1] != "/" {
+	if pattern != "*" && !strings.HasPrefix(pattern, "/") {
 		pattern = "/" + pattern
 	}
 	return glob(pattern, s)

@@ -69,7 +69,7 @@ func (e *evaluator) generated(r *resource) string {
 	const letters = "0123456789abcdefghijklmnopqrstuvwxyz"
 	size := 32
 	if m, ok := r.raw["GenerateSecretString"].(map[string]any); ok {
-		if n, ok := m["PasswordLength"].(int64); ok {
+		if n, ok := m["PasswordLength"].(int64); ok && n > 0 && n <= 4096 {
 			size = int(n)
 		}
 	}
