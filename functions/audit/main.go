@@ -33,10 +33,11 @@ func main() {
 		KeyID:   signing.ID,
 		Public:  signing.Public,
 	}
+	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(audit.Log{Table: table}, time.Now))
 	audit.Routes(api, reader)
-	lambda.Start(httpapi.Lambda(api.Handler()))
+	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

@@ -37,9 +37,10 @@ func main() {
 		Queue: queue.Queue{URL: env.Text("EXECUTIONS_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
 		Now:   time.Now,
 	}}
+	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
 	api := httpapi.New()
 	execution.CallbackRoutes(api, callbacks)
-	lambda.Start(httpapi.Lambda(execution.Refusals(api.Handler())))
+	lambda.Start(httpapi.Lambda(execution.Refusals(api.Handler()), edge))
 }

@@ -33,10 +33,11 @@ func main() {
 		Now:        time.Now,
 	}
 	derive := kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}
+	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	identity.Routes(api, service, httpapi.NewCursors(derive.Derive))
-	lambda.Start(httpapi.Lambda(api.Handler()))
+	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

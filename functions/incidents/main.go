@@ -32,10 +32,11 @@ func main() {
 		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
 		Now:     time.Now,
 	}
+	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	incident.Routes(api, desk)
-	lambda.Start(httpapi.Lambda(api.Handler()))
+	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

@@ -21,5 +21,5 @@ func main() {
 	log.Setup(os.Stdout, "meta")
 	api := httpapi.New()
 	httpapi.Meta(api, document)
-	lambda.Start(httpapi.Lambda(api.Handler()))
+	lambda.Start(httpapi.Lambda(api.Handler(), httpapi.Edge{})) // it has no page, and asks for nobody's address
 }

@@ -39,11 +39,12 @@ func main() {
 		Limits:  ratelimit.Limiter{Table: ephemeral, Now: time.Now},
 		Now:     time.Now,
 	}
+	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	partner.Routes(api, service)
 	statuspage.PartnerPreview(api, service)
-	lambda.Start(httpapi.Lambda(api.Handler()))
+	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

@@ -69,11 +69,12 @@ func main() {
 		Audit:   ledger,
 		Now:     time.Now,
 	}
+	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	runbook.Routes(api, service)
 	vault.Routes(api, secrets)
-	lambda.Start(httpapi.Lambda(api.Handler()))
+	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

@@ -41,11 +41,12 @@ func main() {
 		Now:      time.Now,
 	}
 	at := settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse)
+	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	identity.AuthRoutes(api, sessions)
 	signin.Routes(api, sessions, at)
-	lambda.Start(httpapi.Lambda(api.Handler()))
+	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

@@ -41,13 +41,14 @@ func main() {
 		Incidents: responders{incident.Store{Table: automation}},
 		Now:       time.Now,
 	}
+	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	status.Routes(api, service)
 	statuspage.StaffPreview(api, service)
-	lambda.Start(httpapi.Lambda(api.Handler()))
+	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }
 
 // directory is the team names beside the automation data.

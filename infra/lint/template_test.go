@@ -246,7 +246,8 @@ func TestGatewayResponses(t *testing.T) {
 		if status, code, ok := strings.Cut(want[kind], " "); ok && (problem.Code != code || status != strconv.Itoa(g.StatusCode)) {
 			t.Errorf("%s: %d %s, want %s", kind, g.StatusCode, problem.Code, want[kind])
 		}
-		if g.Headers["Content-Type"] != "'application/problem+json'" || g.Headers["X-Request-Id"] != "context.requestId" {
+		if g.Headers["Content-Type"] != "'application/problem+json'" || g.Headers["X-Request-Id"] != "context.requestId" ||
+			g.Headers["Strict-Transport-Security"] != "'max-age=63072000'" || g.Headers["X-Content-Type-Options"] != "'nosniff'" || g.Headers["Cache-Control"] != "'no-store'" {
 			t.Errorf("%s: headers %v", kind, g.Headers)
 		}
 		if (g.StatusCode == 401) != (g.Headers["WWW-Authenticate"] == "'Bearer'") || (g.StatusCode == 429) != (g.Headers["Retry-After"] != "") {

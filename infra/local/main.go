@@ -1,5 +1,5 @@
-// Command local is PageFree on this machine: the functions of template.yaml as processes behind an API Gateway, with the
-// AWS services that they use on a loopback port.
+// Command local is PageFree on this machine: the functions of template.yaml as processes behind an API Gateway and a
+// CloudFront, with the AWS services that they use on a loopback port.
 //
 //	go run ./infra/local run     the stack with demo data, until Ctrl-C; data in .local/, PORT moves it (8080)
 //	go run ./infra/local demo    the same in a throw-away folder and on a free port, checked: exit 0 or 1
@@ -69,7 +69,7 @@ type settings struct {
 func parse(name string, args []string, out io.Writer) (o settings, err error) {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.StringVar(&o.Dir, "dir", "", "folder of data, keys and logs (run: .local; demo: a throw-away one)")
-	flags.BoolVar(&o.StagePrefix, "stage", false, "serve the API under its stage's name, as API Gateway's own address does")
+	flags.IntVar(&o.APIPort, "api-port", 0, "port of the API's own address, around the distribution; 0 picks a free one")
 	flags.IntVar(&o.AWSPort, "aws-port", 0, "port of the AWS services; 0 picks a free one")
 	hosts := flags.String("aws-host", "", "one more address for that port, such as a container bridge's")
 	flags.BoolVar(&o.noDemo, "no-demo", false, "leave the demo data out")
@@ -133,7 +133,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		paste(out, s.URL, s.Dir, result)
 	}
 	fmt.Fprintf(out, `
-API       %[1]s
+at        %[1]s (as CloudFront; the API by itself: %[5]s)
 sign in   %[1]s/signin (%[2]s)
 mail      %[1]s/_local/mail
 webhooks  %[1]s/_local/webhooks (what %[1]s/_local/echo/200 received)
@@ -142,7 +142,7 @@ logs      %[3]s/logs
 AWS       %[4]s (any keys)
 
 Ctrl-C stops it.
-`, s.URL, people, s.Dir, s.AWSEndpoint)
+`, s.URL, people, s.Dir, s.AWSEndpoint, s.APIURL)
 	<-ctx.Done()
 	fmt.Fprintln(out, "stopping")
 	return s.Close()

@@ -3,6 +3,7 @@
 package replay
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -53,6 +54,18 @@ func functionOf(t *template.Template, path string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s: the template has no such function", path)
+}
+
+// originSecret stands in an event for what the distribution adds, which each stack makes for itself.
+const originSecret = "{{originSecret}}"
+
+// Payload is the event as the function gets it, in the stack of a template.
+func (e Event) Payload(t *template.Template) ([]byte, error) {
+	b, err := os.ReadFile(e.Path)
+	if err != nil {
+		return nil, err
+	}
+	return bytes.ReplaceAll(b, []byte(originSecret), []byte(t.Secrets["OriginSecret"].Value)), nil
 }
 
 // Compare tells how a function's answer differs from what is wanted of the event at path.

@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,7 +26,7 @@ func TestReplay(t *testing.T) {
 	}
 	for _, e := range list {
 		t.Run(strings.TrimSuffix(filepath.ToSlash(strings.TrimPrefix(e.Path, "../../events/")), ".json"), func(t *testing.T) {
-			payload, err := os.ReadFile(e.Path)
+			payload, err := e.Payload(s.Template())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,9 +1,9 @@
 // Command sam runs PageFree under sam local, against the services of a local stack: `make sam-local`.
 //
-// The main job goes through `sam local start-api` (sign in, create, submit, approve, execute, COMPLETED), then each
-// event of events/ through `sam local invoke`, its answer compared. It needs a Docker engine; where none answers it
-// starts dockerd itself, which takes root, and ends it afterwards. Base images that no registry gives are made from
-// this machine's own programs.
+// The main job goes through `sam local start-api`, with the local stack's CloudFront before it, without which there are
+// no pages: sign in, create, submit, approve, execute, COMPLETED. Then each event of events/ goes through `sam local
+// invoke`, and its answer is compared. It needs a Docker engine; where none answers it starts dockerd itself, which takes
+// root, and ends it afterwards. Base images that no registry gives are made from this machine's own programs.
 package main
 
 import (
@@ -16,6 +16,9 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -27,6 +30,7 @@ import (
 	"time"
 
 	"pagefree/infra/local/demo"
+	"pagefree/infra/local/edge"
 	"pagefree/infra/local/engine"
 	"pagefree/infra/local/stack"
 	"pagefree/infra/local/template"
@@ -74,20 +78,61 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	api := fmt.Sprintf("http://127.0.0.1:%d", port)
-	vars, err := environments(s, api)
+	before, err := distribution(t, fmt.Sprintf("http://127.0.0.1:%d", port))
+	if err != nil {
+		return err
+	}
+	defer before.Close()
+	vars, err := environments(s, before.URL)
 	if err != nil {
 		return err
 	}
 	defer os.Remove(vars)
 
 	if err := sam.startAPI(ctx, port, vars, func(ctx context.Context) error {
-		_, err := demo.Run(ctx, demo.Options{URL: api, Mail: s.URL, Out: out})
+		if err := page(ctx, before.URL+"/signin", http.StatusOK); err != nil {
+			return err
+		}
+		if err := page(ctx, fmt.Sprintf("http://127.0.0.1:%d/signin", port), http.StatusForbidden); err != nil {
+			return err
+		}
+		_, err := demo.Run(ctx, demo.Options{URL: before.URL, Mail: s.URL, Out: out})
 		return err
 	}); err != nil {
 		return err
 	}
 	return sam.invokeAll(ctx, t, vars)
+}
+
+// distribution plays CloudFront in front of sam local start-api, which knows nothing of it, nor of a stage.
+func distribution(t *template.Template, api string) (*httptest.Server, error) {
+	to, err := url.Parse(api)
+	if err != nil {
+		return nil, err
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+	e, err := edge.New(edge.Options{Distribution: t.Edge, Origin: http.StripPrefix(t.Edge.OriginPath, proxy)})
+	if err != nil {
+		return nil, err
+	}
+	return httptest.NewServer(e), nil
+}
+
+// page asks for a page, and wants a status.
+func page(ctx context.Context, url string, want int) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != want {
+		return fmt.Errorf("GET %s: got %d, want %d", url, res.StatusCode, want)
+	}
+	return nil
 }
 
 // sam calls the SAM CLI.
@@ -201,9 +246,13 @@ func (s *sam) invokeAll(ctx context.Context, t *template.Template, vars string) 
 	var errs []error
 	for _, e := range list {
 		began := time.Now()
-		c := s.command(ctx, append([]string{"local", "invoke", e.Function, "--event", e.Path}, s.local(vars)...)...)
-		err := c.run()
-		if err == nil {
+		payload, err := e.Payload(t)
+		if err != nil {
+			return err
+		}
+		c := s.command(ctx, append([]string{"local", "invoke", e.Function, "--event", "-"}, s.local(vars)...)...)
+		c.Stdin = bytes.NewReader(payload)
+		if err = c.run(); err == nil {
 			err = replay.Compare(e.Path, lastLine(c.stdout.Bytes()))
 		}
 		if err != nil && ctx.Err() == nil {

@@ -113,7 +113,7 @@ func newWorld(t *testing.T) *world {
 	identity.Routes(api, &identity.Service{
 		Store: identity.Store{Identity: table(cfg, "IdentityTable")}, Automation: table(cfg, "AutomationTable"), Audit: ledger, Now: c.now,
 	}, httpapi.NewCursors(derive.Derive))
-	w.people = httpapi.Lambda(api.Handler())
+	w.people = httpapi.Lambda(api.Handler(), httpapi.Edge{})
 
 	cfg = env.ConfigOf("SigninFunction")
 	ephemeral := table(cfg, "EphemeralTable")
@@ -123,7 +123,7 @@ func newWorld(t *testing.T) *world {
 		Store: store(cfg), Audit: audit.Log{Table: table(cfg, "AuditTable")}, Limiter: ratelimit.Limiter{Table: ephemeral, Now: c.now},
 		Outbox: w.mails, Lifetime: lifetime, Now: c.now,
 	})
-	w.auth = httpapi.Lambda(api.Handler())
+	w.auth = httpapi.Lambda(api.Handler(), httpapi.Edge{})
 
 	cfg = env.ConfigOf("SigninMailFunction")
 	w.sender = &linkmail.Sender{Links: links(cfg), SES: sesv2.NewFromConfig(cfg), From: "pagefree@pagefree.test", Now: c.now}

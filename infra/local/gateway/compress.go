@@ -3,34 +3,27 @@ package gateway
 import (
 	"bytes"
 	"compress/gzip"
-	"mime"
+	"compress/zlib"
+	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 )
 
-// CloudFront compresses bodies of this size, in bytes.
-const minCompress, maxCompress = 1000, 10_000_000
-
-// compressible are the types that CloudFront compresses, of those that we send; text/* besides.
-var compressible = []string{
-	"application/javascript", "application/json", "application/manifest+json", "application/xhtml+xml", "application/xml",
-	"application/rss+xml", "image/svg+xml",
-}
-
-// compressor holds an answer back until its size is known, and compresses it as CloudFront does.
+// compressor holds an answer back until its size is known, and compresses it as API Gateway does: of any type, from least
+// bytes on (never where least is negative), and only if what the caller likes best is gzip or deflate.
 type compressor struct {
 	to     http.ResponseWriter
-	accept string
+	least  int
+	coding string
 	status int
 	body   bytes.Buffer
 }
 
-func newCompressor(w http.ResponseWriter, r *http.Request) *compressor {
-	c := &compressor{to: w}
+func newCompressor(w http.ResponseWriter, r *http.Request, least int) *compressor {
+	c := &compressor{to: w, least: least}
 	if r.Method != http.MethodHead {
-		c.accept = r.Header.Get("Accept-Encoding")
+		c.coding = favourite(r.Header.Get("Accept-Encoding"))
 	}
 	return c
 }
@@ -54,15 +47,9 @@ func (c *compressor) finish() {
 	}
 	h := c.Header()
 	body := c.body.Bytes()
-	if c.fits(h, len(body)) {
-		h.Add("Vary", "Accept-Encoding")
-		if acceptsGzip(c.accept) {
-			body = gzipped(body)
-			h.Set("Content-Encoding", "gzip")
-			if tag := h.Get("Etag"); tag != "" && !strings.HasPrefix(tag, "W/") {
-				h.Set("Etag", "W/"+tag)
-			}
-		}
+	if c.least >= 0 && len(body) >= c.least && h.Get("Content-Encoding") == "" && (c.coding == "gzip" || c.coding == "deflate") {
+		body = packed(body, c.coding)
+		h.Set("Content-Encoding", c.coding)
 	}
 	if c.status != http.StatusNoContent && c.status != http.StatusNotModified && c.status >= 200 {
 		h.Set("Content-Length", strconv.Itoa(len(body)))
@@ -71,31 +58,30 @@ func (c *compressor) finish() {
 	_, _ = c.to.Write(body) // refused for HEAD, 204 and 304, which have none
 }
 
-// fits says whether CloudFront would compress this answer for somebody.
-func (c *compressor) fits(h http.Header, size int) bool {
-	mediaType, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
-	return size >= minCompress && size <= maxCompress && h.Get("Content-Encoding") == "" &&
-		(c.status == http.StatusOK || c.status == http.StatusForbidden || c.status == http.StatusNotFound) &&
-		(strings.HasPrefix(mediaType, "text/") || slices.Contains(compressible, mediaType))
-}
-
-// acceptsGzip reads Accept-Encoding; q=0 refuses.
-func acceptsGzip(accept string) bool {
+// favourite is the first of the codings with the highest weight.
+func favourite(accept string) string {
+	best, weight := "", 0.0
 	for part := range strings.SplitSeq(accept, ",") {
 		name, parameters, _ := strings.Cut(strings.TrimSpace(part), ";")
-		if name != "gzip" && name != "*" {
-			continue
+		q := 1.0
+		if text, found := strings.CutPrefix(strings.ReplaceAll(parameters, " ", ""), "q="); found {
+			if parsed, err := strconv.ParseFloat(text, 64); err == nil {
+				q = parsed
+			}
 		}
-		q, found := strings.CutPrefix(strings.ReplaceAll(parameters, " ", ""), "q=")
-		weight, err := strconv.ParseFloat(q, 64)
-		return !found || err != nil || weight > 0
+		if q > weight {
+			best, weight = strings.ToLower(name), q
+		}
 	}
-	return false
+	return best
 }
 
-func gzipped(body []byte) []byte {
+func packed(body []byte, coding string) []byte {
 	var out bytes.Buffer
-	z := gzip.NewWriter(&out)
+	var z io.WriteCloser = gzip.NewWriter(&out)
+	if coding == "deflate" {
+		z = zlib.NewWriter(&out)
+	}
 	_, _ = z.Write(body) // into memory
 	_ = z.Close()
 	return out.Bytes()

@@ -145,12 +145,10 @@ func (x *exchange) event() request {
 	return e
 }
 
-// droppedHeaders never reach a function: hop-by-hop ones and a few more that API Gateway takes away, then the context
-// headers that only the edge itself may add.
+// droppedHeaders never reach a function: hop-by-hop ones and a few more that API Gateway takes away.
 var droppedHeaders = []string{
 	"Connection", "Content-Length", "Content-Md5", "Expect", "Max-Forwards", "Proxy-Authenticate", "Server", "Te",
 	"Transfer-Encoding", "Trailer", "Upgrade", "Www-Authenticate",
-	"X-Pagefree-Origin", "X-Pagefree-Viewer",
 }
 
 // headers are the request's, without those, and with what API Gateway adds.

@@ -16,7 +16,7 @@ import (
 func TestProxyEvent(t *testing.T) {
 	s := newStand(t, nil)
 	resp, _ := s.do(t, "POST", "/v1/things/a%2Fb/c?x=1&x=2&y=%20z&flag;w=3", "\x00body", "X-Custom", "one", "X-Custom", "two",
-		"Content-Type", "application/octet-stream", "X-Pagefree-Viewer", "9.9.9.9", "X-PageFree-Depth", "2", "X-Forwarded-For", "8.8.8.8", "User-Agent", "test/1")
+		"Content-Type", "application/octet-stream", "X-Pagefree-Viewer", "9.9.9.9", "X-Forwarded-For", "8.8.8.8", "User-Agent", "test/1")
 	var e map[string]any
 	if err := json.Unmarshal([]byte(s.events[things]), &e); err != nil {
 		t.Fatal(err)
@@ -38,8 +38,7 @@ func TestProxyEvent(t *testing.T) {
 		"base64":           {e["isBase64Encoded"], true},
 		"last header":      {headers["X-Custom"], "two"},
 		"all headers":      {multi["X-Custom"], []any{"one", "two"}},
-		"edge's header":    {headers["X-Pagefree-Viewer"], nil},
-		"ours":             {headers["X-Pagefree-Depth"], "2"},
+		"what is spoofed":  {headers["X-Pagefree-Viewer"], "9.9.9.9"}, // it is the function that does not believe it
 		"forwarded for":    {headers["X-Forwarded-For"], "8.8.8.8, 127.0.0.1"},
 		"forwarded port":   {headers["X-Forwarded-Port"], port},
 		"host":             {headers["Host"], host},

@@ -1,6 +1,5 @@
 // Package gateway is API Gateway (REST) as the template sets it up: routes, the Lambda authorizer, usage plans, method
-// throttling, payload limits, the exact events, renamed response headers, gateway responses; and what CloudFront does in
-// front of it: context headers stripped, answers compressed.
+// throttling, payload limits, the exact events, renamed response headers, gateway responses, compression.
 //
 // A route that the template lacks does not exist here either. The address of a caller is the socket's own.
 //
@@ -34,7 +33,6 @@ type Invoker interface {
 type Options struct {
 	Template           *template.Template
 	Functions          Invoker
-	Local              http.Handler  // serves /_local/, which is not the API's
 	StagePrefix        bool          // the stage is the first part of every path, as at API Gateway's own address
 	IntegrationTimeout time.Duration // default 29 s
 	Log                *slog.Logger  // gets what a caller is not told; default none
@@ -67,16 +65,15 @@ func New(opts Options) (*Gateway, error) {
 	return &Gateway{opts: opts, api: api, routes: parseRoutes(api.Routes), wall: newWall(api)}, nil
 }
 
+// Staged is the same API at its own address, where the stage is the first part of every path.
+func (g *Gateway) Staged() *Gateway {
+	staged := *g
+	staged.opts.StagePrefix = true
+	return &staged
+}
+
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	prefix := ""
-	if stage := "/" + g.api.Stage; g.opts.StagePrefix && strings.HasPrefix(r.URL.Path, stage+"/_local/") {
-		prefix = stage // for whoever knows only the API's own address
-	}
-	if g.opts.Local != nil && strings.HasPrefix(r.URL.Path, prefix+"/_local/") {
-		http.StripPrefix(prefix, g.opts.Local).ServeHTTP(w, r)
-		return
-	}
-	c := newCompressor(w, r)
+	c := newCompressor(w, r, g.api.MinCompress)
 	g.serve(c, r)
 	c.finish()
 }

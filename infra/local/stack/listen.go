@@ -35,15 +35,28 @@ func (s *Stack) folder() error {
 	return nil
 }
 
-// listen opens the API's port and answers 503 on it until the rest is there.
-func (s *Stack) listen() (origin string, err error) {
-	listeners, err := gateway.Listen(s.opts.Port)
+// doors are where requests come in.
+type doors struct{ public, api http.Handler }
+
+// listen opens both ports and answers 503 on them until the rest is there.
+func (s *Stack) listen() error {
+	public, err := s.door(s.opts.Port, func(d *doors) http.Handler { return d.public })
+	if err != nil {
+		return err
+	}
+	api, err := s.door(s.opts.APIPort, func(d *doors) http.Handler { return d.api })
+	s.URL, s.APIURL = public, api
+	return err
+}
+
+func (s *Stack) door(port int, of func(*doors) http.Handler) (origin string, err error) {
+	listeners, err := gateway.Listen(port)
 	if err != nil {
 		return "", err
 	}
 	server := gateway.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if g := s.ready.Load(); g != nil {
-			g.ServeHTTP(w, r)
+		if d := s.ready.Load(); d != nil {
+			of(d).ServeHTTP(w, r)
 			return
 		}
 		http.Error(w, "the stack is starting", http.StatusServiceUnavailable)

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -32,8 +33,8 @@ func laptop(origin string) map[string]string {
 	}
 }
 
-// load reads the template for this address, and returns the folder that its functions are named from.
-func (s *Stack) load(origin string) (root string, err error) {
+// load reads the template for this stack's address, and returns the folder that its functions are named from.
+func (s *Stack) load() (root string, err error) {
 	path := s.opts.Template
 	if path == "" {
 		if path, err = above("template.yaml"); err != nil {
@@ -48,27 +49,24 @@ func (s *Stack) load(origin string) (root string, err error) {
 	if err != nil {
 		return "", err
 	}
-	read := func(origin string) (*template.Template, error) {
-		given := map[string]string{}
-		for name, value := range laptop(origin) {
-			if declared[name] {
-				given[name] = value
-			}
-		}
-		for name, value := range s.opts.Parameters {
+	given := map[string]string{}
+	for name, value := range laptop(s.URL) {
+		if declared[name] {
 			given[name] = value
 		}
-		return template.Load(path, template.Options{Endpoint: s.AWSEndpoint, Parameters: given})
 	}
-	if s.template, err = read(origin); err != nil {
+	for name, value := range s.opts.Parameters {
+		given[name] = value
+	}
+	seed, err := s.seed()
+	if err != nil {
 		return "", err
 	}
-	s.URL = origin
-	if s.opts.StagePrefix && s.template.API != nil {
-		s.URL += "/" + s.template.API.Stage
-		if s.template, err = read(s.URL); err != nil { // people reach it under the stage
-			return "", err
-		}
+	if s.template, err = template.Load(path, template.Options{Endpoint: s.AWSEndpoint, Parameters: given, Seed: seed}); err != nil {
+		return "", err
+	}
+	if api := s.template.API; api != nil {
+		s.APIURL += "/" + api.Stage
 	}
 	if s.opts.NoStreams {
 		for _, f := range s.template.Functions {
@@ -81,6 +79,20 @@ func (s *Stack) load(origin string) (root string, err error) {
 		}
 	}
 	return filepath.Dir(path), nil
+}
+
+// seed is what this stack's secrets are made from: random, and the same over restarts.
+func (s *Stack) seed() (string, error) {
+	path := filepath.Join(s.Dir, "seed")
+	kept, err := os.ReadFile(path)
+	if err == nil && len(kept) > 0 {
+		return string(kept), nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	seed := rand.Text()
+	return seed, os.WriteFile(path, []byte(seed), 0o600)
 }
 
 // above finds a file in the working folder or the nearest one above it.

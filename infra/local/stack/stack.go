@@ -1,5 +1,5 @@
 // Package stack assembles the local stack: DynamoDB, the AWS services behind one port, the functions as processes, their
-// queues and schedules, and API Gateway in front. All of it follows template.yaml.
+// queues and schedules, API Gateway, and CloudFront in front of it. All of it follows template.yaml.
 //
 // Start returns when everything answers; Close ends everything that was started. Data in Options.Dir survives a restart.
 package stack
@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 
 	"pagefree/infra/local/aws"
 	"pagefree/infra/local/echo"
+	"pagefree/infra/local/edge"
 	"pagefree/infra/local/engine"
 	"pagefree/infra/local/events"
 	"pagefree/infra/local/gateway"
@@ -37,17 +39,17 @@ import (
 
 // Options of Start; the zero value is a stack of this repository in a throw-away folder on free ports.
 type Options struct {
-	Template    string            // path; default: template.yaml in this folder or the nearest one above it
-	Dir         string            // data, keys and logs; empty: a temporary folder that Close removes
-	Port        int               // of the API; 0 picks one
-	AWSPort     int               // of the AWS services; 0 picks one
-	AWSHosts    []string          // more addresses for that port, such as a container bridge's; always 127.0.0.1
-	StagePrefix bool              // serve the API under its stage's name, as API Gateway's own address does
-	Parameters  map[string]string // of the template, over what a laptop needs
-	Engine      engine.Options    // Dir is the stack's own
-	Progress    io.Writer         // a line for each slow step; default none
-	Log         *slog.Logger      // what went wrong behind the scenes; default none
-	Output      io.Writer         // every log line of every function; default none, they are in Dir/logs anyway
+	Template   string            // path; default: template.yaml in this folder or the nearest one above it
+	Dir        string            // data, keys and logs; empty: a temporary folder that Close removes
+	Port       int               // of the distribution, where people reach everything; 0 picks one
+	APIPort    int               // of the API's own address, which goes around the distribution; 0 picks one
+	AWSPort    int               // of the AWS services; 0 picks one
+	AWSHosts   []string          // more addresses for that port, such as a container bridge's; always 127.0.0.1
+	Parameters map[string]string // of the template, over what a laptop needs
+	Engine     engine.Options    // Dir is the stack's own
+	Progress   io.Writer         // a line for each slow step; default none
+	Log        *slog.Logger      // what went wrong behind the scenes; default none
+	Output     io.Writer         // every log line of every function; default none, they are in Dir/logs anyway
 
 	// For tests, what shortens waiting.
 	Every      time.Duration            // instead of each schedule's own distance
@@ -61,7 +63,8 @@ type Options struct {
 
 // Stack is a running local stack.
 type Stack struct {
-	URL         string // of the API, with the stage if it is served under it; no slash at the end
+	URL         string // of the distribution, or of the API where the template has none; no slash at the end
+	APIURL      string // the API's own address, with its stage
 	AWSEndpoint string // http://127.0.0.1:port
 	Dir         string
 
@@ -73,7 +76,7 @@ type Stack struct {
 	echo      echo.Target
 	functions *lambda.Service
 	aws       *aws.Server
-	ready     atomic.Pointer[gateway.Gateway]
+	ready     atomic.Pointer[doors]
 	closers   []func() error // run in reverse
 }
 
@@ -110,15 +113,14 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := s.folder(); err != nil {
 		return err
 	}
-	origin, err := s.listen() // first, so that a used port is told at once
-	if err != nil {
+	if err := s.listen(); err != nil { // first, so that a used port is told at once
 		return err
 	}
 	awsListeners, err := s.listenAWS()
 	if err != nil {
 		return err
 	}
-	root, err := s.load(origin)
+	root, err := s.load()
 	if err != nil {
 		return err
 	}
@@ -224,15 +226,32 @@ func (s *Stack) serve(awsListeners []net.Listener, binaries string) error {
 	if s.template.API == nil {
 		return nil
 	}
-	g, err := gateway.New(gateway.Options{
-		Template: s.template, Functions: s.functions, StagePrefix: s.opts.StagePrefix, Local: s.local(), Log: s.opts.Log,
-	})
+	g, err := gateway.New(gateway.Options{Template: s.template, Functions: s.functions, Log: s.opts.Log})
 	if err != nil {
 		return err
 	}
-	s.ready.Store(g)
+	var public http.Handler = g
+	if d := s.template.Edge; d != nil {
+		if public, err = edge.New(edge.Options{Distribution: d, Origin: g.Staged(), Log: s.opts.Log}); err != nil {
+			return err
+		}
+	}
+	local := s.local()
+	s.ready.Store(&doors{
+		public: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/_local/") { // not the distribution's
+				local.ServeHTTP(w, r)
+				return
+			}
+			public.ServeHTTP(w, r)
+		}),
+		api: g.Staged(),
+	})
 	return nil
 }
+
+// Secret is the value of a generated secret, by its logical id.
+func (s *Stack) Secret(id string) string { return s.template.Secrets[id].Value }
 
 // Template is what the stack follows.
 func (s *Stack) Template() *template.Template { return s.template }

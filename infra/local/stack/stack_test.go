@@ -86,6 +86,26 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// TestTheAPIsOwnAddress: it has the stage before every path, and nothing of this machine beside.
+func TestTheAPIsOwnAddress(t *testing.T) {
+	s := start(t, Options{})
+	if !strings.HasSuffix(s.APIURL, "/live") || strings.HasPrefix(s.APIURL, s.URL) {
+		t.Fatalf("the API is at %s, what people reach at %s", s.APIURL, s.URL)
+	}
+	mustGet(t, s.APIURL+"/put/a")
+	if got := mustGet(t, s.URL+"/get/a"); got == "" {
+		t.Error("they are not the same")
+	}
+	for _, path := range []string{strings.TrimSuffix(s.APIURL, "/live") + "/pid/", strings.TrimSuffix(s.APIURL, "/live") + "/_local/health"} {
+		if status, _, body := get(t, path); status != http.StatusForbidden {
+			t.Errorf("%s: got %d %s", path, status, body)
+		}
+	}
+	if status, _, body := get(t, s.APIURL+"/_local/mail"); status == http.StatusOK && strings.HasPrefix(body, "[") {
+		t.Errorf("the mailbox is there: %s", body)
+	}
+}
+
 func TestFailures(t *testing.T) {
 	tests := map[string]struct {
 		path   string
@@ -155,13 +175,9 @@ func TestSchedule(t *testing.T) {
 }
 
 func TestMail(t *testing.T) {
-	s := start(t, Options{StagePrefix: true})
-	if !strings.HasSuffix(s.URL, "/live") {
-		t.Errorf("the URL is %s", s.URL)
-	}
+	s := start(t, Options{})
 	mustGet(t, s.URL+"/mail/b@pagefree.test")
-	root := strings.TrimSuffix(s.URL, "/live")
-	for url, want := range map[string]int{root + "/_local/mail?to=b@pagefree.test": 1, root + "/_local/mail?to=c@pagefree.test": 0, s.URL + "/_local/mail": 1} {
+	for url, want := range map[string]int{s.URL + "/_local/mail?to=b@pagefree.test": 1, s.URL + "/_local/mail?to=c@pagefree.test": 0, s.URL + "/_local/mail": 1} {
 		var mails []struct {
 			To, Subject string
 			Links       []string
@@ -174,50 +190,47 @@ func TestMail(t *testing.T) {
 			t.Errorf("%s: got %s, want %d mails", url, body, want)
 		}
 	}
-	mustGet(t, root+"/_local/health")
+	mustGet(t, s.URL+"/_local/health")
 }
 
 // TestWebhooks: a function reaches the echo target, and nothing else on this machine; a person sees what it sent.
 func TestWebhooks(t *testing.T) {
-	for _, prefix := range []bool{false, true} {
-		s := start(t, Options{StagePrefix: prefix})
-		root := strings.TrimSuffix(s.URL, "/live")
-		if got := mustGet(t, root+"/_local/webhooks"); strings.TrimSpace(got) != "[]" {
-			t.Errorf("before anything was sent: %s", got)
+	s := start(t, Options{})
+	if got := mustGet(t, s.URL+"/_local/webhooks"); strings.TrimSpace(got) != "[]" {
+		t.Errorf("before anything was sent: %s", got)
+	}
+	call := func(target string) string {
+		_, _, body := get(t, s.URL+"/call/?url="+url.QueryEscape(target))
+		return body
+	}
+	echo := s.URL + "/_local/echo/"
+	for target, want := range map[string]string{
+		echo + "202?x=1": "202 ", echo + "302": "302 /_local/echo/200",
+		s.URL + "/_local/mail": "address_forbidden", s.URL + "/pid/": "address_forbidden", s.AWSEndpoint + "/_local/echo/200": "address_forbidden",
+		"http://localhost:" + strconv.Itoa(listenerPort(t, s.URL)) + "/_local/echo/200": "address_forbidden", echo + "../mail": "address_forbidden", s.APIURL + "/pid/": "address_forbidden",
+	} {
+		if got := call(target); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: got %s, want %s", target, got, want)
 		}
-		call := func(target string) string {
-			_, _, body := get(t, s.URL+"/call/?url="+url.QueryEscape(target))
-			return body
+	}
+	call(echo + "503?last")
+	var got []struct {
+		Method, Path, Body, At string
+		Headers                map[string]string
+	}
+	if err := json.Unmarshal([]byte(mustGet(t, s.URL+"/_local/webhooks")), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 3 || got[0].Path != "/_local/echo/503?last" {
+		t.Fatalf("got %+v", got)
+	}
+	for _, r := range got {
+		if r.Method != "POST" || r.Body != `{"a":1}` || r.Headers["x-a"] != "b" || r.At == "" {
+			t.Errorf("got %+v", r)
 		}
-		echo := s.URL + "/_local/echo/"
-		for target, want := range map[string]string{
-			echo + "202?x=1": "202 ", echo + "302": "302 /_local/echo/200",
-			s.URL + "/_local/mail": "address_forbidden", root + "/pid/": "address_forbidden", s.AWSEndpoint + "/_local/echo/200": "address_forbidden",
-			"http://localhost:" + strconv.Itoa(listenerPort(t, root)) + "/_local/echo/200": "address_forbidden", echo + "../mail": "address_forbidden",
-		} {
-			if got := call(target); !strings.HasPrefix(got, want) {
-				t.Errorf("%s: got %s, want %s", target, got, want)
-			}
-		}
-		call(echo + "503?last")
-		var got []struct {
-			Method, Path, Body, At string
-			Headers                map[string]string
-		}
-		if err := json.Unmarshal([]byte(mustGet(t, s.URL+"/_local/webhooks")), &got); err != nil {
-			t.Fatal(err)
-		}
-		if len(got) != 3 || got[0].Path != "/_local/echo/503?last" {
-			t.Fatalf("got %+v", got)
-		}
-		for _, r := range got {
-			if r.Method != "POST" || r.Body != `{"a":1}` || r.Headers["x-a"] != "b" || r.At == "" {
-				t.Errorf("got %+v", r)
-			}
-		}
-		if len(s.Webhooks()) != 3 {
-			t.Errorf("a test sees %d", len(s.Webhooks()))
-		}
+	}
+	if len(s.Webhooks()) != 3 {
+		t.Errorf("a test sees %d", len(s.Webhooks()))
 	}
 }
 

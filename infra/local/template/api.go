@@ -18,7 +18,7 @@ func (b *builder) api(r *resource, p properties) {
 	auth.only("AddDefaultAuthorizerToCorsPreflight", "AddApiKeyRequiredToCorsPreflight", "ApiKeyRequired", "Authorizers", "DefaultAuthorizer")
 	api := &API{
 		LogicalID: r.id, ID: b.refText(r), Stage: p.text("StageName", ""), Name: p.text("Name", b.e.opts.StackName),
-		KeySource: p.text("ApiKeySourceType", "HEADER"), GatewayResponses: map[string]GatewayResponse{},
+		KeySource: p.text("ApiKeySourceType", "HEADER"), MinCompress: p.integer("MinimumCompressionSize", -1), GatewayResponses: map[string]GatewayResponse{},
 	}
 	for _, mediaType := range p.texts("BinaryMediaTypes") {
 		api.BinaryMediaTypes = append(api.BinaryMediaTypes, strings.ReplaceAll(mediaType, "~1", "/"))

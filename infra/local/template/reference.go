@@ -68,6 +68,9 @@ var nameProperty = map[string]string{
 	"AWS::IAM::Role":            "RoleName",
 	"AWS::CloudWatch::Alarm":    "AlarmName",
 	"AWS::S3::Bucket":           "BucketName",
+	"AWS::CloudFront::Function": "Name",
+
+	"AWS::SecretsManager::Secret": "Name",
 }
 
 // physicalName is the name CloudFormation would give, without its random tail: <stack>-<logical id>.
@@ -100,6 +103,12 @@ func (e *evaluator) refResource(r *resource) (any, error) {
 		return e.opts.Endpoint + "/" + e.opts.AccountID + "/" + name, nil
 	case "AWS::SNS::Topic":
 		return e.arn("sns", name), nil
+	case "AWS::SecretsManager::Secret":
+		return e.arn("secretsmanager", "secret:"+name+"-"+e.shortID(r.id)[:6]), nil
+	case "AWS::CloudFront::Function":
+		return e.edgeFunctionARN(name), nil
+	case "AWS::CloudFront::ResponseHeadersPolicy":
+		return e.uuid(r.id), nil
 	case "AWS::IAM::ManagedPolicy":
 		return "arn:aws:iam::" + e.opts.AccountID + ":policy/" + name, nil
 	case "AWS::KMS::Key":
@@ -145,6 +154,10 @@ func (e *evaluator) getAtt(id, attr string) (any, error) {
 		return e.shortID(r.id + "/root"), nil
 	case "AWS::CloudFront::Distribution.DomainName":
 		return strings.ToLower(e.shortID(r.id)) + ".cloudfront.net", nil
+	case "AWS::CloudFront::Function.FunctionARN":
+		return e.edgeFunctionARN(name), nil
+	case "AWS::CloudFront::ResponseHeadersPolicy.Id", "AWS::SecretsManager::Secret.Id":
+		return e.refResource(r)
 	case "AWS::Logs::LogGroup.Arn":
 		return e.arn("logs", "log-group:"+name+":*"), nil
 	case "AWS::IAM::Role.Arn":

@@ -22,6 +22,7 @@ type Options struct {
 	Region     string            // default "us-east-1"
 	AccountID  string            // default "000000000000"
 	Endpoint   string            // origin of the local AWS port, such as http://127.0.0.1:4566: queue URLs start with it
+	Seed       string            // what generated secrets are made from; the same seed gives the same ones
 	Parameters map[string]string // override the parameters' defaults; an undeclared name is an error
 }
 
@@ -36,7 +37,9 @@ type Template struct {
 	Keys       map[string]*Key
 	SSM        map[string]*Parameter
 	Buckets    map[string]*Bucket
-	API        *API // nil without an AWS::Serverless::Api
+	Secrets    map[string]*Secret
+	API        *API          // nil without an AWS::Serverless::Api
+	Edge       *Distribution // nil without an AWS::CloudFront::Distribution
 	Outputs    map[string]string
 	Resources  map[string]Resource // every one whose condition holds
 }
@@ -137,7 +140,7 @@ func (e *evaluator) assemble(doc map[string]any) (*Template, error) {
 	t := &Template{
 		StackName: e.opts.StackName, Region: e.opts.Region, AccountID: e.opts.AccountID,
 		Parameters: map[string]string{}, Functions: map[string]*Function{}, Tables: map[string]*Table{},
-		Queues: map[string]*Queue{}, Keys: map[string]*Key{}, SSM: map[string]*Parameter{}, Buckets: map[string]*Bucket{}, Outputs: map[string]string{},
+		Queues: map[string]*Queue{}, Keys: map[string]*Key{}, SSM: map[string]*Parameter{}, Buckets: map[string]*Bucket{}, Secrets: map[string]*Secret{}, Outputs: map[string]string{},
 		Resources: map[string]Resource{},
 	}
 	for name, v := range e.parameters {
@@ -147,6 +150,9 @@ func (e *evaluator) assemble(doc map[string]any) (*Template, error) {
 	for _, id := range slices.Sorted(maps.Keys(e.resources)) {
 		r := e.resources[id]
 		v, err := e.eval(r.raw)
+		if err == nil {
+			v, err = e.resolve(v)
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("resource %s: %w", id, err))
 			continue
@@ -168,16 +174,17 @@ func (e *evaluator) assemble(doc map[string]any) (*Template, error) {
 
 // served are the types that the local stack gives life.
 var served = []string{
-	"AWS::ApiGateway::ApiKey", "AWS::ApiGateway::UsagePlan", "AWS::ApiGateway::UsagePlanKey", "AWS::DynamoDB::Table",
+	"AWS::ApiGateway::ApiKey", "AWS::ApiGateway::UsagePlan", "AWS::ApiGateway::UsagePlanKey",
+	"AWS::CloudFront::Distribution", "AWS::CloudFront::Function", "AWS::CloudFront::ResponseHeadersPolicy", "AWS::DynamoDB::Table",
 	"AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::Role", "AWS::KMS::Alias", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::SQS::Queue",
-	"AWS::SSM::Parameter", "AWS::Serverless::Api", "AWS::Serverless::Function",
+	"AWS::SSM::Parameter", "AWS::SecretsManager::Secret", "AWS::Serverless::Api", "AWS::Serverless::Function",
 }
 
 func isServed(kind string) bool { return slices.Contains(served, kind) }
 
 // inert are the types, or whole services, that change nothing about what a request does on a laptop.
 var inert = []string{
-	"AWS::ApiGateway::Account", "AWS::CertificateManager::", "AWS::CloudFront::", "AWS::CloudWatch::", "AWS::EC2::", "AWS::IAM::",
+	"AWS::ApiGateway::Account", "AWS::CertificateManager::", "AWS::CloudWatch::", "AWS::EC2::", "AWS::IAM::",
 	"AWS::KMS::", "AWS::Lambda::Permission", "AWS::Logs::", "AWS::Route53::", "AWS::S3::BucketPolicy", "AWS::SES::", "AWS::SNS::",
 	"AWS::SQS::QueuePolicy", "AWS::SSM::", "AWS::WAFv2::", "AWS::XRay::",
 }

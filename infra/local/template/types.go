@@ -140,6 +140,48 @@ type Bucket struct {
 	Name, ARN string
 }
 
+// Secret is an AWS::SecretsManager::Secret whose value is generated.
+type Secret struct {
+	LogicalID  string
+	ARN, Value string
+}
+
+// Distribution is the template's one AWS::CloudFront::Distribution, in front of its API.
+type Distribution struct {
+	LogicalID     string
+	ID, Domain    string
+	OriginDomain  string
+	OriginPath    string            // /live, or empty
+	OriginHeaders map[string]string // added to each request to the origin
+	Behaviors     []Behavior        // in the order in which they are tried; the default one, pattern *, is the last
+	// ErrorTTL is how long an answer with a status of 400 and above is kept, at the least. CloudFront's own default is ten
+	// seconds, for the codes that are not in it.
+	ErrorTTL map[int]time.Duration
+}
+
+// Behavior is what CloudFront does with the paths that fit a pattern.
+type Behavior struct {
+	Pattern         string // * and ? are wildcards
+	Methods         []string
+	Compress        bool
+	Cache           CachePolicy
+	ForwardsHeaders bool              // all of the viewer's but Host, cookies and the query with them; else none of these
+	Headers         map[string]Header // of the response headers policy
+	ViewerRequest   string            // JavaScript of the function that sees each request; empty for none
+}
+
+// CachePolicy is one of CloudFront's own.
+type CachePolicy struct {
+	Min, Default, Max time.Duration // all zero: no caching, but for errors
+	Encodings         bool          // compressed copies are kept apart, and made
+}
+
+// Header is what a response headers policy says of one header.
+type Header struct {
+	Value    string
+	Override bool // also where the origin says something else
+}
+
 // Parameter is an AWS::SSM::Parameter.
 type Parameter struct {
 	LogicalID         string
@@ -153,6 +195,7 @@ type API struct {
 	Name             string
 	KeySource        string // HEADER or AUTHORIZER
 	BinaryMediaTypes []string
+	MinCompress      int // bytes from which on answers are compressed; -1 for never
 	Routes           []Route
 	GatewayResponses map[string]GatewayResponse // by response type, DEFAULT_4XX among them
 	UsagePlans       []UsagePlan

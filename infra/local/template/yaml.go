@@ -36,11 +36,12 @@ var longForms = func() map[string]bool {
 }()
 
 // Plain words with colons inside, such as dynamodb:GetItem, are valid YAML, but the parser takes the first colon for the
-// end of a key when they stand between braces. quoteColons puts quotes around them, as keys and as values.
+// end of a key when they stand between braces. quoteColons puts quotes around them, as keys and as values; what stands in
+// {{ }}, a dynamic reference, is left alone.
 var (
-	colonKey    = regexp.MustCompile(`([^$]\{ *|, *)([A-Za-z0-9]+:[A-Za-z]+):`)
+	colonKey    = regexp.MustCompile(`([^${]\{ *|, *)([A-Za-z0-9]+:[A-Za-z]+):`)
 	colonPseudo = regexp.MustCompile(`!Ref (AWS::[A-Za-z]+)`)
-	colonValue  = regexp.MustCompile(`([^$][\[{,] *|[A-Za-z]: )([A-Za-z0-9-]+(?::+[A-Za-z0-9*/._-]+)+)( *[,}\]])`)
+	colonValue  = regexp.MustCompile(`([^${][\[{,] *|[A-Za-z]: )([A-Za-z0-9-]+(?::+[A-Za-z0-9*/._-]+)+)( *[,}\]])`)
 )
 
 func quoteColons(data []byte) []byte {

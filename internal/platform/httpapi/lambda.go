@@ -30,17 +30,22 @@ var Refusals = map[string]*problem.Error{
 	"unavailable":           problem.New(http.StatusServiceUnavailable, problem.Unavailable, "Your credential could not be looked up. Try again in a moment."),
 }
 
-// Lambda answers API Gateway proxy events with the handler. Who calls, and
-// from where, is taken from the request context that API Gateway vouches for,
-// never from a header.
-func Lambda(h http.Handler) func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+// Lambda answers API Gateway proxy events with the handler. Who calls is taken
+// from the request context that API Gateway vouches for, never from a header;
+// and so is from where, unless the request came by the edge, which vouches for
+// its viewer. A page is served by the edge alone.
+func Lambda(h http.Handler, edge Edge) func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 	h = gate(h)
 	var accessor core.RequestAccessor
 	return func(ctx context.Context, event events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 		began := time.Now()
+		passed, viewer := edge.receive(&event)
 		origin := principal.Origin{
 			IP: event.RequestContext.Identity.SourceIP, UserAgent: event.RequestContext.Identity.UserAgent,
 			RequestID: event.RequestContext.RequestID,
+		}
+		if viewer != "" {
+			origin.IP = viewer
 		}
 		ctx = principal.WithOrigin(ctx, origin)
 		ctx, err := withAuthorizer(ctx, event.RequestContext.Authorizer)
@@ -50,6 +55,9 @@ func Lambda(h http.Handler) func(context.Context, events.APIGatewayProxyRequest)
 		req, err := accessor.EventToRequestWithContext(ctx, event)
 		if err != nil {
 			return malformed(origin.RequestID), nil
+		}
+		if !passed && !open(req.URL.EscapedPath()) {
+			req = req.WithContext(context.WithValue(req.Context(), refusalKey{}, around))
 		}
 		w := core.NewProxyResponseWriter()
 		h.ServeHTTP(w, req)
@@ -81,7 +89,7 @@ func withAuthorizer(ctx context.Context, given map[string]any) (context.Context,
 	return principal.With(ctx, p), nil
 }
 
-// gate answers what the authorizer refused but could not render itself.
+// gate answers what was refused before the handler is asked.
 func gate(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if refusal, ok := r.Context().Value(refusalKey{}).(*problem.Error); ok {

@@ -40,7 +40,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 
 func serve(t *testing.T, h http.HandlerFunc, e events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, map[string]any) {
 	t.Helper()
-	answer, err := httpapi.Lambda(h)(t.Context(), e)
+	answer, err := httpapi.Lambda(h, theEdge)(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestLambdaPassesTheRequestOn(t *testing.T) {
 }
 
 func TestLambdaSendsBytesInBase64(t *testing.T) {
-	answer, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte{0xff, 0xfe}) }, event("GET", "/x"))
+	answer, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte{0xff, 0xfe}) }, event("GET", "/v1/x"))
 	if got, _ := base64.StdEncoding.DecodeString(answer.Body); !answer.IsBase64Encoded || string(got) != "\xff\xfe" {
 		t.Errorf("got %+v", answer)
 	}
@@ -97,7 +97,7 @@ func TestLambdaTakesThePrincipalFromTheContextAlone(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			e := event("GET", "/x")
+			e := event("GET", "/v1/x")
 			e.RequestContext.Authorizer, e.MultiValueHeaders = test.authorizer, test.header
 			if _, got := serve(t, echo, e); got["who"] != test.who {
 				t.Errorf("got %v, want %q", got["who"], test.who)
@@ -105,9 +105,9 @@ func TestLambdaTakesThePrincipalFromTheContextAlone(t *testing.T) {
 		})
 	}
 	for name, given := range map[string]map[string]any{"broken": {"principal": "{"}, "an unknown problem": {"problem": "x"}} {
-		e := event("GET", "/x")
+		e := event("GET", "/v1/x")
 		e.RequestContext.Authorizer = given
-		if answer, err := httpapi.Lambda(http.HandlerFunc(echo))(t.Context(), e); err == nil {
+		if answer, err := httpapi.Lambda(http.HandlerFunc(echo), theEdge)(t.Context(), e); err == nil {
 			t.Errorf("%s: got %+v, want an error: nobody is served on a guess", name, answer)
 		}
 	}
@@ -115,7 +115,7 @@ func TestLambdaTakesThePrincipalFromTheContextAlone(t *testing.T) {
 
 func TestLambdaAnswersTheAuthorizersRefusals(t *testing.T) {
 	for code, status := range map[string]int{"ambiguous_credentials": 400, "cross_origin": 403} {
-		e := event("POST", "/x")
+		e := event("POST", "/v1/x")
 		e.RequestContext.Authorizer = map[string]any{"problem": code, "principal": `{"id":"usr_1"}`}
 		answer, got := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("it reached the handler") }, e)
 		if answer.StatusCode != status || got["code"] != code || got["instance"] != "urn:uuid:rid" ||
@@ -127,7 +127,7 @@ func TestLambdaAnswersTheAuthorizersRefusals(t *testing.T) {
 }
 
 func TestLambdaRefusesWhatItCannotRead(t *testing.T) {
-	bad := event("POST", "/x")
+	bad := event("POST", "/v1/x")
 	bad.Body, bad.IsBase64Encoded = "%%%", true
 	for name, e := range map[string]events.APIGatewayProxyRequest{
 		"a body that is no base64": bad,
@@ -154,7 +154,7 @@ func stamped(t *testing.T, answer events.APIGatewayProxyResponse) {
 }
 
 func TestLambdaServesAWholeAPI(t *testing.T) {
-	lambda := httpapi.Lambda(newAPI().Handler())
+	lambda := httpapi.Lambda(newAPI().Handler(), theEdge)
 	for name, test := range map[string]struct {
 		method, path string
 		want         int
@@ -167,7 +167,7 @@ func TestLambdaServesAWholeAPI(t *testing.T) {
 		"another host":  {"GET", "//evil.test/v1/things/1", 404},
 		"an at sign":    {"GET", "@evil.test/v1/things/1", 404},
 	} {
-		answer, err := lambda(t.Context(), event(test.method, test.path))
+		answer, err := lambda(t.Context(), through(event(test.method, test.path), "203.0.113.9"))
 		if err != nil || answer.StatusCode != test.want {
 			t.Errorf("%s: got %d %s, %v, want %d", name, answer.StatusCode, answer.Body, err, test.want)
 		}
@@ -175,7 +175,7 @@ func TestLambdaServesAWholeAPI(t *testing.T) {
 }
 
 func FuzzLambda(f *testing.F) {
-	lambda := httpapi.Lambda(newAPI().Handler())
+	lambda := httpapi.Lambda(newAPI().Handler(), theEdge)
 	f.Add("GET", "/v1/things/1", "q", "x", "", false)
 	f.Add("POST", "/v1/things", "", "", `{"name":"a"}`, false)
 	f.Add("POST", "//", "?", "#", "====", true)
