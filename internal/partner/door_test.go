@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -147,14 +146,23 @@ func TestWhoMayEnter(t *testing.T) {
 		"removed, with another":         {session(false, dismiss), 403, "access_revoked", "access_revoked"},
 		"removed, with no other":        {session(true, dismiss), 401, "unauthenticated", "unauthenticated"},
 		"moved, with another":           {session(false, move), 401, "unauthenticated", "unauthenticated"},
-		"a session from a wrong place":  {session(true, nil, list...), 403, "ip_not_allowed", "ip_not_allowed"},
-		"no page left, at none of its":  {with(session(true, revoke), slug("others")), 401, "unauthenticated", ""},
-		"the last moment of its days":   {with(session(true, nil), at(week-time.Millisecond)), 0, "", "served"},
-		"the end of its days":           {with(session(true, nil), at(week)), 401, "unauthenticated", "unauthenticated"},
-		"a shorter page beside it":      {with(with(session(false, nil), at(25*time.Hour)), slug("acme-labs")), 401, "unauthenticated", "unauthenticated"},
-		"beside a shorter page":         {with(session(false, nil), at(25*time.Hour)), 0, "", "served"},
-		"a page that was renamed":       {with(with(session(false, nil), rename), slug("acme-new")), 0, "", "served"},
-		"by the name of before":         {with(session(false, nil), func(w *world, v *visit) { w.put(status.PublishedKey("acme-cloud"), status.Published{}) }), 404, "not_found", "not_found"},
+		"moved there and back": {func(w *world) visit { // by who was not first, and so stays
+			made := w.grant("Acme", "ops@acme.test")
+			path := of(w.page, "partners", made.id())
+			ann := w.must(201, "lead", "POST", path+"/people", `{"email":"ann@acme.test"}`)
+			v := visit{who: w.bySession(w.clock.Now(), w.seatOf(made, "acme-cloud", ann.id()))}
+			move(w, made, path)
+			w.must(200, "lead", "PATCH", path, `{"contactEmail":"ops@acme.test"}`)
+			return v
+		}, 401, "unauthenticated", "unauthenticated"},
+		"a session from a wrong place": {session(true, nil, list...), 403, "ip_not_allowed", "ip_not_allowed"},
+		"no page left, at none of its": {with(session(true, revoke), slug("others")), 401, "unauthenticated", ""},
+		"the last moment of its days":  {with(session(true, nil), at(week-time.Millisecond)), 0, "", "served"},
+		"the end of its days":          {with(session(true, nil), at(week)), 401, "unauthenticated", "unauthenticated"},
+		"a shorter page beside it":     {with(with(session(false, nil), at(25*time.Hour)), slug("acme-labs")), 401, "unauthenticated", "unauthenticated"},
+		"beside a shorter page":        {with(session(false, nil), at(25*time.Hour)), 0, "", "served"},
+		"a page that was renamed":      {with(with(session(false, nil), rename), slug("acme-new")), 0, "", "served"},
+		"by the name of before":        {with(session(false, nil), func(w *world, v *visit) { w.put(status.PublishedKey("acme-cloud"), status.Published{}) }), 404, "not_found", "not_found"},
 		"a name that went to another": {with(session(false, nil), func(w *world, v *visit) { // acme-cloud is now what was acme-labs
 			page := w.snapshot("acme-labs")
 			page.Slug = "acme-cloud"
@@ -345,72 +353,4 @@ func TestWhatCannotBeShown(t *testing.T) {
 			t.Errorf("got %v, %v", v, err)
 		}
 	})
-}
-
-func TestPages(t *testing.T) {
-	w := newWorld(t)
-	made := w.grant("Acme", "ops@acme.test")
-	labs := w.grantAt(w.second, "Acme", "ops@acme.test")
-	path, far := of(w.page, "partners", made.id()), of(w.second, "partners", labs.id())
-	began := w.clock.Now()
-	who := w.bySession(began, w.seatOf(made, "acme-cloud", w.person(path, "ops@acme.test")), w.seatOf(labs, "acme-labs", w.person(far, "ops@acme.test")))
-	pages := func(at time.Time, who principal.Principal) string {
-		list, err := w.door(at).Pages(coming(t.Context(), who, from))
-		if err != nil {
-			return fmt.Sprint(err.(*problem.Error).Status)
-		}
-		var out []string
-		for _, p := range list {
-			out = append(out, p.Slug+"="+p.Name)
-		}
-		return strings.Join(out, ", ")
-	}
-	const cloud, lab = "acme-cloud=Page acme-cloud", "acme-labs=Page acme-labs"
-	for name, tt := range map[string]struct {
-		at   time.Time
-		who  principal.Principal
-		want string
-	}{
-		"a session, by name":           {began, who, cloud + ", " + lab},
-		"once the shorter one is over": {began.Add(24 * time.Hour), who, cloud},
-		"once both are over":           {began.Add(week), who, "401"},
-		"a token":                      {began, w.byToken(made), cloud},
-		"the shared token":             {began, w.by(seat.ByShared, seat.Seat{PageID: w.page}), cloud},
-		"nobody":                       {began, principal.Principal{}, "401"},
-		"staff":                        {began, w.who["lead"], "401"},
-		"the shared token of no page":  {began, w.by(seat.ByShared, seat.Seat{PageID: id.New(id.StatusPage, began)}), "401"},
-	} {
-		if got := pages(tt.at, tt.who); got != tt.want {
-			t.Errorf("%s: got %s, want %s", name, got, tt.want)
-		}
-	}
-	w.must(200, "lead", "DELETE", path, nil)
-	if got := pages(began, who); got != lab {
-		t.Errorf("one revoked: got %s", got)
-	}
-	w.must(200, "lead", "PATCH", "/v1/partners/"+labs.Str("partnerId"), `{"active":false}`)
-	if got := pages(began, who); got != "401" {
-		t.Errorf("and the account off: got %s", got)
-	}
-	w.must(200, "lead", "PATCH", "/v1/partners/"+labs.Str("partnerId"), `{"active":true}`)
-	if got := pages(began, who); got != "401" {
-		t.Errorf("and on again: got %s", got)
-	}
-	if got := pages(began, w.byToken(labs)); got != lab {
-		t.Errorf("its token: got %s", got)
-	}
-}
-
-// TestLongTexts: a look keeps the beginning of what a caller wrote.
-func TestLongTexts(t *testing.T) {
-	w := newWorld(t)
-	made := w.grant("Acme", "ops@acme.test")
-	ctx := principal.With(principal.WithOrigin(t.Context(), principal.Origin{IP: from, UserAgent: strings.Repeat("ü", 9000) + "\xff"}), w.byToken(made))
-	if _, err := w.door(time.Time{}).Enter(ctx, partner.Request{Slug: "nothing", Method: http.MethodGet, Path: "/" + strings.Repeat("x", 9000)}); problem.CodeOf(err) != problem.NotFound {
-		t.Fatal(err)
-	}
-	l := w.looks()[0]
-	if l.UserAgent != strings.Repeat("ü", 256) || len(l.Path) != 512 {
-		t.Errorf("%d bytes of user agent, %d of path", len(l.UserAgent), len(l.Path))
-	}
 }
