@@ -45,7 +45,7 @@ func (c *Counter) Handle(ctx context.Context, batch events.SQSEvent) (events.SQS
 			answer.BatchItemFailures = append(answer.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: one})
 		}
 	}
-	groups := map[string][]*message{}
+	groups := map[dynamo.Key][]*message{} // by access
 	known := map[string]*message{}
 	for _, r := range batch.Records {
 		var l Look
@@ -62,7 +62,8 @@ func (c *Counter) Handle(ctx context.Context, batch events.SQSEvent) (events.SQS
 			continue
 		}
 		known[l.ID] = &message{look: l, ids: []string{r.MessageId}}
-		groups[l.AccessID] = append(groups[l.AccessID], known[l.ID])
+		of := accessKey(l.PageID, l.AccessID)
+		groups[of] = append(groups[of], known[l.ID])
 	}
 	var wg sync.WaitGroup
 	for _, group := range groups {

@@ -126,6 +126,30 @@ func (w *world) show(s status.Snapshot) {
 	w.put(status.PublishedKey(s.Slug), status.Published{PageID: s.PageID, Rev: 1, At: s.SaidAt, Packed: packed})
 }
 
+// snapshot reads what a page shows.
+func (w *world) snapshot(slug string) status.Snapshot {
+	w.t.Helper()
+	var p status.Published
+	if _, err := w.table.Get(context.Background(), status.PublishedKey(slug), &p); err != nil {
+		w.t.Fatal(err)
+	}
+	s, err := status.Unpack(p.Packed)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// viewer is what sign-in finds of an address at an access, nil for nothing.
+func (w *world) viewer(email, accessID string) map[string]any {
+	w.t.Helper()
+	var v map[string]any
+	if _, err := w.table.Get(context.Background(), dynamo.Key{PK: "viewer#" + email, SK: accessID}, &v); err != nil {
+		w.t.Fatal(err)
+	}
+	return v
+}
+
 // put writes an item under a key, over what may be there.
 func (w *world) put(k dynamo.Key, item any) {
 	w.t.Helper()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"pagefree/internal/audit"
@@ -293,20 +294,15 @@ func (s *Service) Revoke(ctx context.Context, pageID, accessID string) (Revocati
 // forget removes the places of a revoked access from what sign-in finds. The
 // access decides, so that what is left over opens nothing.
 func (s *Service) forget(ctx context.Context, accessID string) {
-	before := ""
-	for {
-		people, next, err := s.Store.people(ctx, accessID, httpapi.Page{Limit: 200, Before: before})
-		for _, p := range people {
-			if err == nil && p.RevokedAt == nil {
-				err = dynamo.Commit(ctx, s.Store.Table.DB, s.Store.Table.Delete(viewerKey(p.Email, accessID), either()))
-			}
-		}
-		if err != nil {
-			slog.WarnContext(ctx, "places of a revoked access are left over", "access", accessID, "error", err)
-			return
-		}
-		if before = next; next == "" {
-			return
-		}
+	people, err := s.Store.seated(ctx, accessID)
+	var ops []dynamo.Op
+	for _, p := range people {
+		ops = append(ops, s.Store.Table.Delete(viewerKey(p.Email, accessID), either()))
+	}
+	for some := range slices.Chunk(ops, atOnce) {
+		err = errors.Join(err, dynamo.Commit(ctx, s.Store.Table.DB, some...))
+	}
+	if err != nil {
+		slog.WarnContext(ctx, "places of a revoked access are left over", "access", accessID, "error", err)
 	}
 }

@@ -174,5 +174,10 @@ func (s *Service) Invite(ctx context.Context, pageID, accessID, personID string)
 		Kind: Invited, PageID: at.page.ID, PageName: at.page.Name, AccessID: at.access.ID, PartnerID: at.access.PartnerID, PersonID: p.ID,
 		Email: p.Email, At: *p.InvitedAt, IP: from.IP, RequestID: from.RequestID,
 	})
-	return p.shown(at.access), err
+	if err != nil {
+		e := problem.New(http.StatusServiceUnavailable, problem.Unavailable, "The mail could not be handed on. Try again.")
+		e.Cause = err
+		return PartnerPerson{}, e
+	}
+	return p.shown(at.access), nil
 }

@@ -39,10 +39,11 @@ func (s *Service) Update(ctx context.Context, pageID, accessID, ifMatch string, 
 			return s.show(ctx, is)
 		}
 		is.Rev++
-		ops, err := s.change(ctx, at.access, &is, now)
+		w, err := s.change(ctx, at.access, &is, now)
 		if err != nil {
 			return PartnerAccess{}, err
 		}
+		ops := append(w.ops, s.Store.alter(is, w.people))
 		err = s.commit(ctx, is, "partner.updated", map[string]any{"changed": changed}, ops...)
 		if again(err) {
 			continue
@@ -50,74 +51,95 @@ func (s *Service) Update(ctx context.Context, pageID, accessID, ifMatch string, 
 		if err != nil {
 			return PartnerAccess{}, err
 		}
+		for _, op := range w.after {
+			err := dynamo.Commit(ctx, s.Store.Table.DB, op)
+			if _, lost := dynamo.Failed(err); err != nil && !lost { // who is lost was removed since
+				return PartnerAccess{}, err
+			}
+		}
 		return s.show(ctx, is)
 	}
 	return PartnerAccess{}, dynamo.ErrContended
 }
 
+// writes are what a change of an access takes, beside that of the access itself.
+type writes struct {
+	ops    []dynamo.Op
+	people int         // how many more there are then
+	after  []dynamo.Op // what does not fit into the transaction
+}
+
 // change are the writes that make an access from what it was; it fills in what
 // of is follows from another address.
-func (s *Service) change(ctx context.Context, was Access, is *Access, now time.Time) ([]dynamo.Op, error) {
-	var ops []dynamo.Op
-	people := 0
+func (s *Service) change(ctx context.Context, was Access, is *Access, now time.Time) (writes, error) {
+	var w writes
 	if is.nameKey() != was.nameKey() {
 		if err := s.nameIsFree(ctx, *is); err != nil {
-			return nil, err
+			return w, err
 		}
-		ops = append(ops, s.Store.takeName(*is), s.Store.dropName(was))
+		w.ops = append(w.ops, s.Store.takeName(*is), s.Store.dropName(was))
 	}
 	switch {
 	case is.ContactEmail != was.ContactEmail:
-		moving, delta, err := s.move(ctx, was, is, now)
-		if err != nil {
-			return nil, err
-		}
-		ops, people = append(ops, moving...), delta
+		return w, s.move(ctx, was, is, now, &w)
 	case is.PartnerName != was.PartnerName: // the account has the name of its access until somebody tells them apart
 		account, _, err := s.Store.account(ctx, was.PartnerID)
 		if err != nil {
-			return nil, err
+			return w, err
 		}
 		if account.Name == was.PartnerName {
-			ops = append(ops, s.Store.rename(account.ID, account.Name, is.PartnerName))
+			w.ops = append(w.ops, s.Store.rename(account.ID, account.Name, is.PartnerName))
 		}
 	}
-	return append(ops, s.Store.alter(*is, people)), nil
+	return w, nil
 }
 
-// move are the writes that take an access from the account and the first
-// person that it has to those of its new address. delta is how many more
-// people there are then.
-func (s *Service) move(ctx context.Context, was Access, is *Access, now time.Time) (ops []dynamo.Op, delta int, err error) {
+// atOnce is how many people follow in one transaction, which takes a hundred writes.
+const atOnce = 80
+
+// move adds to w what takes an access from the account and the first person
+// that it has to those of its new address.
+func (s *Service) move(ctx context.Context, was Access, is *Access, now time.Time, w *writes) error {
 	account, joining, err := s.admit(ctx, *is, now)
 	if err != nil {
-		return nil, 0, err
+		return err
+	}
+	people, err := s.Store.seated(ctx, was.ID)
+	if err != nil {
+		return err
 	}
 	at := timestamp.Of(now)
-	is.PartnerID, is.MovedAt = account.ID, &at
-	ops = append(joining, s.Store.leave(was.PartnerID, was.ID), seat.Redirect(s.Store.Table, was.TokenHash, is.pass(seat.ByToken)))
+	is.PartnerID, is.MovedAt, is.ContactID = account.ID, &at, ""
+	w.ops = append(append(w.ops, joining...), s.Store.leave(was.PartnerID, was.ID), seat.Redirect(s.Store.Table, was.TokenHash, is.pass(seat.ByToken)))
 	if was.FeedHash != "" {
-		ops = append(ops, seat.Redirect(s.Store.Table, was.FeedHash, is.pass(seat.ByFeed)))
+		w.ops = append(w.ops, seat.Redirect(s.Store.Table, was.FeedHash, is.pass(seat.ByFeed)))
 	}
-	if old, found, err := s.Store.personAt(ctx, was.ID, was.ContactEmail); err != nil {
-		return nil, 0, err
-	} else if found {
-		ops, delta = append(ops, s.Store.unseat(old, at)...), -1
+	for i, p := range people {
+		follow := s.Store.follow(p, account.ID)
+		switch {
+		case p.Email == was.ContactEmail:
+			w.ops = append(w.ops, s.Store.unseat(p, at)...)
+			w.people--
+			continue
+		case p.Email == is.ContactEmail:
+			is.ContactID = p.ID
+			w.ops = append(w.ops, follow)
+		case i < atOnce:
+			w.ops = append(w.ops, follow)
+		default:
+			w.after = append(w.after, follow)
+		}
 	}
-	known, found, err := s.Store.personAt(ctx, is.ID, is.ContactEmail)
-	if err != nil {
-		return nil, 0, err
+	if is.ContactID != "" {
+		return nil
 	}
-	if found {
-		is.ContactID = known.ID
-		return append(ops, s.Store.seated(known)), delta, nil
-	}
-	if delta++; was.People+delta > MaxPeople {
-		return nil, 0, tooManyPeople()
+	if w.people++; was.People+w.people > MaxPeople {
+		return tooManyPeople()
 	}
 	is.ContactID = id.New(id.PartnerPerson, now)
 	first := Person{ID: is.ContactID, AccessID: is.ID, Email: is.ContactEmail, CreatedAt: at}
-	return append(ops, s.Store.seatPerson(*is, first)...), delta, nil
+	w.ops = append(w.ops, s.Store.seatPerson(*is, first)...)
+	return nil
 }
 
 func tooManyPeople() *problem.Error {

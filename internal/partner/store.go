@@ -155,6 +155,26 @@ func (s Store) people(ctx context.Context, accessID string, page httpapi.Page) (
 	return dynamo.List(ctx, s.Table, q, func(p Person) string { return p.ID }, nil)
 }
 
+// seated are all live people of an access.
+func (s Store) seated(ctx context.Context, accessID string) ([]Person, error) {
+	var all []Person
+	page := httpapi.Page{Limit: 200}
+	for {
+		people, next, err := s.people(ctx, accessID, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range people {
+			if p.RevokedAt == nil {
+				all = append(all, p)
+			}
+		}
+		if page.Before = next; next == "" {
+			return all, nil
+		}
+	}
+}
+
 // accounts lists those of the teams, or of all when teams is nil, newest first.
 func (s Store) accounts(ctx context.Context, teams []string, page httpapi.Page) ([]Account, string, error) {
 	q := dynamo.Query{Index: "byKind", Values: []string{accountKind}, Sort: "id", Before: page.Before, Limit: page.Limit}

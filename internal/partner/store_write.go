@@ -176,7 +176,7 @@ func (s Store) held(a Access) dynamo.Op {
 	return s.Table.Check(accessKey(a.StatusPageID, a.ID), dynamo.Present().And(live))
 }
 
-// seated makes a transaction depend on a person who may still sign in.
-func (s Store) seated(p Person) dynamo.Op {
-	return s.Table.Check(viewerKey(p.Email, p.AccessID), dynamo.Is("personId", p.ID))
+// follow tells sign-in to which account a live person's access has gone.
+func (s Store) follow(p Person, partnerID string) dynamo.Op {
+	return s.Table.Update(viewerKey(p.Email, p.AccessID), expression.Set(expression.Name("partnerId"), expression.Value(partnerID)), dynamo.Is("personId", p.ID))
 }
