@@ -367,19 +367,17 @@ func TestLongIncidentsAreListedInParts(t *testing.T) {
 	w := newWorld(t)
 	page := w.page("acme")
 	long := strings.Repeat("x", 32<<10)
-	for n := range 4 {
+	for n := range 3 {
 		i := w.incident(page, fmt.Sprint("Long ", n))
-		for k := range 40 {
-			a := w.as("responder", "POST", i+"/updates", object{"status": "monitoring", "body": long})
-			if full := k >= 31; full != (a.code() == "incident_full") {
-				t.Fatalf("update %d: %d %.200s", k, a.StatusCode, a.Text)
-			}
+		for range 25 {
+			w.must(201, "responder", "POST", i+"/updates", object{"status": "monitoring", "body": long})
 		}
 	}
-	seen := 0
+	seen, parts := 0, 0
 	for cursor := ""; ; {
 		a := w.must(200, "observer", "GET", page+"/incidents?limit=200"+cursor, nil)
 		seen += len(a.Items())
+		parts++
 		if len(a.Text) > 4<<20 {
 			t.Errorf("an answer of %d bytes", len(a.Text))
 		}
@@ -388,7 +386,7 @@ func TestLongIncidentsAreListedInParts(t *testing.T) {
 		}
 		cursor = "&cursor=" + a.Str("nextCursor")
 	}
-	if seen != 4 {
-		t.Errorf("listed %d", seen)
+	if seen != 3 || parts != 2 {
+		t.Errorf("listed %d in %d parts", seen, parts)
 	}
 }
