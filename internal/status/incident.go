@@ -2,6 +2,7 @@ package status
 
 import (
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -34,7 +35,11 @@ type Audience struct {
 type Addressed struct{ httpapi.Nullable[Audience] }
 
 // Schema is that of an Audience, or null.
-func (Addressed) Schema(r huma.Registry) *huma.Schema { return httpapi.OrNull[Audience]{}.Schema(r) }
+func (Addressed) Schema(r huma.Registry) *huma.Schema {
+	s := huma.SchemaFromType(r, reflect.TypeFor[Audience]())
+	s.Nullable = true
+	return s
+}
 
 // NewIncident is what a caller publishes.
 type NewIncident struct {
@@ -61,15 +66,6 @@ type IncidentPatch struct {
 	Impact             *Impact                  `json:"impact,omitempty" enum:"none,minor,major,critical"`
 	Audience           Addressed                `json:"audience,omitzero"`
 	InternalIncidentID httpapi.Nullable[string] `json:"internalIncidentId,omitzero"`
-}
-
-// Edit is one thing that was changed afterwards. Readers are not shown it.
-type Edit struct {
-	At    timestamp.Time `json:"at"`
-	ByID  string         `json:"byId"`
-	Field string         `json:"field"`
-	From  any            `json:"from" doc:"its value before"`
-	To    any            `json:"to" doc:"its value since"`
 }
 
 // whole is an incident with what only staff see of it, as its record keeps it.
@@ -204,24 +200,6 @@ func (i whole) patch(p IncidentPatch, by string, now time.Time) (next whole, cha
 	next.Edits, next.UpdatedAt = note.list, at
 	next.Rev++
 	return next, true, nil
-}
-
-// maxEdits bounds the history of one thing.
-const maxEdits = 200
-
-var errManyEdits = problem.New(http.StatusUnprocessableEntity, "edits_full", "It was edited as often as it can be. Say what changed in an update.")
-
-// edits collects what a change makes another.
-type edits struct {
-	at   timestamp.Time
-	by   string
-	list []Edit
-}
-
-func (e *edits) of(field string, from, to any, changed bool) {
-	if changed {
-		e.list = append(e.list, Edit{At: e.at, ByID: e.by, Field: field, From: from, To: to})
-	}
 }
 
 // ids are those of an audience; nil is everybody.

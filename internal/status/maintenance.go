@@ -131,8 +131,8 @@ func (m planned) length() int {
 		sum += len(u.Body)
 	}
 	for _, e := range m.Edits {
-		from, _ := e.From.(string)
-		to, _ := e.To.(string)
+		from, _ := e.From.value.(string)
+		to, _ := e.To.value.(string)
 		sum += len(from) + len(to)
 	}
 	return sum

@@ -17,28 +17,27 @@ import (
 // MaxPacked is the size of a packed snapshot in bytes.
 const MaxPacked = 100 << 10
 
-// lengths of texts, in bytes, that are tried one after the other until a
-// snapshot fits: first those of what is over are cut, then all.
-var lengths = []int{4 << 10, 1 << 10, 300, 80}
-
 // errFull is a page that holds more than a snapshot takes, however short its texts.
 var errFull = problem.New(http.StatusUnprocessableEntity, "page_full",
 	"The page holds more than a page can: shorten descriptions and titles, or remove components that are not used.")
 
 // Pack forgets what is older than the page shows and returns the stored form
-// of what is left: gzipped JSON of at most MaxPacked bytes. Texts are cut where
-// that is needed; what the snapshot itself holds is not changed. A page that
-// does not fit is a 422 page_full.
+// of what is left: gzipped JSON of at most MaxPacked bytes. Where that is
+// needed, more and more is left out (see trims); what the snapshot itself holds
+// is not changed. A page that does not fit even so is a 422 page_full.
 func (s Snapshot) Pack(now time.Time) ([]byte, error) {
 	s = s.recent(now)
-	packed, err := squeeze(s)
-	for _, over := range []bool{true, false} {
-		for _, length := range lengths {
-			if err != nil || len(packed) <= MaxPacked {
-				return packed, err
-			}
-			packed, err = squeeze(s.cut(length, over))
+	packed, err := squeeze(s.indexed())
+	texts, size := s.texts(), len(packed)
+	for _, trim := range trims {
+		if err != nil || len(packed) <= MaxPacked {
+			return packed, err
 		}
+		s = trim(s, now)
+		if left := s.texts(); texts > 0 && size*left/texts > MaxPacked { // it cannot fit yet: no need to try
+			continue
+		}
+		packed, err = squeeze(s.indexed())
 	}
 	if err == nil && len(packed) > MaxPacked {
 		err = errFull
@@ -48,7 +47,7 @@ func (s Snapshot) Pack(now time.Time) ([]byte, error) {
 
 func squeeze(v any) ([]byte, error) {
 	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	z, err := gzip.NewWriterLevel(&b, gzip.DefaultCompression)
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +67,7 @@ const maxUnpacked = 64 << 20
 func Unpack(packed []byte) (Snapshot, error) {
 	var s Snapshot
 	err := unsqueeze(packed, &s)
+	s.unindex()
 	return s, err
 }
 
@@ -92,13 +92,10 @@ func (s Snapshot) recent(now time.Time) Snapshot {
 	s.Maintenances = slices.DeleteFunc(slices.Clone(s.Maintenances), func(m Maintenance) bool {
 		return m.End().Before(since) || m.CancelledAt != nil && m.CancelledAt.Before(since)
 	})
-	zone, err := time.LoadLocation(s.TimeZone)
-	if err != nil {
-		zone = time.UTC
-	}
+	zone := s.zone()
 	s.Components = slices.Clone(s.Components)
 	for i, c := range s.Components {
-		s.Components[i].Log = c.recentLog(since, zone, now)
+		s.Components[i].Log = c.recentLog(since, zone, now, busy)
 	}
 	return s
 }
@@ -145,7 +142,7 @@ const busy = 12
 // recentLog is the log since a time, with the status that the component had
 // then. Of a past day with very many changes only the sums are kept: the same
 // seconds in each status, the same worst one, in an order of their own.
-func (c Component) recentLog(since time.Time, zone *time.Location, now time.Time) []Change {
+func (c Component) recentLog(since time.Time, zone *time.Location, now time.Time, busy int) []Change {
 	log := slices.Clone(c.Log)
 	first := 0
 	for first+1 < len(log) && !log[first+1].At.After(since) {
@@ -183,7 +180,7 @@ func summed(log []Change, to time.Time) []Change {
 	last := log[len(log)-1].Status // the day has to end in the status that the next one begins with
 	var out []Change
 	at := log[0].At
-	for _, s := range ComponentStatuses {
+	for _, s := range append([]ComponentStatus{""}, ComponentStatuses...) { // and what is not known any more
 		if s != last && spent[s] > 0 {
 			out = append(out, Change{At: at, Status: s})
 			at.Time = at.Add(spent[s])

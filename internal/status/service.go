@@ -58,7 +58,7 @@ type Internal struct {
 
 // patience bounds how long a change is decided anew after lost races: as many
 // writers as there may be at one page come one after the other.
-const patience = 8 * time.Second
+const patience = 11 * time.Second
 
 // changed is what a decision made of a page.
 type changed struct {
@@ -105,9 +105,9 @@ func (s *Service) change(ctx context.Context, pageID string, min principal.Role,
 	}
 }
 
-// pause waits a random time below 20, 40, 80... 640 ms, so that those who clashed once do not clash again.
+// pause waits a random time below 20, 40, 80... 1,280 ms, so that those who clashed once do not clash again.
 func pause(ctx context.Context, round int) error {
-	t := time.NewTimer(time.Duration(rand.Int64N(int64(20*time.Millisecond) << min(round, 5))))
+	t := time.NewTimer(time.Duration(rand.Int64N(int64(20*time.Millisecond) << min(round, 6))))
 	defer t.Stop()
 	select {
 	case <-t.C:

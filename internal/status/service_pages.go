@@ -31,15 +31,19 @@ func (p Published) slug() string {
 
 // Create makes a page of a team, without anything on it.
 func (s *Service) Create(ctx context.Context, n NewPage) (Page, error) {
+	if _, err := principal.Authenticated(ctx); err != nil {
+		return Page{}, err
+	}
+	if !id.Valid(id.Team, n.TeamID) { // a page is never global
+		return Page{}, problem.Missing()
+	}
 	who, err := principal.Require(ctx, n.TeamID, principal.TeamAdmin)
 	if err != nil {
 		return Page{}, err
 	}
-	exists := false
-	if id.Valid(id.Team, n.TeamID) { // a platform admin may name any
-		if exists, err = s.Teams.Exists(ctx, n.TeamID); err != nil {
-			return Page{}, err
-		}
+	exists, err := s.Teams.Exists(ctx, n.TeamID) // a platform admin may name any
+	if err != nil {
+		return Page{}, err
 	}
 	if !exists {
 		return Page{}, problem.Missing()

@@ -45,7 +45,7 @@ type Component struct {
 	Log         []Change        `json:"log"` // of its status, oldest first, of the days that are remembered; never empty
 }
 
-// Change is a status that a component took on.
+// Change is a status that a component took on; "" where it is not known any more.
 type Change struct {
 	At     timestamp.Time  `json:"at"`
 	Status ComponentStatus `json:"status"`

@@ -98,7 +98,7 @@ func (c Component) day(from, to time.Time, windows []window) Day {
 
 func (d *Day) add(s ComponentStatus, t time.Duration) {
 	seconds := int(t.Round(time.Second) / time.Second)
-	if t <= 0 {
+	if t <= 0 || s == "" { // nobody knows any more what it was
 		return
 	}
 	d.Worst = worse(d.Worst, s)

@@ -137,10 +137,7 @@ const maintained = "Maintenance under way"
 // For makes the view of a reader at now. It is the only way from a page's state
 // to anything that somebody is shown.
 func (s Snapshot) For(r Reader, now time.Time) View {
-	zone, err := time.LoadLocation(s.TimeZone)
-	if err != nil { // it was checked when it was written; a zone that is gone is no reason to show nothing
-		zone = time.UTC
-	}
+	zone := s.zone()
 	v := View{
 		Slug: s.Slug, Name: s.Name, Description: s.Description, TimeZone: s.TimeZone, Zone: zone, Accent: s.Accent, Logo: s.Logo,
 		UpdatedAt: s.SaidAt, Indicator: ImpactNone, Now: now,
