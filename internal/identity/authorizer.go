@@ -130,7 +130,11 @@ func (a *Authorizer) Handle(ctx context.Context, r AuthorizerRequest) (events.AP
 	if why != "" {
 		return deny(r, why), nil
 	}
-	return a.admit(ctx, r, p, a.UsageKey), nil
+	key := a.UsageKey
+	if p.Kind == principal.Partner {
+		key = a.Partners
+	}
+	return a.admit(ctx, r, p, key), nil
 }
 
 // reader answers for status pages. It never denies, since only the function

@@ -71,6 +71,9 @@ func (w *world) signOut(session string) answer {
 	if v.PolicyDocument.Statement[0].Effect != "Allow" {
 		return answer{status: http.StatusUnauthorized}
 	}
+	if v.UsageIdentifierKey != "partners" {
+		w.Errorf("it falls under the plan %q", v.UsageIdentifierKey)
+	}
 	return w.do(nil, http.MethodPost, "/v1/auth/sign-out", nil, "", v.Context)
 }
 

@@ -86,7 +86,7 @@ func Routes(api *httpapi.API, s Sessions, at origin.Origin) {
 // view is what the template shows.
 type view struct {
 	Title  string
-	State  string // of "ask", "press", "other", "invited", "sent", "done", "sorry"
+	State  string // of "ask", "press", "other", "invited", "sent", "code", "done", "sorry"
 	Text   string
 	Alert  bool   // Text is about what went wrong
 	Secret string // of the link or the invitation
@@ -130,7 +130,7 @@ func (p *page) get(w http.ResponseWriter, r *http.Request) error {
 	case q.Has("done"):
 		return render(w, http.StatusOK, view{Title: "You are signed in", State: "done", Text: "You can close this page, or go on to where you were."})
 	case q.Has("sent"):
-		return render(w, http.StatusOK, view{Title: "Type the code", State: "sent"})
+		return render(w, http.StatusOK, view{Title: "Type the code", State: "code"})
 	case q.Get("invite") != "":
 		return p.invited(w, r, q.Get("invite"))
 	case q.Get("token") == "":
@@ -207,7 +207,7 @@ func (p *page) post(w http.ResponseWriter, r *http.Request) error {
 	case form.Has("code"):
 		opened, err := p.sessions.VerifyCode(r.Context(), form.Get("code"), browserOf(r))
 		if e, ok := errors.AsType[*problem.Error](err); ok && e.Code == identity.CodeInvalid && wantsHTML(r) {
-			return render(w, e.Status, view{Title: "Type the code", State: "sent", Wrong: e.Detail})
+			return render(w, e.Status, view{Title: "Type the code", State: "code", Wrong: e.Detail})
 		}
 		return p.enter(w, opened, err)
 	case form.Has("invite"):
