@@ -290,3 +290,6 @@ func (w *world) serve(p principal.Principal) *served {
 type broken struct{}
 
 func (broken) Send(context.Context, any) error { return errors.New("the queue is gone") }
+
+// root is the top of the repository.
+const root = "../../.."
