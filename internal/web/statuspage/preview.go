@@ -27,8 +27,9 @@ type previewInput struct {
 }
 
 type partnerPreviewInput struct {
-	previewInput
+	ID       string `path:"id"`
 	AccessID string `path:"accessId"`
+	Accept   string `header:"Accept" doc:"naming text/html gets the page itself, under a bar that says whose view it is"`
 }
 
 type previewOutput struct {
