@@ -1,13 +1,14 @@
 # Everything that is done to PageFree from a shell. `make help` lists it.
 #
-# Tools stand in three places, all pinned: Go's own in go.mod (`tool` lines), npm's in infra/local/package-lock.json,
-# Python's in infra/tools/requirements.txt. What is installed here lands in .local/venv and infra/local/node_modules.
+# Tools stand in three places, all pinned: Go's own in go.mod (`tool` lines), npm's in the package-lock.json of infra/local,
+# infra/local/browser and infra/lighthouse, Python's in infra/tools/requirements.txt. What is installed here lands in
+# .local/venv and in the node_modules of those folders.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test demo lint build deploy bench openapi screenshots clean sam-local signin-link test-conformance faults fuzz-api
+.PHONY: help run test demo lint build deploy bench openapi screenshots lighthouse clean sam-local signin-link test-conformance faults fuzz-api
 
 ENV ?= dev
 PORT ?= 8080
@@ -16,6 +17,8 @@ SAM := SAM_CLI_TELEMETRY=0 .local/venv/bin/sam
 
 VENV := .local/venv/.installed
 NODE := infra/local/node_modules/.package-lock.json
+BROWSER := infra/local/browser/node_modules/.package-lock.json
+LIGHTHOUSE := infra/lighthouse/node_modules/.package-lock.json
 DYNAMODB_LOCAL := infra/local/dynamodblocal/lib/.installed
 
 # Packages whose tests keep something in DynamoDB.
@@ -33,7 +36,7 @@ run: $(NODE) ## the whole stack on this machine, with demo data, until Ctrl-C (P
 demo: $(NODE) ## the demo in a throw-away folder, checked step by step; exits with 0 or 1
 	@go run ./infra/local demo
 
-test: $(NODE) ## all tests, with the race detector
+test: $(NODE) $(BROWSER) ## all tests, with the race detector
 	@infra/tools/install gcc chromium python3 node
 	@go test -race -timeout 20m ./...
 
@@ -74,6 +77,10 @@ openapi: ## writes the OpenAPI document from the code
 screenshots: $(NODE) ## makes the README's pictures anew, with Chromium
 	@go run ./infra/screenshots infra/screenshots
 
+lighthouse: $(NODE) $(LIGHTHOUSE) ## a status page by Lighthouse: 100 for accessibility and best practices, 95 or more for performance
+	@infra/tools/install chromium node
+	@go test -count 1 -run '^TestLighthouse$$' -v ./internal/web/statuspage -args -lighthouse
+
 clean: ## removes the local stack's data and what was built; tools stay
 	@rm -rf .aws-sam
 	@if [ -d .local ]; then find .local -mindepth 1 -maxdepth 1 ! -name venv -exec rm -rf {} +; fi
@@ -93,6 +100,13 @@ $(NODE): infra/local/package-lock.json
 	@infra/tools/install npm node || { echo 'Without Node.js: set DYNAMODB_ENDPOINT and use `go run ./infra/local`' >&2; exit 1; }
 	@echo 'Installing the local DynamoDB engine into infra/local/node_modules ...'
 	@cd infra/local && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# What looks at pages. Nothing here is run when it is installed.
+$(BROWSER) $(LIGHTHOUSE): %/node_modules/.package-lock.json: %/package-lock.json
+	@infra/tools/install npm node
+	@echo 'Installing what looks at pages into $*/node_modules ...'
+	@cd $* && npm ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
 $(DYNAMODB_LOCAL): infra/local/dynamodblocal/pom.xml

@@ -76,6 +76,8 @@ func newWorld(t testing.TB, at string) *world {
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(audit.Log{Table: dynamo.Table{Name: w.audit.Name, DB: table.DB}}, w.clock))
 	statuspage.Routes(api, w.pages)
+	statuspage.StaffPreview(api, ofStaff{w})
+	statuspage.PartnerPreview(api, ofPartner{w})
 	w.handler = api.Handler()
 
 	w.publish(acme.Snapshot(started))
@@ -290,3 +292,26 @@ func (w *world) serve(p principal.Principal) *served {
 type broken struct{}
 
 func (broken) Send(context.Context, any) error { return errors.New("the queue is gone") }
+
+// root is the top of the repository.
+const root = "../../.."
+
+// ofStaff and ofPartner make previews of the page as it was published last.
+type (
+	ofStaff   struct{ w *world }
+	ofPartner struct{ w *world }
+)
+
+func (p ofStaff) Preview(ctx context.Context, pageID string) (status.View, error) {
+	if _, err := principal.Require(ctx, team, principal.Observer); err != nil {
+		return status.View{}, err
+	}
+	return acme.Snapshot(started).For(status.Reader{Staff: true}, p.w.clock()), nil
+}
+
+func (p ofPartner) Preview(ctx context.Context, pageID, accessID string) (status.View, string, error) {
+	if _, err := principal.Require(ctx, team, principal.Observer); err != nil {
+		return status.View{}, "", err
+	}
+	return acme.Snapshot(started).For(acme.Globex(), p.w.clock()), "Globex <b>", nil
+}

@@ -221,7 +221,9 @@ func (p *Pages) listed(w http.ResponseWriter, r *http.Request) error {
 	}
 	var a answer
 	if browser(r) {
-		a, err = document("list", listPage{frame: frameOf(placeOf(r), who), Items: items})
+		f := frameOf(placeOf(r), who)
+		f.Title = "Status pages"
+		a, err = document("list", listPage{f, items})
 	} else {
 		a, err = jsonOf(map[string]any{"items": items})
 	}

@@ -5,48 +5,51 @@
   if (!main) return;
 
   // Times: the page's zone stands there; where the reader's differs, it is added.
-  function format(date, zone) {
-    return new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: zone }).format(date);
+  function format(zone) {
+    return new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", timeZone: zone });
   }
   function times(root) {
-    var zone = root.dataset.zone;
+    var own = format(), there;
+    try { there = format(root.dataset.zone || "UTC"); } catch (e) { return; }
+    if (own.resolvedOptions().timeZone === there.resolvedOptions().timeZone) return;
     root.querySelectorAll("time[datetime*=T]").forEach(function (t) {
-      var at = new Date(t.dateTime), own, there;
-      try { own = format(at); there = format(at, zone || "UTC"); } catch (e) { return; }
-      if (own === there) return;
+      var at = new Date(t.dateTime), text = own.format(at);
+      if (text === there.format(at)) return;
       var more = document.createElement("span");
       more.className = "own";
-      more.textContent = " (" + own + " your time)";
+      more.textContent = " (" + text + " your time)";
       t.after(more);
     });
   }
 
   // Strips: one tab stop each, a slider whose keys walk from day to day.
+  var dates = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", timeZone: "UTC" });
   function strips(root) {
     root.querySelectorAll(".parts > li").forEach(function (part) {
-      var strip = part.querySelector(".strip"), list = part.querySelector(".days ol");
+      var strip = part.querySelector(".strip"), list = part.querySelector(".days ol"), runs = [], tall = 0;
       if (!strip || !list) return;
-      var names = [], day = new Date(list.dataset.from + "T00:00:00Z");
       list.querySelectorAll("li").forEach(function (li) {
-        var what = li.querySelector(".what").textContent.trim().replace(/\s+/g, " ");
-        for (var n = Number(li.dataset.n); n > 0; n--) {
-          names.push(day.toLocaleDateString("en-GB", { day: "numeric", month: "long", timeZone: "UTC" }) + ": " + what);
-          day.setUTCDate(day.getUTCDate() + 1);
-        }
+        tall += Number(li.dataset.n);
+        runs.push([tall, li.querySelector(".what")]);
       });
-      if (!names.length) return;
-      var range = document.createElement("input"), tip = document.createElement("p"), tall = names.length;
+      if (!tall) return;
+      function name(n) { // of a day, from 1
+        var day = new Date(list.dataset.from + "T00:00:00Z"), run = runs.find(function (r) { return n <= r[0]; });
+        day.setUTCDate(day.getUTCDate() + n - 1);
+        return dates.format(day) + ": " + run[1].textContent.trim().replace(/\s+/g, " ");
+      }
+      var range = document.createElement("input"), tip = document.createElement("p");
       range.type = "range"; range.min = 1; range.max = tall; range.step = 1; range.value = tall;
       range.setAttribute("aria-label", part.querySelector(".name strong").textContent + ", day by day");
       tip.className = "tip";
       tip.setAttribute("aria-hidden", "true");
       function show(n, visible) {
-        tip.textContent = names[n - 1];
+        tip.textContent = name(n);
         tip.hidden = !visible;
         var at = (n - 0.5) / tall * strip.clientWidth, half = tip.offsetWidth / 2;
         tip.style.left = Math.max(0, Math.min(strip.clientWidth - 2 * half, at - half)) + "px";
       }
-      function chosen() { range.setAttribute("aria-valuetext", names[range.value - 1]); }
+      function chosen() { range.setAttribute("aria-valuetext", name(Number(range.value))); }
       function away() { tip.hidden = document.activeElement !== range; if (!tip.hidden) show(Number(range.value), true); }
       range.addEventListener("keydown", function (e) { // a page is a week
         var week = e.key === "PageUp" ? 7 : e.key === "PageDown" ? -7 : 0;
