@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,16 +18,22 @@ import (
 	"pagefree/infra/local/template"
 )
 
-// distribution is the one of template.yaml.
-func distribution(t *testing.T) *template.Distribution {
-	t.Helper()
-	tmpl, err := template.Load("../../../template.yaml", template.Options{Parameters: map[string]string{
+var load = sync.OnceValues(func() (*template.Template, error) {
+	return template.Load("../../../template.yaml", template.Options{Parameters: map[string]string{
 		"FirstAdminEmail": "admin@pagefree.test", "MailFrom": "pagefree@pagefree.test",
 	}})
+})
+
+// distribution is the one of template.yaml, to be changed by who gets it.
+func distribution(t *testing.T) *template.Distribution {
+	t.Helper()
+	tmpl, err := load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tmpl.Edge
+	d := *tmpl.Edge
+	d.Behaviors, d.OriginHeaders, d.ErrorTTL = slices.Clone(d.Behaviors), maps.Clone(d.OriginHeaders), maps.Clone(d.ErrorTTL)
+	return &d
 }
 
 // stand is an edge before an origin that counts.

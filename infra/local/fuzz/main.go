@@ -113,7 +113,8 @@ func all(ctx context.Context, s *stack.Stack, o settings, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	w, err := newWorld(ctx, s.URL, data)
+	// At the API's own address, since CloudFront answers some of it by itself, and not by the document.
+	w, err := newWorld(ctx, s.APIURL, s.URL, data)
 	if err != nil {
 		return err
 	}

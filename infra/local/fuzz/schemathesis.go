@@ -73,7 +73,7 @@ func (w *world) schemathesis(ctx context.Context, o settings, r *row, j job, out
 	if err := os.WriteFile(path("toml"), []byte(j.config), 0o600); err != nil {
 		return err
 	}
-	arguments := []string{"--config-file", path("toml"), "run", w.URL + "/openapi.json",
+	arguments := []string{"--config-file", path("toml"), "run", w.URL + "/openapi.json", "--url", w.URL,
 		"--seed", strconv.FormatUint(uint64(o.seed), 10), "--max-examples", strconv.Itoa(o.examples), "--no-color",
 		"--report-json-path", path("json"), "--report-ndjson-path", path("ndjson")}
 	cmd := exec.CommandContext(ctx, o.program, append(arguments, j.arguments...)...)

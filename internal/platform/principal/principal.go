@@ -90,7 +90,7 @@ func (p Principal) Best() Role {
 }
 
 // Origin is where a request came from, for the audit trail. It is taken from
-// what API Gateway vouches for, never from a header of the caller.
+// what API Gateway or the edge vouches for, never from a header of the caller.
 type Origin struct {
 	IP        string
 	UserAgent string
