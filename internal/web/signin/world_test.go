@@ -122,7 +122,11 @@ func newWorld(t *testing.T) *world {
 	api := httpapi.New()
 	identity.AuthRoutes(api, sessions)
 	signin.Routes(api, sessions, at)
-	w.function = httpapi.Lambda(api.Handler())
+	edge, err := httpapi.ParseEdge(originSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.function = httpapi.Lambda(api.Handler(), edge)
 
 	cfg = env.ConfigOf("SigninMailFunction")
 	links := &identity.Links{
@@ -132,6 +136,9 @@ func newWorld(t *testing.T) *world {
 	w.sender = &linkmail.Sender{Links: links, SES: sesv2.NewFromConfig(cfg), From: "pagefree@pagefree.test", Now: c.now}
 	return w
 }
+
+// originSecret is what the function shares with the distribution.
+const originSecret = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKL"
 
 // browser is what keeps cookies; the zero one is a fresh browser.
 type browser struct{ cookies []*http.Cookie }
@@ -170,6 +177,7 @@ func (w *world) do(b *browser, method, target string, h http.Header, body string
 	if h == nil {
 		h = http.Header{}
 	}
+	h["x-pagefree-origin"] = []string{originSecret}
 	if b != nil {
 		for _, c := range b.cookies {
 			h.Add("Cookie", c.Name+"="+c.Value)

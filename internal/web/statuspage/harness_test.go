@@ -309,9 +309,9 @@ func (p ofStaff) Preview(ctx context.Context, pageID string) (status.View, error
 	return acme.Snapshot(started).For(status.Reader{Staff: true}, p.w.clock()), nil
 }
 
-func (p ofPartner) Preview(ctx context.Context, pageID, accessID string) (status.View, string, error) {
+func (p ofPartner) Preview(ctx context.Context, pageID, accessID string) (status.View, partner.Access, error) {
 	if _, err := principal.Require(ctx, team, principal.Observer); err != nil {
-		return status.View{}, "", err
+		return status.View{}, partner.Access{}, err
 	}
-	return acme.Snapshot(started).For(acme.Globex(), p.w.clock()), "Globex <b>", nil
+	return acme.Snapshot(started).For(acme.Globex(), p.w.clock()), partner.Access{PartnerName: "Globex <b>"}, nil
 }
