@@ -23,10 +23,13 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"pagefree/infra/local/bench"
 	"pagefree/infra/local/demo"
 	"pagefree/infra/local/engine"
 	"pagefree/infra/local/stack"
+	"pagefree/internal/platform/dynamo"
 )
 
 func main() {
@@ -123,7 +126,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	people := demo.Admin
 	if !o.noDemo {
 		people = strings.Join([]string{demo.Lead, demo.Reviewer, demo.Responder}, ", ")
-		result, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: out, Whole: true, Colour: terminal(out)})
+		result, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: out, Whole: true, Colour: terminal(out), Past: past(s)})
 		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("the demo: %w\n`make clean` begins anew; `go run ./infra/local -no-demo` starts with what is there", err)
 		}
@@ -135,6 +138,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	fmt.Fprintf(out, `
 at        %[1]s (as CloudFront; the API by itself: %[5]s)
 sign in   %[1]s/signin (%[2]s)
+page      %[1]s/status/%[6]s (sign in as %[7]s or %[8]s: each sees another part; the link is in the mail below)
 mail      %[1]s/_local/mail
 webhooks  %[1]s/_local/webhooks (what %[1]s/_local/echo/200 received)
 data      %[3]s (kept)
@@ -142,21 +146,28 @@ logs      %[3]s/logs
 AWS       %[4]s (any keys)
 
 Ctrl-C stops it.
-`, s.URL, people, s.Dir, s.AWSEndpoint, s.APIURL)
+`, s.URL, people, s.Dir, s.AWSEndpoint, s.APIURL, demo.Slug, demo.Acme, demo.Globex)
 	<-ctx.Done()
 	fmt.Fprintln(out, "stopping")
 	return s.Close()
 }
 
+// past is how the demo's status page gets its history.
+func past(s *stack.Stack) func(context.Context, string) error {
+	table := dynamo.Table{Name: s.Template().Tables["StatusTable"].Name, DB: dynamodb.NewFromConfig(s.Config())}
+	return demo.Past(table, time.Now)
+}
+
 // paste prints lines for a second shell, with sessions of the demo's people in them.
 func paste(out io.Writer, url, dir string, r demo.Result) {
 	fmt.Fprintf(out, `
-For a second shell: the incident's timeline, a runbook to run, the audit trail to verify
+For a second shell: the status page as Acme sees it, the incident's timeline, a runbook to run, the audit trail to verify
 
+curl -s -H 'Authorization: Bearer %[7]s' %[1]s/status/%[8]s
 curl -s -H 'Authorization: Bearer %[2]s' %[1]s/v1/incidents/%[4]s/timeline
 curl -s -H 'Authorization: Bearer %[2]s' -H 'Content-Type: application/json' -d '{"runbookId":"%[5]s","incidentId":"%[4]s"}' %[1]s/v1/executions
 curl -s -H 'Authorization: Bearer %[3]s' '%[1]s/v1/audit/export?limit=200' > %[6]s && go run ./infra/audit verify %[6]s
-`, url, r.Sessions[demo.Responder], r.Sessions[demo.Admin], r.IncidentID, r.RunbookIDs["Free disk space"], filepath.Join(dir, "audit.ndjson"))
+`, url, r.Sessions[demo.Responder], r.Sessions[demo.Admin], r.IncidentID, r.RunbookIDs["Free disk space"], filepath.Join(dir, "audit.ndjson"), r.Tokens["Acme"], demo.Slug)
 }
 
 // check is `demo`: the demo against a stack of its own, which goes with it.
@@ -169,7 +180,7 @@ func check(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = demo.Run(ctx, demo.Options{URL: s.URL, Out: out, Whole: true, Colour: terminal(out)})
+	_, err = demo.Run(ctx, demo.Options{URL: s.URL, Out: out, Whole: true, Colour: terminal(out), Past: past(s)})
 	if err != nil && ctx.Err() == nil {
 		for _, f := range s.Functions().Instances() {
 			for _, line := range s.Functions().Logs(f.Function) {

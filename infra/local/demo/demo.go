@@ -21,12 +21,16 @@ type Options struct {
 	Mail string // of the local stack that has the mailbox; default URL
 	Out  io.Writer
 
-	// Whole also shows nodes, webhooks, a named target, a cancelled run, one
-	// that runs out of time, a rollback, and the sealed audit trail. Without it
+	// Whole also shows nodes, webhooks, a named target, a cancelled run, one that
+	// runs out of time, a rollback, a status page with its partners, and the
+	// sealed audit trail. Without it
 	// the demo runs in sandboxes alone: what works under sam local, and enough
 	// for tests to start from.
 	Whole  bool
 	Colour bool // for a terminal
+
+	// Past gives the status page that was just made at a slug its ninety days of history; see Past. nil: it has none.
+	Past func(ctx context.Context, slug string) error
 }
 
 // Result is what somebody needs to go on by themselves.
@@ -34,6 +38,7 @@ type Result struct {
 	Sessions   map[string]string // of the people who acted, by address
 	IncidentID string
 	RunbookIDs map[string]string // by name
+	Tokens     map[string]string // of partners, by name; whole demos only
 }
 
 type demo struct {
@@ -48,6 +53,11 @@ type demo struct {
 	versions map[string]int // that serves, by the runbook's name
 	incident string
 	signing  string // the value of the secret that signs webhooks
+
+	past       func(context.Context, string) error
+	statusPage string
+	components map[string]string // of the status page
+	tokens     map[string]string // of its partners
 }
 
 // Run makes the demo data where it is missing, and handles the demo incident.
@@ -64,17 +74,23 @@ func run(ctx context.Context, o Options, by *http.Client) (Result, error) {
 		told:   told{out: o.Out, colour: o.Colour, began: time.Now()}, whole: o.Whole,
 		sessions: map[string]string{}, services: map[string]string{}, targets: map[string]string{},
 		runbooks: map[string]string{}, versions: map[string]int{},
+		past: o.Past, components: map[string]string{}, tokens: map[string]string{},
 	}
-	for _, part := range []struct {
+	type part struct {
 		title string
 		show  func(context.Context) error
-	}{{"People", d.people}, {"Library", d.library}, {"Review", d.review}, {"The incident", d.remedy}, {"Proof", d.proof}} {
+	}
+	parts := []part{{"People", d.people}, {"Library", d.library}, {"Review", d.review}, {"The incident", d.remedy}}
+	if o.Whole {
+		parts = append(parts, part{"The status page", d.page})
+	}
+	for _, part := range append(parts, part{"Proof", d.proof}) {
 		d.section(part.title)
 		if err := part.show(ctx); err != nil {
 			return Result{}, fmt.Errorf("%s: %w", strings.ToLower(part.title), err)
 		}
 	}
-	return Result{Sessions: d.sessions, IncidentID: d.incident, RunbookIDs: d.runbooks}, nil
+	return Result{Sessions: d.sessions, IncidentID: d.incident, RunbookIDs: d.runbooks, Tokens: d.tokens}, nil
 }
 
 // as sends a request as one of the demo's people, and wants a status.
