@@ -74,7 +74,7 @@ func TestContract(t *testing.T) {
 		"targets": contractTargets, "secrets": contractSecrets, "webhooks": contractWebhooks, "callbacks": contractCallbacks, "pause": contractPause, "nodes": contractNodes,
 		"triggers": contractTriggers, "globals": contractGlobals, "idempotency": contractIdempotency, "confirmation": contractConfirmation, "values": contractValues,
 		"templates": contractTemplates, "outcomes": contractOutcomes, "output": contractOutput, "executions": contractExecutions,
-		"incidents": contractIncidents, "dedup": contractDedup, "services": contractServices, "races": contractRaces,
+		"status pages": contractStatusPages, "partners": contractPartners, "incidents": contractIncidents, "dedup": contractDedup, "services": contractServices, "races": contractRaces,
 		"audit": contractAudit, "document": contractDocument,
 	} {
 		t.Run(name, func(t *testing.T) {
