@@ -172,7 +172,7 @@ func (s Store) pages(ctx context.Context, teams []string, page httpapi.Page) ([]
 }
 
 // maxUnpackedList bounds the records that one list unpacks, in bytes of text.
-const maxUnpackedList = 2 << 20
+const maxUnpackedList = 1 << 20
 
 // records lists the incidents or maintenances of a page, newest first: sort
 // prefix "spi_" or "mnt_". What would be too long for an answer stays for the next page.
