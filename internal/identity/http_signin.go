@@ -92,6 +92,7 @@ func AuthRoutes(api *httpapi.API, s *SignIn) {
 	out := httpapi.Op("POST /v1/auth/sign-out", "End the session")
 	out.DefaultStatus = http.StatusNoContent
 	out.Responses = map[string]*huma.Response{"303": {Description: "To whose Accept names text/html, as of a form: on to the sign-in"}}
+	api.Describe(out, func(op *huma.Operation) { delete(op.Responses["204"].Headers, "Location") })
 	httpapi.Register(api, out, func(ctx context.Context, in *struct {
 		Accept string `header:"Accept" hidden:"true"`
 	}) (*signedOut, error) {

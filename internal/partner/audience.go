@@ -26,7 +26,7 @@ type Draft struct {
 	Status             status.IncidentStatus `json:"status,omitempty" enum:"investigating,identified,monitoring,resolved,postmortem"`
 	Body               string                `json:"body,omitempty"`
 	Components         []DraftTouched        `json:"components,omitempty" maxItems:"200"`
-	Audience           *DraftAudience        `json:"audience,omitempty" doc:"null is everybody"`
+	Audience           status.Addressed      `json:"audience,omitzero" doc:"null is everybody"`
 	InternalIncidentID *string               `json:"internalIncidentId,omitempty" nullable:"true"`
 }
 
@@ -34,11 +34,6 @@ type Draft struct {
 type DraftTouched struct {
 	ID     string                 `json:"id"`
 	Status status.ComponentStatus `json:"status" enum:"operational,degraded_performance,partial_outage,major_outage,under_maintenance"`
-}
-
-// DraftAudience is who an incident is meant for.
-type DraftAudience struct {
-	PartnerAccessIDs []string `json:"partnerAccessIds" maxItems:"200"`
 }
 
 // Audience is who would see something.
@@ -117,8 +112,8 @@ func (d Draft) incident(page status.Snapshot, at timestamp.Time) (status.Inciden
 		return status.Incident{}, problem.Invalid(wrong...)
 	}
 	i := status.Incident{Title: d.Title, Impact: d.Impact, CreatedAt: at, Updates: []status.Update{first}}
-	if d.Audience != nil {
-		i.Audience = append([]string{}, d.Audience.PartnerAccessIDs...)
+	if only := d.Audience.Value; only != nil {
+		i.Audience = append([]string{}, only.PartnerAccessIDs...)
 	}
 	return i, nil
 }

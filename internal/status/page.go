@@ -33,7 +33,7 @@ type Page struct {
 // NewPage is what a caller says of a page.
 type NewPage struct {
 	Name        string   `json:"name" minLength:"1" maxLength:"120"`
-	Slug        string   `json:"slug" doc:"3 to 63 of a-z, 0-9 and single dashes between them; part of the page's address"`
+	Slug        string   `json:"slug" minLength:"3" maxLength:"63" pattern:"^[a-z0-9](-?[a-z0-9])*$" doc:"part of the page's address"`
 	TeamID      string   `json:"teamId" maxLength:"64"`
 	Description string   `json:"description,omitempty" doc:"at most 2,000 characters"`
 	TimeZone    string   `json:"timeZone,omitempty" doc:"IANA name; UTC when left out"`
@@ -46,7 +46,7 @@ type NewPage struct {
 type PagePatch struct {
 	httpapi.Patch
 	Name        *string                  `json:"name,omitempty" minLength:"1" maxLength:"120"`
-	Slug        *string                  `json:"slug,omitempty" doc:"the page moves to another address at once"`
+	Slug        *string                  `json:"slug,omitempty" minLength:"3" maxLength:"63" pattern:"^[a-z0-9](-?[a-z0-9])*$" doc:"the page moves to another address at once"`
 	Description *string                  `json:"description,omitempty" doc:"at most 2,000 characters"`
 	TimeZone    *string                  `json:"timeZone,omitempty" doc:"IANA name"`
 	AccentColor httpapi.Nullable[string] `json:"accentColor,omitzero" doc:"#rrggbb, or null"`

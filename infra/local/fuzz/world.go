@@ -175,8 +175,39 @@ func (w *world) fresh(ctx context.Context) (map[string][]string, error) {
 			}
 		}
 	}
+	w.page(add, named)
 	delete(ids, "")
+	if err == nil {
+		var partners client.Answer
+		partners, err = w.Want(ctx, http.StatusOK, "GET", "/v1/partners", w.sessions[demo.Lead], nil)
+		for _, account := range partners.Items() {
+			ids["accounts"] = append(ids["accounts"], account["id"].(string))
+		}
+	}
 	return ids, err
+}
+
+// page makes status pages: one to be read and filled, and one that may go.
+func (w *world) page(add func(dictionary, as, path string, body map[string]any) string, named func(string) string) {
+	for range 2 {
+		w.made++
+		page := "/v1/status-pages/" + add("pages", demo.Lead, "/v1/status-pages", map[string]any{
+			"name": named("Page"), "slug": fmt.Sprintf("page-%d", w.made), "teamId": w.team})
+		component := add("components", demo.Lead, page+"/components", map[string]any{"name": "API"})
+		add("components", demo.Lead, page+"/components", map[string]any{"name": "Store"})
+		add("reports", demo.Responder, page+"/incidents", map[string]any{
+			"title": "It is slow", "impact": "minor", "status": "investigating", "body": "We look.",
+			"components": []map[string]any{{"id": component, "status": "degraded_performance"}}})
+		soon := time.Now().Add(time.Hour)
+		for range 2 {
+			add("maintenances", demo.Responder, page+"/maintenances", map[string]any{
+				"title": "Work", "body": "We work.", "startsAt": soon, "endsAt": soon.Add(time.Hour), "components": []string{component}})
+		}
+		for _, name := range []string{"Acme", "Globex"} {
+			access := add("accesses", demo.Lead, page+"/partners", map[string]any{"partnerName": name, "contactEmail": strings.ToLower(name) + "@partners.test"})
+			add("persons", demo.Lead, page+"/partners/"+access+"/people", map[string]any{"name": "Ann", "email": "ann@" + strings.ToLower(name) + ".test"})
+		}
+	}
 }
 
 // credential is a new one for each caller: none is worn out by those before.
