@@ -21,6 +21,7 @@ const (
 	aimResident   = 40   // MB that a function may hold after calls requests
 	aimRate       = 1000 // queued executions that one core handles in a second
 	aimCalls      = 6    // of DynamoDB, for a webhook execution over its life: without an incident, without an Idempotency-Key
+	aimReads      = 1    // of DynamoDB, for a view of a status page: in the authorizer, and behind it
 )
 
 // Size says how much is measured. More takes longer and spreads less.
@@ -29,14 +30,19 @@ type Size struct {
 	Calls      int // to each function before its memory is read
 	Times      int // that each operation is counted
 	Executions int // that are queued at once
+	Views      int // times that each view of a status page is counted
+	Bursts     int // of each kind of view, one as long as
+	Burst      time.Duration
+	Partners   int // of the demo's page, at last
 }
 
 // Full is the size of `make bench`.
-var Full = Size{Rounds: 30, Calls: 200, Times: 5, Executions: 1000}
+var Full = Size{Rounds: 30, Calls: 200, Times: 5, Executions: 1000, Views: 20, Bursts: 8, Burst: time.Second, Partners: 100_000}
 
 // Run measures on a stack of its own, in a throw-away folder, and prints the table at the end.
 func Run(ctx context.Context, o stack.Options, size Size, out io.Writer) error {
 	o.Every = time.Hour // schedules would be counted too
+	o.Adjust = adjust
 	s, err := stack.Start(ctx, o)
 	if err != nil {
 		return err
@@ -47,14 +53,14 @@ func Run(ctx context.Context, o stack.Options, size Size, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if w.people, err = demo.Run(ctx, demo.Options{URL: s.URL, Out: io.Discard}); err != nil {
+	if w.people, err = demo.Run(ctx, demo.Options{URL: s.URL, Out: io.Discard, Page: true, Past: w.past()}); err != nil {
 		return err
 	}
 	if err := w.prepare(ctx); err != nil {
 		return err
 	}
 	var groups []group
-	for _, measure := range []func(context.Context) (group, error){w.operations, w.lives, w.memory, w.throughput} {
+	for _, measure := range []func(context.Context) (group, error){w.operations, w.lives, w.memory, w.throughput, w.weights, w.viewsOfFew, w.serving, w.viewsOfMany} {
 		g, err := measure(ctx)
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"pagefree/infra/local/stack"
 )
@@ -11,7 +12,7 @@ import (
 // TestBench measures as little as it can, of everything: whether it works, not how fast.
 func TestBench(t *testing.T) {
 	var out strings.Builder
-	if err := Run(t.Context(), stack.Options{}, Size{Rounds: 1, Calls: 3, Times: 1, Executions: 20}, &out); err != nil {
+	if err := Run(t.Context(), stack.Options{}, Size{Rounds: 1, Calls: 3, Times: 1, Executions: 20, Views: 1, Bursts: 1, Burst: 50 * time.Millisecond, Partners: 200}, &out); err != nil {
 		t.Fatal(err)
 	}
 	got := out.String()

@@ -29,6 +29,9 @@ func rowsOf(t *template.Template) map[string]*row {
 	}
 	rows := map[string]*row{}
 	for id := range t.Functions {
+		if id == bare { // a baseline itself
+			continue
+		}
 		r := &row{name: strings.TrimSuffix(id, "Function"), cells: map[column][]float64{}, aims: map[column]float64{resident: aimResident}}
 		if api[id] { // somebody waits for these
 			r.aims[aboveHello] = aimAboveHello
@@ -59,6 +62,9 @@ func (w *work) starts(ctx context.Context) (row, error) {
 		}
 		base.cells[started] = append(base.cells[started], least)
 		for id, f := range t.Functions {
+			if w.functions[id] == nil {
+				continue
+			}
 			ms, err := coldStart(ctx, filepath.Join(dir, filepath.Base(f.Folder)), f.Environment)
 			if err != nil {
 				return base, fmt.Errorf("%s: %w", id, err)

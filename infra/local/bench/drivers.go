@@ -15,6 +15,9 @@ import (
 	"pagefree/infra/local/demo"
 	"pagefree/internal/execution/target/sandbox/protocol"
 	"pagefree/internal/identity"
+	"pagefree/internal/partner"
+	"pagefree/internal/platform/id"
+	"pagefree/internal/platform/seat"
 	"pagefree/internal/platform/timestamp"
 )
 
@@ -71,10 +74,30 @@ func (w *work) drivers(ctx context.Context) (map[string]func(context.Context, in
 		"SigninMailFunction": func(ctx context.Context, n int) error {
 			return w.message(ctx, "SigninMailFunction", n, identity.MailRequest{Email: demo.Lead, At: timestamp.Of(time.Now()), IP: "127.0.0.1", RequestID: "bench"})
 		},
-		"WatchdogFunction": func(ctx context.Context, _ int) error {
-			return w.invoke(ctx, "WatchdogFunction", map[string]any{"detail-type": "Scheduled Event", "source": "aws.events", "detail": map[string]any{}}, nil)
+		"WatchdogFunction":    w.tick("WatchdogFunction"),
+		"StatusClockFunction": w.tick("StatusClockFunction"),
+		"StatusPagesFunction": paths(demo.Lead, "/v1/status-pages", under(w.pages.demo, "/components"), under(w.pages.large, "/incidents"), under(w.pages.demo, "/preview")),
+		"PartnersFunction":    paths(demo.Lead, under(w.pages.demo, "/partners"), under(w.pages.demo, "/partners/"+w.pages.acme+"/accesses"), "/v1/partners"),
+		"StatusFunction": func(ctx context.Context, n int) error {
+			views := w.viewed()
+			_, _, err := w.see(ctx, views[n%len(views)].look)
+			return err
+		},
+		"AccessesFunction": func(ctx context.Context, n int) error {
+			now := time.Now()
+			return w.message(ctx, "AccessesFunction", n, partner.Look{
+				ID: id.New(id.PartnerLook, now), AccessID: w.pages.acme, PageID: w.pages.demo, At: timestamp.Of(now),
+				Method: "GET", Path: "/status/" + demo.Slug, IP: "127.0.0.1", UserAgent: "bench", Outcome: partner.Served, Via: seat.ByToken,
+			})
 		},
 	}, nil
+}
+
+// tick is what a schedule does.
+func (w *work) tick(function string) func(context.Context, int) error {
+	return func(ctx context.Context, _ int) error {
+		return w.invoke(ctx, function, map[string]any{"detail-type": "Scheduled Event", "source": "aws.events", "detail": map[string]any{}}, nil)
+	}
 }
 
 // script runs one in a sandbox, as the dispatcher asks for it.

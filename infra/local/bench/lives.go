@@ -69,7 +69,7 @@ func (w *work) lives(ctx context.Context) (group, error) {
 // live runs one execution to its end. Looking whether it has ended costs calls
 // too: of the function that both do, only those of the trigger count.
 func (w *work) live(ctx context.Context, l life, runbook, incident string, cells map[column][]float64) error {
-	if err := w.drained(ctx); err != nil { // what went before is over
+	if err := w.drained(ctx, "DispatcherFunction"); err != nil { // what went before is over
 		return err
 	}
 	w.stack.Counts().Reset()
@@ -91,7 +91,7 @@ func (w *work) live(ctx context.Context, l life, runbook, incident string, cells
 	if err := w.ended(ctx, id); err != nil {
 		return err
 	}
-	if err := w.drained(ctx); err != nil {
+	if err := w.drained(ctx, "DispatcherFunction"); err != nil {
 		return err
 	}
 	at, ok := l.delivered(id)

@@ -56,6 +56,7 @@ func (w *work) operations(ctx context.Context) (group, error) {
 		{"GET /v1/executions/{id}", func(ctx context.Context) error { return get(demo.Responder, "/v1/executions/"+execution)(ctx) }, []string{"ExecutionsFunction"}},
 		{"GET /v1/audit?limit=50", get(demo.Lead, "/v1/audit"), []string{"AuditFunction"}},
 	}
+	list = append(list, w.published()...)
 	g := group{title: fmt.Sprintf("Operations: DynamoDB and KMS as seen on the wire, ms until the answer is read, %d times each", w.size.Times)}
 	for _, op := range list {
 		g.rows = append(g.rows, row{name: op.name, cells: map[column][]float64{}})
@@ -73,6 +74,63 @@ func (w *work) operations(ctx context.Context) (group, error) {
 		}
 	}
 	return g, nil
+}
+
+// published are what staff do with status pages and their partners.
+func (w *work) published() []operation {
+	var told, granted string
+	partners := 0
+	on := func(what string) string {
+		return fmt.Sprintf("%s, on %d components and %d long incidents", what, largeComponents, largeIncidents)
+	}
+	tell := func(page, component string) func(context.Context) error {
+		return func(ctx context.Context) (err error) {
+			told, err = w.tell(ctx, page, "/incidents", component)
+			return err
+		}
+	}
+	update := func(page, component string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := w.tell(ctx, page, "/incidents/"+told+"/updates", component)
+			return err
+		}
+	}
+	p := w.pages
+	return []operation{
+		{"POST /v1/status-pages/{id}/components", func(ctx context.Context) error {
+			_, err := w.call(ctx, demo.Lead, "POST", under(p.staff, "/components"), map[string]any{"name": "Public API"})
+			return err
+		}, []string{"StatusPagesFunction"}},
+		{"POST /v1/status-pages/{id}/incidents", tell(p.staff, p.component), []string{"StatusPagesFunction"}},
+		{"POST .../updates", update(p.staff, p.component), []string{"StatusPagesFunction"}},
+		{on("POST /v1/status-pages/{id}/incidents"), tell(p.large, p.part), []string{"StatusPagesFunction"}},
+		{on("POST .../updates"), update(p.large, p.part), []string{"StatusPagesFunction"}},
+		{"POST /v1/status-pages/{id}/partners", func(ctx context.Context) error {
+			partners++
+			partner, err := w.grant(ctx, p.staff, fmt.Sprint("Operations ", partners))
+			granted = text(partner, "id")
+			return err
+		}, []string{"PartnersFunction"}},
+		{"DELETE .../partners/{accessId}", func(ctx context.Context) error {
+			_, err := w.call(ctx, demo.Lead, "DELETE", under(p.staff, "/partners/"+granted), nil)
+			return err
+		}, []string{"PartnersFunction"}},
+		{"GET .../partners/{accessId}/accesses?limit=50", func(ctx context.Context) error {
+			_, err := w.call(ctx, demo.Lead, "GET", under(p.demo, "/partners/"+p.acme+"/accesses"), nil)
+			return err
+		}, []string{"PartnersFunction"}},
+	}
+}
+
+// tell publishes an incident, or an update of one, and returns the incident's id.
+func (w *work) tell(ctx context.Context, page, path, component string) (string, error) {
+	body := map[string]any{"status": "identified", "body": "A disk of **one server** is full.",
+		"components": []map[string]any{{"id": component, "status": "degraded_performance"}}}
+	if path == "/incidents" {
+		body["title"], body["impact"] = "Slow", "minor"
+	}
+	a, err := w.call(ctx, demo.Lead, "POST", under(page, path), body)
+	return text(a, "id"), err
 }
 
 // count adds the calls of some functions since the last reset to a row.

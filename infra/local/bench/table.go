@@ -23,6 +23,8 @@ const (
 	kmsCalls
 	took
 	rate
+	ofBare
+	weight
 )
 
 var columns = []struct {
@@ -39,6 +41,8 @@ var columns = []struct {
 	kmsCalls:      {title: "KMS calls"},
 	took:          {title: "ms", digits: 1},
 	rate:          {title: "per s and core", digits: 1, least: true},
+	ofBare:        {title: "% of the bare one", digits: 0},
+	weight:        {title: "KB", digits: 1},
 }
 
 // row is one function or operation: what was measured of it, and what is aimed at. A median is held against an aim.

@@ -79,7 +79,13 @@ func (w *work) handled(ctx context.Context, b *burst) ([]row, error) {
 		return nil, err
 	}
 	overall := float64(len(b.ids)) / time.Since(began).Seconds()
-	w.spent(b.name, before, usage(), len(b.ids))
+	used := usage()
+	for pid := range used {
+		used[pid] -= before[pid]
+	}
+	w.spent("Where the time goes, of "+b.name, used, len(b.ids), map[string]string{
+		"DispatcherFunction": byDispatcher, "SandboxBashFunction": bySandbox, "SandboxBashFunction/": byScripts,
+	}, byEngine, byDispatcher, bySandbox, byScripts, byOthers, byStack)
 	calls := w.stack.Counts().Number(aws.Call{Function: "DispatcherFunction", Service: "dynamodb"})
 	for _, id := range b.ids {
 		if err := w.ended(ctx, id); err != nil {
@@ -96,10 +102,10 @@ func (w *work) handled(ctx context.Context, b *burst) ([]row, error) {
 	}, nil
 }
 
-// queue is where dispatchers get their work.
-func (w *work) queue() (url *string, arn string) {
+// queueOf is where a function gets its work.
+func (w *work) queueOf(function string) (url *string, arn string) {
 	for _, q := range w.stack.Template().Queues {
-		for _, source := range w.stack.Template().Functions["DispatcherFunction"].QueueSources {
+		for _, source := range w.stack.Template().Functions[function].QueueSources {
 			if q.ARN == source.QueueARN {
 				return &q.URL, q.ARN
 			}
@@ -108,9 +114,12 @@ func (w *work) queue() (url *string, arn string) {
 	return nil, ""
 }
 
-// drained waits until every message has been handled and deleted.
-func (w *work) drained(ctx context.Context) error {
-	_, arn := w.queue()
+// queue is where dispatchers get their work.
+func (w *work) queue() (url *string, arn string) { return w.queueOf("DispatcherFunction") }
+
+// drained waits until every message of a function's queue has been handled and deleted.
+func (w *work) drained(ctx context.Context, function string) error {
+	_, arn := w.queueOf(function)
 	for {
 		if visible, inFlight, _ := w.stack.Queues().Depth(arn); visible+inFlight == 0 {
 			return nil

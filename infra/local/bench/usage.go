@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,36 +18,41 @@ const (
 	byStack      = "local stack: queue, KMS, Lambda service, IAM, counting, echo"
 )
 
-// spent makes the rows that say which process the time of an execution goes to.
-func (w *work) spent(kind string, before, after map[string]float64, executions int) {
+// Who the time of a view goes to.
+const (
+	byAuthorizer = "authorizer"
+	byPages      = "the pages' function"
+	byBare       = "the bare function"
+	byRecord     = "function that records and counts looks, afterwards too"
+	byGateway    = "local stack: gateway, queue, Lambda service, IAM, counting; and who asks"
+)
+
+// spent makes the rows that say which process the time of something goes to: ms by pid, as usage tells, for a number of
+// times. by names functions, and what is below them in a second entry under their id and a slash.
+func (w *work) spent(title string, used map[string]float64, times int, by map[string]string, order ...string) {
 	names := map[string]string{}
 	for _, s := range w.stack.Functions().Instances() {
 		names[strconv.Itoa(s.PID)] = s.Function
 	}
 	self := strconv.Itoa(os.Getpid())
 	sums := map[string]float64{}
-	for pid, ms := range after {
-		spent := ms - before[pid]
+	for pid, ms := range used {
 		own, below := filepath.Split(pid)
 		switch {
 		case own == "" && below == self:
-			sums[byStack] += spent
-		case own == "" && names[below] == "DispatcherFunction":
-			sums[byDispatcher] += spent
-		case own == "" && names[below] == "SandboxBashFunction":
-			sums[bySandbox] += spent
-		case own != "" && names[filepath.Clean(own)] == "SandboxBashFunction":
-			sums[byScripts] += spent
+			sums[order[len(order)-1]] += ms
 		case own == "" && names[below] == "":
-			sums[byEngine] += spent
+			sums[byEngine] += ms
 		case own == "":
-			sums[byOthers] += spent
+			sums[cmp.Or(by[names[below]], byOthers)] += ms
+		case by[names[filepath.Clean(own)]+"/"] != "":
+			sums[by[names[filepath.Clean(own)]+"/"]] += ms
 		}
 	}
-	g := group{title: "Where the time goes, of " + kind + ": ms of a core for each, over all of them"}
-	for _, name := range []string{byEngine, byDispatcher, bySandbox, byScripts, byOthers, byStack} {
+	g := group{title: title + ": ms of a core for each, over all of them"}
+	for _, name := range order {
 		if ms := sums[name]; ms > 0 {
-			g.rows = append(g.rows, row{name: name, cells: map[column][]float64{took: {ms / float64(executions)}}})
+			g.rows = append(g.rows, row{name: name, cells: map[column][]float64{took: {ms / float64(times)}}})
 		}
 	}
 	w.shares = append(w.shares, g)

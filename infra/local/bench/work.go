@@ -22,6 +22,7 @@ type work struct {
 	functions map[string]*row // by logical id
 	team      string
 	service   string
+	pages     pages
 	serial    int
 	shares    []group // where the time of an execution goes, by throughput
 }
@@ -39,8 +40,10 @@ func (w *work) prepare(ctx context.Context) error {
 	team, _ := teams[0].(map[string]any)
 	w.team = text(team, "id")
 	service, err := w.call(ctx, demo.Lead, "POST", "/v1/services", map[string]any{"name": "bench", "teamId": w.team})
-	w.service = text(service, "id")
-	return err
+	if w.service = text(service, "id"); err != nil {
+		return err
+	}
+	return w.publish(ctx)
 }
 
 // call sends a request as one of the demo's people and returns the body. When

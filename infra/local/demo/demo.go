@@ -27,6 +27,7 @@ type Options struct {
 	// the demo runs in sandboxes alone: what works under sam local, and enough
 	// for tests to start from.
 	Whole  bool
+	Page   bool // the status page with its partners too, of what only Whole shows
 	Colour bool // for a terminal
 
 	// Past gives the status page that was just made at a slug its ninety days of history; see Past. nil: it has none.
@@ -38,7 +39,7 @@ type Result struct {
 	Sessions   map[string]string // of the people who acted, by address
 	IncidentID string
 	RunbookIDs map[string]string // by name
-	Tokens     map[string]string // of partners, by name; whole demos only
+	Tokens     map[string]string // of partners, by name; where the status page is shown
 }
 
 type demo struct {
@@ -81,7 +82,7 @@ func run(ctx context.Context, o Options, by *http.Client) (Result, error) {
 		show  func(context.Context) error
 	}
 	parts := []part{{"People", d.people}, {"Library", d.library}, {"Review", d.review}, {"The incident", d.remedy}}
-	if o.Whole {
+	if o.Whole || o.Page {
 		parts = append(parts, part{"The status page", d.page})
 	}
 	for _, part := range append(parts, part{"Proof", d.proof}) {

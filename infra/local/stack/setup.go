@@ -65,6 +65,9 @@ func (s *Stack) load() (root string, err error) {
 	if s.template, err = template.Load(path, template.Options{Endpoint: s.AWSEndpoint, Parameters: given, Seed: seed}); err != nil {
 		return "", err
 	}
+	if s.opts.Adjust != nil {
+		s.opts.Adjust(s.template)
+	}
 	if api := s.template.API; api != nil {
 		s.APIURL += "/" + api.Stage
 	}

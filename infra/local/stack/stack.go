@@ -59,6 +59,9 @@ type Options struct {
 	NoEvents   bool                     // EventBridge delivers nothing, which it never promises to
 	Nodes      []ssm.Node               // managed ones, instead of the contract's
 	NoStreams  bool                     // no function hears of a change of a table
+
+	// Adjust, for measurements, changes what was read of the template: a function or a route more, other limits.
+	Adjust func(*template.Template)
 }
 
 // Stack is a running local stack.
