@@ -20,10 +20,6 @@ func TestLighthouse(t *testing.T) {
 	}
 	w := newWorld(t, "")
 	s := w.serve(bySession(acme.AccessAcme))
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, preset := range []string{"mobile", "desktop"} {
 		t.Run(preset, func(t *testing.T) {
 			to := filepath.Join(t.TempDir(), "report.json")
@@ -34,7 +30,6 @@ func TestLighthouse(t *testing.T) {
 			}
 			cmd := exec.CommandContext(t.Context(), "npx", arguments...)
 			cmd.Dir = filepath.Join(root, "infra/lighthouse")
-			cmd.Env = append(os.Environ(), "CHROME_PATH="+chromium)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}

@@ -130,7 +130,7 @@ func TestHugeMarkdown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			began := time.Now()
 			out := harmless(t, in)
-			if took := time.Since(began); took > 2*time.Second {
+			if took := time.Since(began); took > 20*time.Second { // a quarter of a second, without the race detector and others' work
 				t.Errorf("took %s", took)
 			}
 			if len(out) > 40*size {

@@ -190,6 +190,11 @@ func TestOtherMethodsAndPaths(t *testing.T) {
 			t.Errorf("%.40s: got %d %s", path, g.StatusCode, g.text)
 		}
 	}
+	for who, want := range map[string]int{"nobody": 401, "key": 401, "staff": 404} {
+		if g := w.get(map[string]principal.Principal{"key": apiKey, "staff": staff}[who], here+"/nothing"); g.StatusCode != want {
+			t.Errorf("a path that there is not, to %s: got %d, want %d", who, g.StatusCode, want)
+		}
+	}
 	head := w.do(who, http.MethodHead, here)
 	get := w.get(who, here)
 	if head.StatusCode != 200 || head.text != "" || head.Header.Get("ETag") != get.Header.Get("ETag") {

@@ -182,14 +182,19 @@ func (p *Pages) unknown(w http.ResponseWriter, r *http.Request) error {
 	}
 	guard(w.Header())
 	err := reads(r)
-	if _, ok := principal.PartnerOf(r.Context()); err == nil && !ok {
-		if _, err = principal.Authenticated(r.Context()); err == nil {
-			err = problem.Missing()
-		}
-	} else if err == nil {
-		err = problem.Missing()
+	if err == nil {
+		err = missing(r.Context())
 	}
 	return p.refuse(w, r, err)
+}
+
+// missing is the answer to a path that there is not: only who may read something is told.
+func missing(ctx context.Context) error {
+	_, reader := principal.PartnerOf(ctx)
+	if who, known := principal.From(ctx); reader || known && who.Kind == principal.User {
+		return problem.Missing()
+	}
+	return nobody("This page needs a sign-in, or the token of a partner.")
 }
 
 // list is GET /status.
