@@ -80,7 +80,7 @@ screenshots: $(NODE) ## makes the README's pictures anew, with Chromium
 
 lighthouse: $(NODE) $(LIGHTHOUSE) ## a status page by Lighthouse: 100 for accessibility and best practices, 95 or more for performance
 	@infra/tools/install chromium node
-	@CHROME_PATH=$$(command -v chromium) go test -count 1 -run '^TestLighthouse$$' -v ./internal/web/statuspage -args -lighthouse
+	@CHROME_PATH=$$(command -v chromium) go test -count 1 -tags lighthouse -run '^TestLighthouse$$' -v ./internal/web/statuspage
 
 clean: ## removes the local stack's data and what was built; tools stay
 	@rm -rf .aws-sam

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/problem"
@@ -86,15 +89,25 @@ func AuthRoutes(api *httpapi.API, s *SignIn) {
 			return answer, nil
 		})
 
-	httpapi.Register(api, httpapi.Op("POST /v1/auth/sign-out", "End the session"),
-		func(ctx context.Context, _ *struct{}) (*struct {
-			SetCookie string `header:"Set-Cookie"`
-		}, error) {
-			if err := s.SignOut(ctx); err != nil {
-				return nil, err
-			}
-			return &struct {
-				SetCookie string `header:"Set-Cookie"`
-			}{endedCookie().String()}, nil
-		})
+	out := httpapi.Op("POST /v1/auth/sign-out", "End the session")
+	out.DefaultStatus = http.StatusNoContent
+	out.Responses = map[string]*huma.Response{"303": {Description: "To whose Accept names text/html, as of a form: on to the sign-in"}}
+	httpapi.Register(api, out, func(ctx context.Context, in *struct {
+		Accept string `header:"Accept" hidden:"true"`
+	}) (*signedOut, error) {
+		if err := s.SignOut(ctx); err != nil {
+			return nil, err
+		}
+		answer := &signedOut{Status: http.StatusNoContent, SetCookie: endedCookie().String()}
+		if strings.Contains(in.Accept, "text/html") {
+			answer.Status, answer.Location = http.StatusSeeOther, "../../signin" // from here, whatever the stage
+		}
+		return answer, nil
+	})
+}
+
+type signedOut struct {
+	Status    int
+	SetCookie string `header:"Set-Cookie"`
+	Location  string `header:"Location"`
 }

@@ -72,10 +72,18 @@ func (d Directory) hold(ctx context.Context, email string, now time.Time, seats 
 	var reads []dynamo.Read
 	for i, one := range seats {
 		reads = append(reads,
-			dynamo.Read{Key: accountKey(one.PartnerID), Out: &all[i].account},
 			dynamo.Read{Key: accessKey(one.PageID, one.AccessID), Out: &all[i].access},
 			dynamo.Read{Key: personKey(one.AccessID, one.PersonID), Out: &all[i].person},
 			dynamo.Read{Key: status.PageKey(one.PageID), Out: &all[i].page})
+	}
+	if err := d.Store.Table.ReadAll(ctx, reads...); err != nil {
+		return nil, err
+	}
+	reads = nil
+	for i := range all { // the access knows whose it is: what its persons are found by may be of before it moved
+		if all[i].access.PartnerID != "" {
+			reads = append(reads, dynamo.Read{Key: accountKey(all[i].access.PartnerID), Out: &all[i].account})
+		}
 	}
 	if err := d.Store.Table.ReadAll(ctx, reads...); err != nil {
 		return nil, err
@@ -85,11 +93,11 @@ func (d Directory) hold(ctx context.Context, email string, now time.Time, seats 
 		p := all[i]
 		switch {
 		case p.account.ID == "" || !p.account.Active:
-		case p.access.ID == "" || p.access.PartnerID != p.account.ID || p.access.RevokedAt != nil || p.access.expired(now):
+		case p.access.ID == "" || p.access.RevokedAt != nil || p.access.expired(now):
 		case p.person.ID == "" || p.person.RevokedAt != nil || p.person.Email != email:
 		case p.page.ID == "":
 		default:
-			one.Slug, one.Epoch = p.page.Slug, p.account.Epoch
+			one.PartnerID, one.Slug, one.Epoch = p.account.ID, p.page.Slug, p.account.Epoch
 			held = append(held, seat.Place{
 				Seat: one, TeamID: p.access.TeamID, Email: email, PageName: p.page.Name, Lifetime: lifetime(p.page.SessionDays),
 			})

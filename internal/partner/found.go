@@ -87,15 +87,15 @@ func (f found) decide(p principal.Reading, r Request, ip string, now time.Time) 
 	if r.IncidentID == "" {
 		return v, nil, nil
 	}
-	if f.record.ID == "" {
-		return nil, problem.Missing(), nil
+	shown, ok := v.View.Incident(r.IncidentID) // where its id is one of the reader's own, this is all that there is
+	if f.record.ID != "" {
+		whole, err := f.record.Incident()
+		if err != nil {
+			return nil, nil, err
+		}
+		shown, ok = snapshot.Incident(whole, reader)
 	}
-	whole, err := f.record.Incident()
-	if err != nil {
-		return nil, nil, err
-	}
-	shown, ok := snapshot.Incident(whole, reader)
-	if !ok {
+	if !ok || shown.ID != r.IncidentID {
 		return nil, problem.Missing(), nil
 	}
 	v.Incident = &shown

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/timestamp"
 )
 
@@ -62,7 +63,7 @@ type ViewComponent struct {
 
 // ViewIncident is an incident as a reader sees it.
 type ViewIncident struct {
-	ID         string
+	ID         string // its time is StartedAt where the reader does not see how it began
 	Title      string
 	Impact     Impact
 	Status     IncidentStatus // of the newest update that the reader sees
@@ -115,24 +116,24 @@ type ViewMaintenanceUpdate struct {
 	More   bool
 }
 
-// summaries are the indicator in words.
+// summaries are the indicator in words, which clients of status pages know.
 //
 //	indicator | from components           | from open incidents | words
-//	none      | all operational           | none                | All systems operational
-//	none      | some under maintenance    | none                | Maintenance under way
-//	minor     | degraded performance      | minor               | Some systems are slower than usual
-//	major     | partial outage            | major               | Some systems are partly down
-//	critical  | major outage              | critical            | Major outage
+//	none      | all operational           | none                | All Systems Operational
+//	none      | some under maintenance    | none                | Service Under Maintenance
+//	minor     | degraded performance      | minor               | Partially Degraded Service
+//	major     | partial outage            | major               | Partial System Outage
+//	critical  | major outage              | critical            | Major Service Outage
 //
 // The indicator is the worst of both columns.
 var summaries = map[Impact]string{
-	ImpactNone:     "All systems operational",
-	ImpactMinor:    "Some systems are slower than usual",
-	ImpactMajor:    "Some systems are partly down",
-	ImpactCritical: "Major outage",
+	ImpactNone:     "All Systems Operational",
+	ImpactMinor:    "Partially Degraded Service",
+	ImpactMajor:    "Partial System Outage",
+	ImpactCritical: "Major Service Outage",
 }
 
-const maintained = "Maintenance under way"
+const maintained = "Service Under Maintenance"
 
 // For makes the view of a reader at now. It is the only way from a page's state
 // to anything that somebody is shown.
@@ -197,6 +198,18 @@ func (s Snapshot) For(r Reader, now time.Time) View {
 
 // Incident is one incident of the page as a reader sees it, from its record: with every word of it.
 func (s Snapshot) Incident(i Incident, r Reader) (ViewIncident, bool) { return i.For(r, s.names(r)) }
+
+// Incident is the incident that a reader knows by an id, as the view has it.
+func (v View) Incident(shown string) (ViewIncident, bool) {
+	for _, list := range [][]ViewIncident{v.Incidents, v.Past} {
+		for _, i := range list {
+			if i.ID == shown {
+				return i, true
+			}
+		}
+	}
+	return ViewIncident{}, false
+}
 
 // names are those of the components that the reader sees, by id.
 func (s Snapshot) names(r Reader) map[string]string {
@@ -309,6 +322,9 @@ func (i Incident) For(r Reader, names map[string]string) (ViewIncident, bool) {
 		return ViewIncident{}, false
 	}
 	v.StartedAt = v.Updates[0].At
+	if v.Updates[0].ID != i.Updates[0].ID { // an id holds the time of its making
+		v.ID = id.Redated(i.ID, v.StartedAt.Time)
+	}
 	slices.Reverse(v.Updates)
 	v.Components = sortedTouched(last)
 	return v, true

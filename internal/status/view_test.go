@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/timestamp"
 )
 
@@ -30,6 +31,21 @@ func touch(ids ...string) []Touched {
 		out = append(out, Touched{id, PartialOutage})
 	}
 	return out
+}
+
+// TestAnIDTellsNoTime: who does not see how an incident began is not told by its id when that was.
+func TestAnIDTellsNoTime(t *testing.T) {
+	t.Parallel()
+	made := id.New(id.PageIncident, minutes(1).Time)
+	i := Incident{ID: made, Updates: []Update{
+		{ID: "u1", At: minutes(1), Status: Investigating, Components: touch("b")}, {ID: "u2", At: minutes(7), Status: Investigating, Components: touch("a")}}}
+	part, _ := i.For(Reader{Components: []string{"a"}}, nil)
+	if at := id.Time(part.ID); !at.Equal(minutes(7).Time) {
+		t.Errorf("its id is of %v, want %v", at, minutes(7))
+	}
+	if whole, _ := i.For(Reader{Components: []string{"a", "b"}}, nil); whole.ID != made {
+		t.Errorf("who sees all of it has the id %s, want %s", whole.ID, made)
+	}
 }
 
 // TestWhatAPartnerSeesOfAnIncident is the contract's paragraph of that name.
@@ -115,17 +131,17 @@ func TestIndicator(t *testing.T) {
 		want       Impact
 		words      string
 	}{
-		"nothing at all":              {nil, nil, ImpactNone, "All systems operational"},
-		"all is well":                 {[]ComponentStatus{Operational, Operational}, nil, ImpactNone, "All systems operational"},
-		"maintenance":                 {[]ComponentStatus{Operational, UnderMaintenance}, nil, ImpactNone, "Maintenance under way"},
-		"degraded":                    {[]ComponentStatus{Operational, DegradedPerformance}, nil, ImpactMinor, "Some systems are slower than usual"},
-		"partial":                     {[]ComponentStatus{PartialOutage, DegradedPerformance}, nil, ImpactMajor, "Some systems are partly down"},
-		"major":                       {[]ComponentStatus{UnderMaintenance, MajorOutage}, nil, ImpactCritical, "Major outage"},
-		"an incident without impact":  {[]ComponentStatus{Operational}, []Impact{ImpactNone}, ImpactNone, "All systems operational"},
-		"a minor incident":            {[]ComponentStatus{Operational}, []Impact{ImpactMinor}, ImpactMinor, "Some systems are slower than usual"},
-		"the worst of both":           {[]ComponentStatus{PartialOutage}, []Impact{ImpactMinor, ImpactCritical}, ImpactCritical, "Major outage"},
-		"components beside incidents": {[]ComponentStatus{MajorOutage}, []Impact{ImpactMinor}, ImpactCritical, "Major outage"},
-		"a major incident":            {[]ComponentStatus{UnderMaintenance}, []Impact{ImpactMajor}, ImpactMajor, "Some systems are partly down"},
+		"nothing at all":              {nil, nil, ImpactNone, "All Systems Operational"},
+		"all is well":                 {[]ComponentStatus{Operational, Operational}, nil, ImpactNone, "All Systems Operational"},
+		"maintenance":                 {[]ComponentStatus{Operational, UnderMaintenance}, nil, ImpactNone, "Service Under Maintenance"},
+		"degraded":                    {[]ComponentStatus{Operational, DegradedPerformance}, nil, ImpactMinor, "Partially Degraded Service"},
+		"partial":                     {[]ComponentStatus{PartialOutage, DegradedPerformance}, nil, ImpactMajor, "Partial System Outage"},
+		"major":                       {[]ComponentStatus{UnderMaintenance, MajorOutage}, nil, ImpactCritical, "Major Service Outage"},
+		"an incident without impact":  {[]ComponentStatus{Operational}, []Impact{ImpactNone}, ImpactNone, "All Systems Operational"},
+		"a minor incident":            {[]ComponentStatus{Operational}, []Impact{ImpactMinor}, ImpactMinor, "Partially Degraded Service"},
+		"the worst of both":           {[]ComponentStatus{PartialOutage}, []Impact{ImpactMinor, ImpactCritical}, ImpactCritical, "Major Service Outage"},
+		"components beside incidents": {[]ComponentStatus{MajorOutage}, []Impact{ImpactMinor}, ImpactCritical, "Major Service Outage"},
+		"a major incident":            {[]ComponentStatus{UnderMaintenance}, []Impact{ImpactMajor}, ImpactMajor, "Partial System Outage"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -172,7 +188,7 @@ func TestMaintenancesInAView(t *testing.T) {
 	if got := ids(v.Done); !slices.Equal(got, []string{"ended early", "ended"}) {
 		t.Errorf("done %v", got)
 	}
-	if v.Components[0].Status != UnderMaintenance || v.Indicator != ImpactNone || v.Summary != "Maintenance under way" || len(v.Maintenances[0].Components) != 1 {
+	if v.Components[0].Status != UnderMaintenance || v.Indicator != ImpactNone || v.Summary != "Service Under Maintenance" || len(v.Maintenances[0].Components) != 1 {
 		t.Errorf("got %+v", v)
 	}
 	if v.UpdatedAt != minutes(-10) {

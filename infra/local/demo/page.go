@@ -245,7 +245,7 @@ func (d *demo) compare(ctx context.Context) error {
 		if slices.Sort(seen); !slices.Equal(seen, slices.Sorted(slices.Values(want))) {
 			return fmt.Errorf("%s sees %v, want %v", look.who, seen, want)
 		}
-		d.say("%s looks %s: %d components, %q, %d incidents", look.who, look.how, len(seen), status, open(a.Body))
+		d.say("%s looks %s: %d components, %q, open incidents: %d", look.who, look.how, len(seen), status, open(a.Body))
 	}
 	if _, err := d.Want(ctx, http.StatusUnauthorized, "GET", "/v1/incidents", signed, nil); err != nil {
 		return err

@@ -78,7 +78,7 @@ var outages = []outage{
 	{31, 9, 52, []string{"Acme data link"}, status.MajorOutage, status.ImpactMajor, "Acme's data link was down", "A router restarted at the carrier.", "The carrier repaired it. Data was sent again."},
 	{24, 3, 41, []string{"Globex data link"}, status.PartialOutage, status.ImpactMajor, "Globex's data link lost packets", "A line card was faulty.", "The card was replaced."},
 	{12, 16, 27, []string{"Reports"}, status.DegradedPerformance, status.ImpactMinor, "Reports came late", "A query waited for a lock.", "The lock is gone."},
-	{5, 11, 12, []string{"Public API", "Checkout"}, status.PartialOutage, status.ImpactMinor, "Timeouts for some requests", "A deployment went out with too few instances.", "It was rolled back."},
+	{5, 11, 12, []string{"Public API", "Checkout"}, status.PartialOutage, status.ImpactMajor, "Timeouts for some requests", "A deployment went out with too few instances.", "It was rolled back."},
 }
 
 // pastOf is a page whose components are as old as its history.

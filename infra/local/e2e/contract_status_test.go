@@ -56,7 +56,7 @@ func contractStatusPages(t *testing.T, c *contract) {
 		"an incident by an observer":           {as: observer, do: "POST " + at + "/incidents", send: incident, want: 403, code: "forbidden"},
 		"an incident at a foreign component":   {as: responder, do: "POST " + at + "/incidents", send: with(incident, "components", []object{{"id": others[0], "status": "operational"}}), want: 422, code: "validation_failed"},
 		"an incident of 64 KB":                 {as: responder, do: "POST " + at + "/incidents", send: with(incident, "body", strings.Repeat("a", 64<<10)), want: 422, code: "validation_failed"},
-		"an incident that begins as a memory":  {as: responder, do: "POST " + at + "/incidents", send: with(incident, "status", "postmortem"), want: 409, code: "invalid_transition"},
+		"an incident that begins as a memory":  {as: responder, do: "POST " + at + "/incidents", send: with(incident, "status", "postmortem"), want: 422, code: "validation_failed"},
 		"an impact that is none of the four":   {as: responder, do: "POST " + at + "/incidents", send: with(incident, "impact", "huge"), want: 422, code: "validation_failed"},
 		"an audience of nobody's":              {as: responder, do: "POST " + at + "/incidents", send: with(incident, "audience", object{"partnerAccessIds": []string{"acc_01ARZ3NDEKTSV4RRFFQ69G5FAV"}}), want: 422, code: "validation_failed"},
 		"a maintenance that ends before":       {as: responder, do: "POST " + at + "/maintenances", send: with(work, "endsAt", soon.Add(-time.Minute)), want: 422, code: "validation_failed"},

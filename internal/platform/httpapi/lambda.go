@@ -94,7 +94,7 @@ func gate(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if refusal, ok := r.Context().Value(refusalKey{}).(*problem.Error); ok {
 			id := principal.OriginOf(r.Context()).RequestID
-			stamp(w.Header(), id)
+			unseen(w.Header(), id)
 			problem.Write(w, r, refusal, id)
 			return
 		}
@@ -102,11 +102,19 @@ func gate(h http.Handler) http.Handler {
 	})
 }
 
+// unseen sets what an answer carries that no handler has a hand in: it may be that of a page.
+func unseen(h http.Header, requestID string) {
+	stamp(h, requestID)
+	h.Set("Cache-Control", "private, no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Robots-Tag", "noindex")
+}
+
 // malformed is the answer to a request whose path or encoding net/http cannot hold.
 func malformed(requestID string) events.APIGatewayProxyResponse {
 	body, _ := json.Marshal(problem.Render(context.Background(), // a struct of strings always marshals
 		problem.New(http.StatusBadRequest, "request_malformed", "The request's path or encoding cannot be read."), requestID))
-	h := http.Header{"Content-Type": {problem.ContentType}, "Cache-Control": {"no-store"}}
-	stamp(h, requestID)
+	h := http.Header{"Content-Type": {problem.ContentType}}
+	unseen(h, requestID)
 	return events.APIGatewayProxyResponse{StatusCode: http.StatusBadRequest, MultiValueHeaders: h, Body: string(body)}
 }

@@ -146,7 +146,8 @@ func TestLambdaRefusesWhatItCannotRead(t *testing.T) {
 // stamped holds what no handler has seen to the headers of every answer.
 func stamped(t *testing.T, answer events.APIGatewayProxyResponse) {
 	t.Helper()
-	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Strict-Transport-Security": "max-age=63072000", "Cache-Control": "no-store"} {
+	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Strict-Transport-Security": "max-age=63072000",
+		"Cache-Control": "private, no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"} {
 		if got := answer.MultiValueHeaders[name]; len(got) != 1 || got[0] != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}

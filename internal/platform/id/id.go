@@ -66,6 +66,17 @@ func Floor(prefix string, t time.Time) string {
 	return prefix + "_" + u.String()
 }
 
+// Redated is an id as if it had been made at t: all that tells it from others
+// stays, but for its time. What is no id stays as it is.
+func Redated(s string, t time.Time) string {
+	prefix, rest, _ := strings.Cut(s, "_")
+	u, err := ulid.ParseStrict(rest)
+	if err != nil || u.SetTime(ulid.Timestamp(t)) != nil {
+		return s
+	}
+	return prefix + "_" + u.String()
+}
+
 // Time is when an id was made, to the millisecond; the zero time for what is no id.
 func Time(s string) time.Time {
 	_, rest, _ := strings.Cut(s, "_")

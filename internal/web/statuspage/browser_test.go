@@ -270,7 +270,7 @@ func TestWithoutJavaScript(t *testing.T) {
 		}
 	}
 	sliders, err := chromedp.Run(b.ctx, chromedp.Text(chromedp.CSS("main")))
-	if err != nil || !strings.Contains(sliders, "Some systems are slower than usual") || !strings.Contains(sliders, "Europe/Berlin") && strings.Contains(sliders, "your time") {
+	if err != nil || !strings.Contains(sliders, "Partially Degraded Service") || !strings.Contains(sliders, "Europe/Berlin") && strings.Contains(sliders, "your time") {
 		t.Errorf("got %q, %v", sliders, err)
 	}
 }
@@ -293,10 +293,10 @@ func TestRefresh(t *testing.T) {
 	s.Components[7].Log = append(s.Components[7].Log, status.Change{At: timestamp.Of(w.clock()), Status: status.MajorOutage})
 	s.Components[7].Status = status.MajorOutage
 	w.publish(s)
-	b.until(`(document.dispatchEvent(new Event("visibilitychange")), document.querySelector(".banner").textContent === "Major outage")`)
+	b.until(`(document.dispatchEvent(new Event("visibilitychange")), document.querySelector(".banner").textContent === "Major Service Outage")`)
 	b.until(`document.getElementById("live").textContent !== ""`)
 	for expression, want := range map[string]string{
-		`document.getElementById("live").textContent`:                                                "Updated. Major outage. Documentation: Major outage.",
+		`document.getElementById("live").textContent`:                                                "Updated. Major Service Outage. Documentation: Major outage.",
 		`document.getElementById("live").getAttribute("aria-live")`:                                  "polite",
 		`String(document.querySelectorAll("details.group")[1].open)`:                                 "false",
 		`String(document.querySelector("[data-key=cmp_01K9ZD3R5N0000000000000006] .days").open)`:     "true",

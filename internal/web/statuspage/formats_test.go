@@ -66,7 +66,7 @@ func TestAClientOfStatuspage(t *testing.T) {
 	if got.Summary.Page["name"] != "Acme Cloud" || got.Summary.Page["url"] != "https://pagefree.test/status/acme-cloud" || got.Summary.Page["time_zone"] != "Europe/Berlin" {
 		t.Errorf("page: got %v", got.Summary.Page)
 	}
-	if got.Status.Status["indicator"] != "minor" || got.Summary.Status["description"] != "Some systems are slower than usual" {
+	if got.Status.Status["indicator"] != "minor" || got.Summary.Status["description"] != "Partially Degraded Service" {
 		t.Errorf("status: got %v", got.Status.Status)
 	}
 	var names []string

@@ -1,8 +1,9 @@
+//go:build lighthouse
+
 package statuspage_test
 
 import (
 	"encoding/json"
-	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,13 +12,8 @@ import (
 	"pagefree/infra/local/acme"
 )
 
-var lighthouse = flag.Bool("lighthouse", false, "let Lighthouse judge the page (make lighthouse)")
-
 // TestLighthouse asks for what the page promises: 100 for accessibility and best practices, 95 or more for performance.
 func TestLighthouse(t *testing.T) {
-	if !*lighthouse {
-		t.Skip("by make lighthouse")
-	}
 	w := newWorld(t, "")
 	s := w.serve(bySession(acme.AccessAcme))
 	for _, preset := range []string{"mobile", "desktop"} {

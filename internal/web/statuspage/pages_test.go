@@ -365,7 +365,7 @@ func TestTheJSONOfAPage(t *testing.T) {
 	has("a component", body.Components[0], "id", "name", "description", "group", "status", "uptime90d")
 	has("an incident", body.Incidents[0], "id", "title", "impact", "status", "components", "updates", "startedAt", "resolvedAt")
 	has("a maintenance", body.Maintenances[0], "id", "title", "body", "status", "startsAt", "endsAt", "components", "updates")
-	if body.Status.Indicator != "minor" || body.Status.Description != "Some systems are slower than usual" {
+	if body.Status.Indicator != "minor" || body.Status.Description != "Partially Degraded Service" {
 		t.Errorf("status: got %+v", body.Status)
 	}
 	if len(body.Components) != 8 || len(body.Incidents) != 5 || len(body.Maintenances) != 2 {
