@@ -75,6 +75,7 @@ openapi: ## writes the OpenAPI document from the code
 	@go run ./infra/openapi
 
 screenshots: $(NODE) ## makes the README's pictures anew, with Chromium
+	@infra/tools/install chromium python3 node
 	@go run ./infra/screenshots infra/screenshots
 
 lighthouse: $(NODE) $(LIGHTHOUSE) ## a status page by Lighthouse: 100 for accessibility and best practices, 95 or more for performance
