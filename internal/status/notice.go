@@ -179,10 +179,11 @@ func (n Notice) For(s Snapshot, r Reader, now time.Time) (News, bool) {
 	news := News{Page: v.Name, Slug: v.Slug, Zone: v.Zone, ItemID: itemID, At: n.Since}
 	for _, i := range slices.Concat(v.Incidents, v.Past) {
 		at := slices.IndexFunc(i.Updates, func(u ViewUpdate) bool { return u.ID == what })
-		if i.ID != itemID || at < 0 {
+		if at < 0 {
 			continue
 		}
 		u := i.Updates[at]
+		news.ItemID = i.ID // as this reader knows it
 		news.Incident, news.Title, news.Status, news.At = true, i.Title, IncidentWords[u.Status], u.At
 		news.Body, news.More, news.Components = u.Body, u.More, u.Components
 		return news, true

@@ -15,6 +15,7 @@ import (
 	"pagefree/infra/local/demo"
 	"pagefree/internal/execution/target/sandbox/protocol"
 	"pagefree/internal/identity"
+	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/timestamp"
 )
 
@@ -70,6 +71,9 @@ func (w *work) drivers(ctx context.Context) (map[string]func(context.Context, in
 		},
 		"SigninMailFunction": func(ctx context.Context, n int) error {
 			return w.message(ctx, "SigninMailFunction", n, identity.MailRequest{Email: demo.Lead, At: timestamp.Of(time.Now()), IP: "127.0.0.1", RequestID: "bench"})
+		},
+		"PageMailFunction": func(ctx context.Context, n int) error { // a notice that is done, as when a message comes twice
+			return w.message(ctx, "PageMailFunction", n, map[string]any{"subject": id.New(id.StatusPage, time.Now()) + "/" + id.New(id.PageIncident, time.Now()) + "/bench", "at": timestamp.Of(time.Now())})
 		},
 		"WatchdogFunction": func(ctx context.Context, _ int) error {
 			return w.invoke(ctx, "WatchdogFunction", map[string]any{"detail-type": "Scheduled Event", "source": "aws.events", "detail": map[string]any{}}, nil)
