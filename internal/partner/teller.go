@@ -20,7 +20,8 @@ import (
 //
 // Nobody is missed: what failed is tried again for a day. Nobody is mailed
 // twice, however often a message comes, but for one case: a mail that was
-// handed over by a function that died before it could write that down.
+// handed over, and of which that could not be written down, since the function
+// died or the post's answer was lost.
 type Teller struct {
 	Store Store
 	Queue Outbox // of notices: a long list goes on in another message
@@ -159,6 +160,9 @@ func (t *Teller) tell(ctx context.Context, n *status.Notice) (ended bool, err er
 			return false, err
 		}
 		for _, a := range list {
+			if late(ctx) {
+				return false, nil
+			}
 			if all, err := r.access(ctx, a.StatusPageID, a.ID, a.PartnerID); err != nil || !all {
 				return false, err
 			}
@@ -169,6 +173,12 @@ func (t *Teller) tell(ctx context.Context, n *status.Notice) (ended bool, err er
 		}
 		n.Cursor = next
 	}
+}
+
+// late reports whether the function has to come to its end.
+func late(ctx context.Context) bool {
+	until, bounded := ctx.Deadline()
+	return bounded && time.Until(until) < closing
 }
 
 // access mails the persons of one, as it is at this moment, and reports whether it came to all of them.
@@ -207,7 +217,7 @@ func (r *round) access(ctx context.Context, pageID, accessID, partnerID string) 
 		if mailed[p.ID] {
 			continue
 		}
-		if until, bounded := ctx.Deadline(); r.left == 0 || bounded && time.Until(until) < closing {
+		if r.left == 0 || late(ctx) {
 			return false, nil
 		}
 		r.left--

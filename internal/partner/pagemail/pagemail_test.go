@@ -421,6 +421,25 @@ func TestManyPartners(t *testing.T) {
 	}
 }
 
+// TestAFunctionThatRunsOutOfTime stops between two persons, and another message goes on.
+func TestAFunctionThatRunsOutOfTime(t *testing.T) {
+	w := newWorld(t)
+	for n := range 3 {
+		w.grant(fmt.Sprintf("P%d", n), nil)
+	}
+	w.publish("One", nil)
+	m := w.messages()[0]
+	short, cancel := context.WithTimeout(t.Context(), 10*time.Second) // less than it keeps for its end
+	defer cancel()
+	w.ok(w.teller.Handle(short, m))
+	if got := w.sent(); len(got) != 0 {
+		t.Errorf("mailed %q", to(got))
+	}
+	if got := to(w.deliver()); got != "p0 p1 p2" {
+		t.Errorf("then mailed %q", got)
+	}
+}
+
 func TestAnAccessWithManyPeopleGoesOn(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range []string{"Acme", "Globex"} {
