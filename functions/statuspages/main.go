@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"pagefree/internal/audit"
 	"pagefree/internal/incident"
@@ -19,6 +20,7 @@ import (
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/kmsmac"
 	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/queue"
 	"pagefree/internal/platform/settings"
 	"pagefree/internal/platform/teams"
 	"pagefree/internal/status"
@@ -39,6 +41,7 @@ func main() {
 		Teams:     directory{automation},
 		Services:  incident.Store{Table: automation},
 		Incidents: responders{incident.Store{Table: automation}},
+		Notices:   queue.Queue{URL: env.Text("PAGE_MAIL_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
 		Now:       time.Now,
 	}
 	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)

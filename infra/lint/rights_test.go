@@ -148,6 +148,7 @@ func TestWritePrefixes(t *testing.T) {
 		"StatusTable": {
 			"PartnersFunction":    {"grants#*", "people#*", "prt#*", "prtmail#*", "prtname#*", "sp#*", "token#*", "viewer#*"}, // a page is only checked
 			"AccessesFunction":    {"grants#*", "looks#*"},
+			"PageMailFunction":    {"due#*", "mailed#*"},
 			"SigninFunction":      {"people#*"}, // when they signed in first
 			"StatusPagesFunction": {"due#*", "logo#*", "slug#*", "sp#*", "token#*"}, "StatusClockFunction": {"due#*", "sp#*"},
 		},
@@ -227,7 +228,7 @@ func TestTrust(t *testing.T) {
 			"AuthorizerFunction", "IdentityFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction"}},
 		"the runbooks' table": {arn: automation, want: []string{
 			"CallbacksFunction", "CommandsFunction", "DispatcherFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "RunbooksFunction", "StatusPagesFunction", "WatchdogFunction"}},
-		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*", want: []string{"AccessesFunction", "AuthorizerFunction", "PartnersFunction", "SigninFunction", "SigninMailFunction", "StatusClockFunction", "StatusFunction", "StatusPagesFunction"}},
+		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*", want: []string{"AccessesFunction", "AuthorizerFunction", "PageMailFunction", "PartnersFunction", "SigninFunction", "SigninMailFunction", "StatusClockFunction", "StatusFunction", "StatusPagesFunction"}},
 		"making seals":            {arn: tmpl.Keys["SealKey"].ARN, action: "kms:GenerateMac", want: []string{"RunbooksFunction"}},
 		"checking seals":          {arn: tmpl.Keys["SealKey"].ARN, action: "kms:VerifyMac", want: []string{"DispatcherFunction"}},
 		"encrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Encrypt", want: []string{"ExecutionsFunction", "RunbooksFunction"}}, // each for its own purpose

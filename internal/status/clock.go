@@ -27,13 +27,14 @@ func ends(pageID string, m Maintenance) due.Item {
 	return due.New(dueEnds, pageID+"/"+m.ID, m.End().Time)
 }
 
-// Clock puts on record, each minute, which maintenances began and ended, and
-// removes what deleted pages left. What readers see never waits for it: they
+// Clock puts on record, each minute, which maintenances began and ended, has
+// mailed of it, and of what lost its message, and removes what deleted pages left. What readers see never waits for it: they
 // see maintenances by their own clock.
 type Clock struct {
-	Store Store
-	Audit audit.Log
-	Now   func() time.Time
+	Store   Store
+	Audit   audit.Log
+	Notices Outbox
+	Now     func() time.Time
 }
 
 // Limits of one sweep; the rest waits a minute.
@@ -59,8 +60,11 @@ func (c *Clock) Sweep(ctx context.Context) error {
 }
 
 func (c *Clock) handle(ctx context.Context, item due.Item) error {
-	if item.Kind == duePurge {
+	switch item.Kind {
+	case duePurge:
 		return c.purge(ctx, item)
+	case dueNotice:
+		return c.hasten(ctx, item)
 	}
 	pageID, maintenanceID, _ := strings.Cut(item.Subject, "/")
 	p, there, err := c.Store.page(ctx, pageID)
@@ -68,7 +72,15 @@ func (c *Clock) handle(ctx context.Context, item due.Item) error {
 		return err
 	}
 	ops := []dynamo.Op{c.Store.Table.Delete(item.Key(), dynamo.Present())} // whoever removes it tells it: once
+	var news *Notice
 	if there {
+		var m planned
+		if _, err := c.Store.read(ctx, pageID, maintenanceID, &m); err != nil {
+			return err
+		}
+		if news = noticeAt(item.Kind, pageID, m.Maintenance, c.Now()); news != nil {
+			ops = append(ops, c.Store.Table.Put(*news, either()))
+		}
 		event := map[string]string{dueStarts: "maintenance.started", dueEnds: "maintenance.ended"}[item.Kind]
 		entry := about(event, "maintenance", maintenanceID, pageID, map[string]any{"at": item.At.String()})
 		entry.TeamID = p.TeamID
@@ -77,6 +89,9 @@ func (c *Clock) handle(ctx context.Context, item due.Item) error {
 	err = dynamo.Commit(ctx, c.Store.Table.DB, ops...)
 	if _, lost := dynamo.Failed(err); lost { // it was told, moved or cancelled meanwhile
 		return nil
+	}
+	if err == nil {
+		tell(ctx, c.Notices, news)
 	}
 	return err
 }

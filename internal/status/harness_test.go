@@ -8,8 +8,10 @@ import (
 	"time"
 	_ "time/tzdata"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"pagefree/infra/local/awstest"
 	"pagefree/infra/local/roomtest"
@@ -19,6 +21,7 @@ import (
 	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/kmsmac"
 	"pagefree/internal/platform/principal"
+	"pagefree/internal/platform/queue"
 	"pagefree/internal/status"
 )
 
@@ -54,12 +57,13 @@ func newWorld(t *testing.T) *world {
 	derive := kmsmac.Key{ID: env.KeyID("DeriveKey"), Client: kms.NewFromConfig(own)}
 	w.service = &status.Service{
 		Store: status.Store{Table: dynamo.Table{Name: w.table.Name, DB: db}}, Audit: audit.Log{Table: dynamo.Table{Name: w.audit.Name, DB: db}},
-		Cursors: httpapi.NewCursors(derive.Derive), Teams: w.others, Services: w.others, Incidents: w.others, Now: w.clock.Now,
+		Cursors: httpapi.NewCursors(derive.Derive), Teams: w.others, Services: w.others, Incidents: w.others, Notices: w.queue(own), Now: w.clock.Now,
 	}
-	clockDB := dynamodb.NewFromConfig(env.ConfigOf("StatusClockFunction"))
+	ticking := env.ConfigOf("StatusClockFunction")
+	clockDB := dynamodb.NewFromConfig(ticking)
 	w.sweeper = &status.Clock{
 		Store: status.Store{Table: dynamo.Table{Name: w.table.Name, DB: clockDB}}, Audit: audit.Log{Table: dynamo.Table{Name: w.audit.Name, DB: clockDB}},
-		Now: w.clock.Now,
+		Notices: w.queue(ticking), Now: w.clock.Now,
 	}
 	api := httpapi.New()
 	status.Routes(api, w.service)
@@ -85,6 +89,11 @@ func newWorld(t *testing.T) *world {
 		"admin": admin,
 	}
 	return w
+}
+
+// queue is that of notices, for whoever has a configuration.
+func (w *world) queue(cfg aws.Config) queue.Queue {
+	return queue.Queue{URL: w.env.QueueURL("PageMailQueue"), Client: sqs.NewFromConfig(cfg)}
 }
 
 // others stands for the rooms of teams, services and responders' incidents.

@@ -25,6 +25,7 @@ type Service struct {
 	Teams     Teams
 	Services  Services
 	Incidents Incidents
+	Notices   Outbox
 	Now       func() time.Time
 }
 
@@ -66,6 +67,7 @@ type changed struct {
 	nothing  bool  // there is nothing to write
 	page     *Page // where its own words change
 	with     []dynamo.Op
+	notice   *Notice     // of what partners are mailed of
 	event    audit.Entry // its team is the page's
 }
 
@@ -90,6 +92,9 @@ func (s *Service) change(ctx context.Context, pageID string, min principal.Role,
 			err = s.commit(ctx, p, was, c, now)
 			lost, wasLost := dynamo.Failed(err)
 			if !wasLost && !errors.Is(err, dynamo.ErrContended) {
+				if err == nil {
+					tell(ctx, s.Notices, c.notice)
+				}
 				return err
 			}
 			if wasLost && taken(lost, p.ID) {
@@ -131,6 +136,9 @@ func (s *Service) commit(ctx context.Context, p Page, was Published, c changed, 
 	}
 	if c.page != nil {
 		ops = append(ops, s.Store.Table.Put(pageItemOf(*c.page), dynamo.Is("rev", p.Rev)))
+	}
+	if c.notice != nil {
+		ops = append(ops, s.Store.Table.Put(*c.notice, either()))
 	}
 	c.event.TeamID = p.TeamID
 	ops = append(append(ops, c.with...), s.Audit.Record(ctx, now, c.event))

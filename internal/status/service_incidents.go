@@ -26,6 +26,7 @@ func (s *Service) Publish(ctx context.Context, pageID string, n NewIncident) (ou
 		return changed{
 			snapshot: on.withIncident(i.Incident).touch(n.Components, now),
 			with:     append(s.Store.relink(p.ID, i.ID, nil, i.InternalIncidentID), record),
+			notice:   notice(p.ID, i.ID, i.Updates[0].ID, now),
 			event: about("page_incident.published", "page_incident", i.ID, p.ID, map[string]any{
 				"impact": string(i.Impact), "status": string(n.Status), "internalIncidentId": i.InternalIncidentID,
 			}),
@@ -43,6 +44,7 @@ func (s *Service) Say(ctx context.Context, pageID, incidentID string, n NewUpdat
 		out = next.answer(p.ID)
 		return next, changed{
 			snapshot: on.touch(n.Components, now),
+			notice:   notice(p.ID, i.ID, updateID, now),
 			event:    about("page_incident.updated", "page_incident", i.ID, p.ID, map[string]any{"updateId": updateID, "status": string(n.Status)}),
 		}, err
 	})

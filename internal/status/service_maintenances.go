@@ -27,6 +27,7 @@ func (s *Service) Schedule(ctx context.Context, pageID string, n NewMaintenance)
 		return changed{
 			snapshot: on.withMaintenance(m.Maintenance),
 			with:     []dynamo.Op{record, due.Put(s.Store.Table, starts(p.ID, m.Maintenance)), due.Put(s.Store.Table, ends(p.ID, m.Maintenance))},
+			notice:   notice(p.ID, m.ID, whatPlanned, now),
 			event: about("maintenance.scheduled", "maintenance", m.ID, p.ID, map[string]any{
 				"startsAt": m.StartsAt.String(), "endsAt": m.EndsAt.String(),
 			}),
@@ -83,6 +84,7 @@ func (s *Service) changeMaintenance(ctx context.Context, pageID, maintenanceID s
 		return changed{
 			snapshot: on.withMaintenance(next.Maintenance),
 			with:     append(s.retime(p.ID, m.Maintenance, next.Maintenance, now), record),
+			notice:   noticeOf(p.ID, m.Maintenance, next.Maintenance, now),
 			event: about(event, "maintenance", m.ID, p.ID, map[string]any{
 				"status": string(next.Status(now)), "startsAt": next.StartsAt.String(), "endsAt": next.End().String(),
 			}),

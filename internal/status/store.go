@@ -20,7 +20,7 @@ import (
 //	sp#<page>    link#<inc>#<spi>       which page incident tells of an internal one
 //	slug#<slug>  snapshot               what readers get
 //	logo#<hash>  logo                   a picture
-//	due#<shard>                         when maintenances begin and end; pages whose rest is to go
+//	due#<shard>                         when maintenances begin and end; notices; pages whose rest is to go
 type Store struct {
 	Table dynamo.Table
 }

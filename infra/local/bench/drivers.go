@@ -90,6 +90,9 @@ func (w *work) drivers(ctx context.Context) (map[string]func(context.Context, in
 				Method: "GET", Path: "/status/" + demo.Slug, IP: "127.0.0.1", UserAgent: "bench", Outcome: partner.Served, Via: seat.ByToken,
 			})
 		},
+		"PageMailFunction": func(ctx context.Context, n int) error { // a notice that is done, as when a message comes twice
+			return w.message(ctx, "PageMailFunction", n, map[string]any{"subject": id.New(id.StatusPage, time.Now()) + "/" + id.New(id.PageIncident, time.Now()) + "/bench", "at": timestamp.Of(time.Now())})
+		},
 	}, nil
 }
 
