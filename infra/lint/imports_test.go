@@ -108,6 +108,27 @@ func TestPagesCallServices(t *testing.T) {
 	}
 }
 
+// TestPagesHaveTimeZones: a function that shows a page finds the page's zone in itself, since its image has none. On a
+// laptop nobody would see that it does not: without it all times are UTC, and days begin elsewhere.
+func TestPagesHaveTimeZones(t *testing.T) {
+	shown := 0
+	for _, file := range sources(t) {
+		var with []string // source.imports tells of our own packages alone
+		for _, i := range file.ast.Imports {
+			with = append(with, strings.Trim(i.Path.Value, `"`))
+		}
+		if !strings.HasPrefix(file.path, "functions/") || file.test || !slices.Contains(with, "pagefree/internal/web/statuspage") {
+			continue
+		}
+		if shown++; !slices.Contains(with, "time/tzdata") {
+			t.Errorf("%s shows pages: it has to import time/tzdata", file.path)
+		}
+	}
+	if shown == 0 {
+		t.Error("no function shows pages")
+	}
+}
+
 // TestEnvironment: only mains (a test's own too) and infra read the environment, so that a room can be tested with what
 // it is given.
 func TestEnvironment(t *testing.T) {

@@ -70,12 +70,21 @@ func (d *Door) Enter(ctx context.Context, r Request) (*Visit, error) {
 	if !ok {
 		return nil, d.turnAway(ctx, r.Slug)
 	}
-	f, err := d.Store.find(ctx, *p.Partner, r)
+	all, err := d.Store.find(ctx, *p.Partner, r)
 	if err != nil {
 		return nil, unavailable(err)
 	}
 	now, from := d.Now(), principal.OriginOf(ctx)
+	f := all[0]
 	v, refusal, err := f.decide(*p.Partner, r, from.IP, now)
+	for _, other := range all[1:] { // a partner's loss is not another's
+		if err != nil || refusal == nil {
+			break
+		}
+		if seen, no, failed := other.decide(*p.Partner, r, from.IP, now); no == nil {
+			f, v, refusal, err = other, seen, nil, failed
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +199,7 @@ func (d *Door) Pages(ctx context.Context) ([]Listed, error) {
 		return nil, elsewhere()
 	}
 	slices.SortFunc(list, func(a, b Listed) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Slug, b.Slug)) })
-	return list, nil
+	return slices.CompactFunc(list, func(a, b Listed) bool { return a.Slug == b.Slug }), nil // who is of two partners sees it once
 }
 
 // ended is the answer to nobody, and to who is nobody any more.

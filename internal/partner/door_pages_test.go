@@ -44,7 +44,7 @@ func TestPages(t *testing.T) {
 		"a token":                      {began, w.byToken(made), cloud},
 		"the shared token":             {began, w.by(seat.ByShared, seat.Seat{PageID: w.page}), cloud},
 		"nobody":                       {began, principal.Principal{}, "401"},
-		"staff":                        {began, w.who["lead"], "401"},
+		"staff":                        {began, w.who["lead"], "404"},
 		"the shared token of no page":  {began, w.by(seat.ByShared, seat.Seat{PageID: id.New(id.StatusPage, began)}), "401"},
 	} {
 		if got := pages(tt.at, tt.who); got != tt.want {
@@ -65,6 +65,61 @@ func TestPages(t *testing.T) {
 	}
 	if got := pages(began, w.byToken(labs)); got != lab {
 		t.Errorf("its token: got %s", got)
+	}
+}
+
+// TestAPersonOfTwoPartners: somebody who reads one page for two partners sees it by the newer access, and still by the
+// other one when that has ended, whichever it was.
+func TestAPersonOfTwoPartners(t *testing.T) {
+	const email = "adviser@consulting.test"
+	left := map[string]string{"Acme": "Globex", "Globex": "Acme"}
+	for name, lost := range map[string]string{"the older ends": "Acme", "the newer ends": "Globex"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			made := map[string]answer{}
+			var seats []seat.Seat
+			for _, partner := range []string{"Acme", "Globex"} {
+				made[partner] = w.grant(partner, email)
+				one := w.seatOf(made[partner], "acme-cloud", w.person(of(w.page, "partners", made[partner].id()), email))
+				seats = append([]seat.Seat{one}, seats...) // as sign-in has them
+				w.clock.Advance(time.Second)
+			}
+			who := w.bySession(w.clock.Now(), seats...)
+			by := func() string {
+				ctx := coming(t.Context(), who, from)
+				visit, err := w.door(time.Time{}).Enter(ctx, partner.Request{Slug: "acme-cloud", Method: http.MethodGet, Path: "/"})
+				if err == nil {
+					err = visit.Recorded(ctx)
+				}
+				if list, _ := w.door(time.Time{}).Pages(ctx); err == nil && len(list) != 1 {
+					t.Errorf("the page is listed %d times", len(list))
+				}
+				if err != nil {
+					return string(problem.CodeOf(err))
+				}
+				for _, l := range w.looks() {
+					for partner, one := range made {
+						if l.AccessID == one.id() {
+							return partner
+						}
+					}
+				}
+				return "nobody"
+			}
+			if got := by(); got != "Globex" {
+				t.Errorf("seen by %s", got)
+			}
+			w.must(200, "lead", "DELETE", of(w.page, "partners", made[lost].id()), nil)
+			if got := by(); got != left[lost] {
+				t.Errorf("seen by %s after %s ended", got, lost)
+			}
+			for _, one := range made {
+				w.must(200, "lead", "DELETE", of(w.page, "partners", one.id()), nil)
+			}
+			if got := by(); got != string(problem.Unauthenticated) {
+				t.Errorf("both ended: %s", got)
+			}
+		})
 	}
 }
 

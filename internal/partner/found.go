@@ -3,6 +3,7 @@ package partner
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"pagefree/internal/platform/dynamo"
@@ -24,44 +25,50 @@ type found struct {
 }
 
 // find reads all that decides about a request, in one call; in two where the
-// page was renamed since the session began.
-func (s Store) find(ctx context.Context, p principal.Reading, r Request) (found, error) {
-	var f found
+// page was renamed since the session began. Who has several places at the page,
+// by accesses of several partners, gets what there is of each, the newest
+// access first; what is found has always one.
+func (s Store) find(ctx context.Context, p principal.Reading, r Request) ([]found, error) {
 	if p.Via != seat.BySession {
-		f.seat = p.Seats[0]
-		return f, s.read(ctx, &f, r)
+		return s.read(ctx, r, p.Seats[:1])
 	}
-	for _, one := range p.Seats {
-		if one.Slug == r.Slug {
-			f.seat = one
-		}
+	at := func(holds func(seat.Seat) bool) []seat.Seat {
+		return slices.DeleteFunc(slices.Clone(p.Seats), func(one seat.Seat) bool { return !holds(one) })
 	}
-	if err := s.read(ctx, &f, r); err != nil || f.seat.PageID == f.published.PageID {
-		return f, err
+	all, err := s.read(ctx, r, at(func(one seat.Seat) bool { return one.Slug == r.Slug }))
+	if err != nil || all[0].seat.PageID == all[0].published.PageID {
+		return all, err
 	}
-	for _, one := range p.Seats {
-		if one.PageID == f.published.PageID {
-			f = found{seat: one}
-			return f, s.read(ctx, &f, r)
-		}
+	if here := at(func(one seat.Seat) bool { return one.PageID == all[0].published.PageID }); len(here) > 0 {
+		return s.read(ctx, r, here)
 	}
-	return f, nil
+	return all[:1], nil
 }
 
-func (s Store) read(ctx context.Context, f *found, r Request) error {
-	reads := []dynamo.Read{{Key: status.PublishedKey(r.Slug), Out: &f.published}}
-	if f.seat.AccessID != "" {
-		reads = append(reads,
-			dynamo.Read{Key: accountKey(f.seat.PartnerID), Out: &f.account},
-			dynamo.Read{Key: accessKey(f.seat.PageID, f.seat.AccessID), Out: &f.access})
+// read reads what decides about a request at each of some seats, of one page.
+func (s Store) read(ctx context.Context, r Request, seats []seat.Seat) ([]found, error) {
+	if len(seats) == 0 {
+		seats = []seat.Seat{{}}
 	}
-	if f.seat.PersonID != "" {
-		reads = append(reads, dynamo.Read{Key: personKey(f.seat.AccessID, f.seat.PersonID), Out: &f.person})
+	all := make([]found, len(seats))
+	var reads []dynamo.Read
+	for i, one := range seats {
+		f := &all[i]
+		f.seat = one
+		reads = append(reads, dynamo.Read{Key: status.PublishedKey(r.Slug), Out: &f.published})
+		if one.AccessID != "" {
+			reads = append(reads,
+				dynamo.Read{Key: accountKey(one.PartnerID), Out: &f.account},
+				dynamo.Read{Key: accessKey(one.PageID, one.AccessID), Out: &f.access})
+		}
+		if one.PersonID != "" {
+			reads = append(reads, dynamo.Read{Key: personKey(one.AccessID, one.PersonID), Out: &f.person})
+		}
+		if r.IncidentID != "" && one.PageID != "" {
+			reads = append(reads, dynamo.Read{Key: status.RecordKey(one.PageID, r.IncidentID), Out: &f.record})
+		}
 	}
-	if r.IncidentID != "" && f.seat.PageID != "" {
-		reads = append(reads, dynamo.Read{Key: status.RecordKey(f.seat.PageID, r.IncidentID), Out: &f.record})
-	}
-	return s.Table.ReadAll(ctx, reads...)
+	return all, s.Table.ReadAll(ctx, reads...)
 }
 
 // decide makes the view of a request, or the refusal that it gets.

@@ -30,7 +30,8 @@ var (
 )
 
 // logoOf makes the picture that is kept of one that was sent: a PNG of at most
-// 512 by 128 pixels, with nothing in it but them. The name is the hash of it.
+// 512 by 128 pixels, with nothing in it but them. The name is the SHA-256 of
+// it in hex, whole: pages look for no other.
 func logoOf(raw []byte) (data []byte, hash string, err error) {
 	if len(raw) > MaxLogo {
 		return nil, "", errLogoSize
@@ -59,7 +60,7 @@ func logoOf(raw []byte) (data []byte, hash string, err error) {
 		return nil, "", err
 	}
 	sum := sha256.Sum256(b.Bytes())
-	return b.Bytes(), hex.EncodeToString(sum[:16]), nil
+	return b.Bytes(), hex.EncodeToString(sum[:]), nil
 }
 
 // fitted is the picture in its own proportions, scaled down to what is kept:

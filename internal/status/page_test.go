@@ -236,8 +236,8 @@ func TestLogo(t *testing.T) {
 				return
 			}
 			s, _ := w.published("acme")
-			if s.Logo == "" || s.Logo != a.Str("logo") {
-				t.Errorf("published %q, answered %q", s.Logo, a.Str("logo"))
+			if len(s.Logo) != 64 || s.Logo != a.Str("logo") {
+				t.Errorf("published %q, answered %q, want a whole SHA-256, by which pages find it", s.Logo, a.Str("logo"))
 			}
 			var kept status.Logo
 			if _, err := w.table.Get(t.Context(), status.LogoKey(s.Logo), &kept); err != nil {

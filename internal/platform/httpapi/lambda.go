@@ -27,7 +27,13 @@ const (
 var Refusals = map[string]*problem.Error{
 	"ambiguous_credentials": problem.New(http.StatusBadRequest, "ambiguous_credentials", "The request carries two different credentials. Send one."),
 	"cross_origin":          problem.New(http.StatusForbidden, "cross_origin", "A session cookie is only taken from pages of this site."),
-	"unavailable":           problem.New(http.StatusServiceUnavailable, problem.Unavailable, "Your credential could not be looked up. Try again in a moment."),
+	"unavailable":           later(problem.New(http.StatusServiceUnavailable, problem.Unavailable, "Your credential could not be looked up. Try again in a moment.")),
+}
+
+// later tells programs when to try again.
+func later(e *problem.Error) *problem.Error {
+	e.Header = http.Header{"Retry-After": {"5"}}
+	return e
 }
 
 // Lambda answers API Gateway proxy events with the handler. Who calls is taken

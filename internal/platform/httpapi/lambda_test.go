@@ -114,7 +114,7 @@ func TestLambdaTakesThePrincipalFromTheContextAlone(t *testing.T) {
 }
 
 func TestLambdaAnswersTheAuthorizersRefusals(t *testing.T) {
-	for code, status := range map[string]int{"ambiguous_credentials": 400, "cross_origin": 403} {
+	for code, status := range map[string]int{"ambiguous_credentials": 400, "cross_origin": 403, "unavailable": 503} {
 		e := event("POST", "/v1/x")
 		e.RequestContext.Authorizer = map[string]any{"problem": code, "principal": `{"id":"usr_1"}`}
 		answer, got := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("it reached the handler") }, e)
@@ -123,6 +123,9 @@ func TestLambdaAnswersTheAuthorizersRefusals(t *testing.T) {
 			t.Errorf("%s: got %+v", code, answer)
 		}
 		stamped(t, answer)
+		if again := http.Header(answer.MultiValueHeaders).Get("Retry-After"); (again != "") != (status == http.StatusServiceUnavailable) {
+			t.Errorf("%s: Retry-After %q", code, again)
+		}
 	}
 }
 

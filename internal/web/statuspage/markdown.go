@@ -61,15 +61,24 @@ const maxDepth = 24
 
 func (m *renderer) render(body string) template.HTML {
 	body = plain(body)
-	if deep(body) {
-		return template.HTML("<p>" + strings.ReplaceAll(template.HTMLEscapeString(body), "\n", "<br>\n") + "</p>\n")
+	if deep(body) || costly(body) {
+		return typed(body)
 	}
 	md, policy := m.made()
 	var b bytes.Buffer
 	if err := md.Convert([]byte(body), &b); err != nil { // a buffer takes all
 		return template.HTML("<p>" + template.HTMLEscapeString(body) + "</p>\n")
 	}
-	return template.HTML(bytes.ReplaceAll(policy.SanitizeBytes(b.Bytes()), []byte(made), []byte(rel)))
+	out := bytes.ReplaceAll(policy.SanitizeBytes(b.Bytes()), []byte(made), []byte(rel))
+	if grown(out, body) {
+		return typed(body)
+	}
+	return template.HTML(out)
+}
+
+// typed is a text as it was typed, line by line.
+func typed(body string) template.HTML {
+	return template.HTML("<p>" + strings.ReplaceAll(template.HTMLEscapeString(body), "\n", "<br>\n") + "</p>\n")
 }
 
 // plain leaves out the marks that change the order in which text is shown (see
