@@ -32,10 +32,20 @@ func TestBench(t *testing.T) {
 		"an execution on a node has its calls":        `(?m)^  an ssm execution, until its end is announced +[0-9]+ +[0-9.]+ +[0-9.]+ +2 +[0-9.]+$`,
 		"queued executions have a rate and an aim":    `(?m)^  queued sandbox executions +3 +[0-9.]+ +(MISSED )?at least 1000`,
 		"so have those that are webhooks":             `(?m)^  queued webhook executions +3 +[0-9.]+ +(MISSED )?at least 1000`,
+		"a page's first view has a weight":            `(?m)^  the demo's page, 90 days of history +[0-9.]+ +at most 30: ok$`,
+		"views have a rate beside the bare one":       `(?m)^  the page as HTML, by session +[0-9.]+ +[0-9]+$`,
+		"the time of a view is told by process":       `(?m)^  function that records and counts looks, afterwards too +[0-9.]+$`,
 		"the time of an execution is told by process": `(?m)^  DynamoDB engine +[0-9.]+$`,
 	} {
 		if !regexp.MustCompile(pattern).MatchString(got) {
 			t.Errorf("%s: no line is like %s", name, pattern)
+		}
+	}
+	// A view is one read in the authorizer and one behind it, whatever is shown, and however many partners there are.
+	for _, v := range (&work{}).viewed() {
+		pattern := `(?m)^  ` + regexp.QuoteMeta(v.name) + ` +1 +[0-9.]+ +0 +0 +[0-9.]+ +at most 1: ok\n    its authorizer +1 +1 +0 +0 +at most 1: ok$`
+		if n := len(regexp.MustCompile(pattern).FindAllString(got, -1)); n != 2 {
+			t.Errorf("%s: %d of 2 rows have one read each", v.name, n)
 		}
 	}
 	if strings.Contains(got, "not measured") || strings.Contains(got, "nothing here calls it") {

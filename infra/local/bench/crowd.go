@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -54,34 +55,37 @@ func (w *work) crowd(ctx context.Context, partners int) (items int, err error) {
 			of.ids[found], _, _ = strings.Cut(found, "_")
 		}
 	}
-	const side = 4
-	errs := make([]error, side)
-	var wg sync.WaitGroup
-	for s := range side {
-		wg.Go(func() {
-			var puts []types.WriteRequest
-			for n := few + 1 + s; n < partners && errs[s] == nil; n += side {
-				for _, item := range model {
-					copied, err := attributevalue.UnmarshalMapJSON([]byte(of.copy(item, n)))
-					if err != nil {
-						errs[s] = err
-						return
-					}
-					puts = append(puts, types.WriteRequest{PutRequest: &types.PutRequest{Item: copied}})
-					if len(puts) == 25 {
-						errs[s] = errors.Join(errs[s], write(ctx, db, table, puts))
-						puts = puts[:0]
-					}
+	// Kind by kind, in the order of its keys: the engine is several times as fast as with keys at random.
+	for _, item := range model {
+		copies := make([]string, 0, partners)
+		for n := few + 1; n < partners; n++ {
+			copies = append(copies, of.copy(item, n))
+		}
+		if strings.Contains(item, `"token#`) {
+			slices.SortFunc(copies, func(a, b string) int { return strings.Compare(keyed(a), keyed(b)) })
+		}
+		batches := slices.Collect(slices.Chunk(copies, 25))
+		const side = 4
+		errs := make([]error, side)
+		var wg sync.WaitGroup
+		for s := range side {
+			wg.Go(func() {
+				for n := s; n < len(batches) && errs[s] == nil; n += side {
+					errs[s] = write(ctx, db, table, batches[n])
 				}
-			}
-			if len(puts) > 0 {
-				errs[s] = errors.Join(errs[s], write(ctx, db, table, puts))
-			}
-		})
+			})
+		}
+		wg.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return items, err
+		}
+		items += len(copies)
 	}
-	wg.Wait()
-	return max(partners-few-1, 0) * len(model), errors.Join(errs...)
+	return items, nil
 }
+
+// keyed is an item from its token's hash on.
+func keyed(item string) string { _, after, _ := strings.Cut(item, `"token#`); return after }
 
 // ids are those that a partner's own items hold.
 var ids = regexp.MustCompile(`\b(` + id.Partner + `|` + id.PartnerAccess + `|` + id.PartnerPerson + `)_[0-9A-Z]{26}\b`)
@@ -134,8 +138,15 @@ func all(ctx context.Context, db *dynamodb.Client, table string) (map[string]str
 }
 
 // write puts a batch of items, and what did not get through again.
-func write(ctx context.Context, db *dynamodb.Client, table string, puts []types.WriteRequest) error {
-	left := map[string][]types.WriteRequest{table: puts}
+func write(ctx context.Context, db *dynamodb.Client, table string, items []string) error {
+	left := map[string][]types.WriteRequest{}
+	for _, raw := range items {
+		item, err := attributevalue.UnmarshalMapJSON([]byte(raw))
+		if err != nil {
+			return err
+		}
+		left[table] = append(left[table], types.WriteRequest{PutRequest: &types.PutRequest{Item: item}})
+	}
 	for deadline := time.Now().Add(stalled); len(left) > 0; {
 		out, err := db.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{RequestItems: left})
 		if err != nil {
