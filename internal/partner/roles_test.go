@@ -30,7 +30,7 @@ var routes = []struct {
 }{
 	{"POST /v1/status-pages/{page}/partners", `{"partnerName":"%d","contactEmail":"%d@acme.test"}`, leads, 201, true},
 	{"GET /v1/status-pages/{page}/partners", "", observers, 200, true},
-	{"GET " + at, "", observers, 200, true},
+	{"GET " + at, "", leads, 200, true},
 	{"PATCH " + at, `{"mail":true}`, leads, 200, true},
 	{"DELETE " + at, "", leads, 200, true},
 	{"POST " + at + "/regenerate-token", "", leads, 200, true},

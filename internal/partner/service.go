@@ -214,7 +214,7 @@ func deactivated() *problem.Error {
 
 // Access reads an access.
 func (s *Service) Access(ctx context.Context, pageID, accessID string) (PartnerAccess, error) {
-	at, err := s.may(ctx, pageID, accessID, principal.Observer)
+	at, err := s.may(ctx, pageID, accessID, principal.TeamAdmin)
 	if err != nil {
 		return PartnerAccess{}, err
 	}
