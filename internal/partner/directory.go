@@ -1,7 +1,9 @@
 package partner
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
@@ -23,7 +25,8 @@ type Directory struct {
 const looked = 1000
 
 // Places are those that an address holds at now, the newest accesses first, at
-// most seat.Max. The address must be normalized.
+// most seat.Max: of more, each team's newest, so that no team can push the pages
+// of another one out of a person's sign-in. The address must be normalized.
 func (d Directory) Places(ctx context.Context, email string, now time.Time) ([]seat.Place, error) {
 	q := dynamo.Query{Values: []string{viewerKey(email, "").PK}, Sort: dynamo.SK, Limit: seat.Max}
 	var held []seat.Place
@@ -40,15 +43,29 @@ func (d Directory) Places(ctx context.Context, email string, now time.Time) ([]s
 		if err != nil {
 			return nil, err
 		}
-		if held = append(held, live...); len(held) >= seat.Max {
-			return held[:seat.Max], nil
-		}
-		if next == "" {
+		if held = append(held, live...); next == "" {
 			break
 		}
 		q.Before = next
 	}
-	return held, nil
+	return shared(held), nil
+}
+
+// shared keeps seat.Max of places, which are the newest first: one of each team
+// before a second one of any.
+func shared(held []seat.Place) []seat.Place {
+	if len(held) <= seat.Max {
+		return held
+	}
+	before, rank := map[string]int{}, map[string]int{} // of the team so far; of an access within its team
+	for _, p := range held {
+		rank[p.AccessID] = before[p.TeamID]
+		before[p.TeamID]++
+	}
+	slices.SortStableFunc(held, func(a, b seat.Place) int { return cmp.Compare(rank[a.AccessID], rank[b.AccessID]) })
+	held = held[:seat.Max]
+	slices.SortFunc(held, func(a, b seat.Place) int { return cmp.Compare(b.AccessID, a.AccessID) })
+	return held
 }
 
 // Place is one seat of an address; false where it does not hold at now.

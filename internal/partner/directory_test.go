@@ -166,6 +166,28 @@ func TestPlacesAreBounded(t *testing.T) {
 	}
 }
 
+// TestNoTeamPushesAnotherOut: whoever gives an address more places than a sign-in holds takes none from other teams.
+func TestNoTeamPushesAnotherOut(t *testing.T) {
+	now := time.Date(2060, 3, 1, 12, 0, 0, 0, time.UTC)
+	const email = "pat@acme.test"
+	_, d, write := directory(t)
+	for n := range 2 * seat.Max {
+		r := one(n, email)
+		if r.access.TeamID = "team_greedy"; n < 2 {
+			r.access.TeamID = fmt.Sprintf("team_%d", n)
+		}
+		write(email, r)
+	}
+	places, err := d.Places(t.Context(), email, now)
+	if err != nil || len(places) != seat.Max {
+		t.Fatal(len(places), err)
+	}
+	last := places[seat.Max-2:]
+	if last[0].AccessID != "acc_0001" || last[1].AccessID != "acc_0000" || places[0].AccessID != fmt.Sprintf("acc_%04d", 2*seat.Max-1) {
+		t.Errorf("got %+v", places)
+	}
+}
+
 func TestAccept(t *testing.T) {
 	now := time.Date(2060, 3, 1, 12, 0, 0, 0, time.UTC)
 	_, d, write := directory(t)

@@ -14,9 +14,9 @@ import (
 	"pagefree/internal/platform/timestamp"
 )
 
-// Max is how many seats one session holds; of an address that has more, the
-// newest count. Opening it writes three items for each and two more, and a
-// transaction holds a hundred.
+// Max is how many seats one session holds; of an address that has more, each
+// team's newest count. Opening it writes three items for each and two more, and
+// a transaction holds a hundred.
 const Max = 32
 
 // Seat is a person's place at one page: through which access, of which account.
