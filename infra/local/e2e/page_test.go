@@ -24,7 +24,6 @@ type pages struct {
 	tokens       map[string]string // caller -> secret
 	sessions     map[string]string
 	feeds        map[string]string
-	sharedToken  string
 	maintenances map[string]string
 }
 
