@@ -3,9 +3,11 @@ package partner
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"pagefree/internal/platform/id"
@@ -70,21 +72,9 @@ func (d *Door) Enter(ctx context.Context, r Request) (*Visit, error) {
 	if !ok {
 		return nil, d.turnAway(ctx, r.Slug)
 	}
-	all, err := d.Store.find(ctx, *p.Partner, r)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	now, from := d.Now(), principal.OriginOf(ctx)
-	f := all[0]
-	v, refusal, err := f.decide(*p.Partner, r, from.IP, now)
-	for _, other := range all[1:] { // a partner's loss is not another's
-		if err != nil || refusal == nil {
-			break
-		}
-		if seen, no, failed := other.decide(*p.Partner, r, from.IP, now); no == nil {
-			f, v, refusal, err = other, seen, nil, failed
-		}
-	}
+	now := d.Now()
+	here := p.Partner.At(r.Slug)
+	at, v, refusal, err := d.visit(ctx, *p.Partner, here, r, now)
 	if err != nil {
 		return nil, err
 	}
@@ -93,19 +83,19 @@ func (d *Door) Enter(ctx context.Context, r Request) (*Visit, error) {
 		if err != nil {
 			return nil, unavailable(err)
 		}
-		if len(left) == 0 {
+		renamed := slices.DeleteFunc(named(left, r.Slug), func(one seat.Seat) bool { return slices.Contains(here, one) })
+		if len(renamed) > 0 {
+			at, v, refusal, err = d.visit(ctx, *p.Partner, renamed, r, now)
+			if err != nil {
+				return nil, err
+			}
+		} else if len(left) == 0 {
 			refusal = ended()
 		}
 	}
-	look := Look{
-		ID: id.New(id.PartnerLook, now), AccessID: f.seat.AccessID, PageID: f.seat.PageID, PersonID: f.seat.PersonID, At: timestamp.Of(now),
-		Method: r.Method, Path: clip(r.Path), IP: from.IP, UserAgent: clip(from.UserAgent), Outcome: outcome(refusal), Via: p.Partner.Via,
-	}
+	look := d.look(ctx, p.Partner.Via, at, r, outcome(refusal), now)
 	if refusal != nil {
-		if err := d.send(ctx, look); err != nil {
-			return nil, unavailable(err)
-		}
-		return nil, refusal
+		return nil, d.turnedAway(ctx, look, refusal)
 	}
 	v.recorded = make(chan error, 1)
 	go func() { // beside the rendering
@@ -116,6 +106,66 @@ func (d *Door) Enter(ctx context.Context, r Request) (*Visit, error) {
 		v.recorded <- nil
 	}()
 	return v, nil
+}
+
+// visit decides about a request at seats of one page. Who has several, by
+// accesses of several partners, gets in by the newest that holds.
+func (d *Door) visit(ctx context.Context, p principal.Reading, seats []seat.Seat, r Request, now time.Time) (at seat.Seat, v *Visit, refusal *problem.Error, err error) {
+	all, err := d.Store.find(ctx, seats, r)
+	if err != nil {
+		return at, nil, nil, unavailable(err)
+	}
+	ip := principal.OriginOf(ctx).IP
+	for i, f := range all {
+		seen, no, err := f.decide(p, r, ip, now)
+		if err != nil || no == nil {
+			return f.seat, seen, nil, err
+		}
+		if i == 0 { // a partner's loss is not another's
+			at, refusal = f.seat, no
+		}
+	}
+	return at, nil, refusal, nil
+}
+
+// named are the seats of pages that have a slug.
+func named(pages []Listed, slug string) (seats []seat.Seat) {
+	for _, l := range pages {
+		if l.Slug == slug {
+			seats = append(seats, l.seat)
+		}
+	}
+	return seats
+}
+
+func (d *Door) look(ctx context.Context, via seat.Via, at seat.Seat, r Request, outcome string, now time.Time) Look {
+	from := principal.OriginOf(ctx)
+	return Look{
+		ID: id.New(id.PartnerLook, now), AccessID: at.AccessID, PageID: at.PageID, PersonID: at.PersonID, At: timestamp.Of(now),
+		Method: r.Method, Path: clip(r.Path), IP: from.IP, UserAgent: clip(from.UserAgent), Outcome: outcome, Via: via,
+	}
+}
+
+// turnedAway puts a refusal on record, and returns it.
+func (d *Door) turnedAway(ctx context.Context, l Look, refusal *problem.Error) error {
+	if err := d.send(ctx, l); err != nil {
+		return unavailable(err)
+	}
+	return refusal
+}
+
+// Refused puts on record what a partner was refused before anything was looked
+// up, such as a path that is none, and returns the refusal.
+func (d *Door) Refused(ctx context.Context, r Request, refusal *problem.Error) error {
+	p, ok := principal.PartnerOf(ctx)
+	if !ok {
+		return refusal
+	}
+	at := seat.Seat{}
+	if here := p.Partner.At(r.Slug); len(here) > 0 {
+		at = here[0]
+	}
+	return d.turnedAway(ctx, d.look(ctx, p.Partner.Via, at, r, outcome(refusal), d.Now()), refusal)
 }
 
 // send puts a look on record. One that is nobody's, by a page's shared token or
@@ -149,19 +199,12 @@ func (d *Door) turnAway(ctx context.Context, slug string) error {
 	if !ok || who.Kind != principal.User {
 		return ended()
 	}
-	var published status.Published
-	there, err := d.Store.Table.Get(ctx, status.PublishedKey(slug), &published)
+	var at status.Address
+	there, err := d.Store.Table.Get(ctx, status.AddressKey(slug), &at)
 	if err != nil {
 		return unavailable(err)
 	}
-	if !there {
-		return problem.Missing()
-	}
-	snapshot, err := status.Unpack(published.Packed)
-	if err != nil {
-		return err
-	}
-	if who.RoleIn(snapshot.TeamID) == principal.None {
+	if !there || who.RoleIn(at.TeamID) == principal.None {
 		return problem.Missing()
 	}
 	return problem.Denied("This page is for partners. As one of its team, use its preview.")
@@ -172,6 +215,7 @@ type Listed struct {
 	Slug string
 	Name string
 
+	seat   seat.Seat
 	access Access
 }
 
@@ -198,8 +242,24 @@ func (d *Door) Pages(ctx context.Context) ([]Listed, error) {
 	if len(list) == 0 {
 		return nil, elsewhere()
 	}
+	if err := d.listed(ctx, p.Partner.Via, list); err != nil {
+		return nil, unavailable(err)
+	}
 	slices.SortFunc(list, func(a, b Listed) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Slug, b.Slug)) })
 	return slices.CompactFunc(list, func(a, b Listed) bool { return a.Slug == b.Slug }), nil // who is of two partners sees it once
+}
+
+// listed puts on record, at each of some accesses, that its page was named to somebody.
+func (d *Door) listed(ctx context.Context, via seat.Via, list []Listed) error {
+	errs := make([]error, len(list))
+	var all sync.WaitGroup
+	for i, l := range list {
+		all.Go(func() {
+			errs[i] = d.send(ctx, d.look(ctx, via, l.seat, Request{Method: http.MethodGet, Path: "/status"}, Named, d.Now()))
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 // ended is the answer to nobody, and to who is nobody any more.

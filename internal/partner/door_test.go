@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -162,11 +163,13 @@ func TestWhoMayEnter(t *testing.T) {
 		"a shorter page beside it":     {with(with(session(false, nil), at(25*time.Hour)), slug("acme-labs")), 401, "unauthenticated", "unauthenticated"},
 		"beside a shorter page":        {with(session(false, nil), at(25*time.Hour)), 0, "", "served"},
 		"a page that was renamed":      {with(with(session(false, nil), rename), slug("acme-new")), 0, "", "served"},
-		"by the name of before":        {with(session(false, nil), func(w *world, v *visit) { w.put(status.PublishedKey("acme-cloud"), status.Published{}) }), 404, "not_found", "not_found"},
+		"by the name of before":        {with(session(false, nil), rename), 404, "not_found", "not_found"},
 		"a name that went to another": {with(session(false, nil), func(w *world, v *visit) { // acme-cloud is now what was acme-labs
+			rename(w, v)
 			page := w.snapshot("acme-labs")
 			page.Slug = "acme-cloud"
 			w.show(page)
+			w.put(status.PageKey(page.PageID), status.Page{ID: page.PageID, Slug: page.Slug, Name: page.Name, TeamID: w.team, SessionDays: 7})
 		}), 0, "", "served"},
 		"a feed":                      {func(w *world) visit { return visit{who: w.by(seat.ByFeed, w.seatOf(w.grant("A", "a@a.test"), "", ""))} }, 0, "", "served"},
 		"the shared token":            {func(w *world) visit { return visit{who: w.by(seat.ByShared, seat.Seat{PageID: w.page})} }, 0, "", ""},
@@ -267,6 +270,57 @@ func TestEnteringIsOneRead(t *testing.T) {
 	}
 }
 
+// TestEveryLookIsOnRecord: what was refused before anything was looked up too, and that a list named the page.
+func TestEveryLookIsOnRecord(t *testing.T) {
+	w := newWorld(t)
+	made := w.grant("Acme", "ops@acme.test")
+	person := w.person(of(w.page, "partners", made.id()), "ops@acme.test")
+	session := w.bySession(w.clock.Now(), w.seatOf(made, "acme-cloud", person))
+	door := w.door(time.Time{})
+	missing := problem.Missing()
+	for name, who := range map[string]principal.Principal{"token": w.byToken(made), "session": session} {
+		if err := door.Refused(coming(t.Context(), who, from), partner.Request{Slug: "acme-cloud", Method: "GET", Path: "/status/acme-cloud/" + name}, missing); err != missing {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if _, err := door.Pages(coming(t.Context(), session, from)); err != nil {
+		t.Fatal(err)
+	}
+	if err := door.Refused(coming(t.Context(), principal.Principal{}, from), partner.Request{Slug: "acme-cloud"}, missing); err != missing {
+		t.Errorf("nobody: got %v", err)
+	}
+	got := map[string]string{}
+	for _, l := range w.looks() {
+		got[l.Path] = l.Outcome
+	}
+	want := map[string]string{"/status/acme-cloud/token": "not_found", "/status/acme-cloud/session": "not_found", "/status": partner.Named}
+	if !maps.Equal(got, want) {
+		t.Errorf("on record are %v, want %v", got, want)
+	}
+}
+
+// TestASlugTakesNoTime: what is read for a page that is another's, and for one that is nobody's, is the same.
+func TestASlugTakesNoTime(t *testing.T) {
+	w := newWorld(t)
+	made := w.grant("Acme", "ops@acme.test")
+	person := w.person(of(w.page, "partners", made.id()), "ops@acme.test")
+	for name, who := range map[string]principal.Principal{"token": w.byToken(made), "session": w.bySession(w.clock.Now(), w.seatOf(made, "acme-cloud", person))} {
+		read := map[string]float64{}
+		for _, slug := range []string{"acme-labs", "nothing"} {
+			w.env.Counts.Reset()
+			if _, err := w.door(time.Time{}).Enter(coming(t.Context(), who, from), partner.Request{Slug: slug, Method: "GET", Path: "/"}); problem.CodeOf(err) != problem.NotFound {
+				t.Errorf("%s at %s: got %v", name, slug, err)
+			}
+			for _, call := range w.env.Counts.Calls(front.Call{Service: "dynamodb"}) {
+				read[slug] += call.Read
+			}
+		}
+		if read["acme-labs"] != read["nothing"] || read["nothing"] == 0 {
+			t.Errorf("%s: read units are %v", name, read)
+		}
+	}
+}
+
 // TestNobodyIsToldNothing: a page that is there and one that is not look the same, and cost the same.
 func TestNobodyIsToldNothing(t *testing.T) {
 	w := newWorld(t)
@@ -348,7 +402,7 @@ func TestWhatCannotBeShown(t *testing.T) {
 		}
 	})
 	t.Run("a snapshot that cannot be read", func(t *testing.T) {
-		w.put(status.PublishedKey("acme-cloud"), status.Published{PageID: w.page, Packed: []byte("x")})
+		w.put(status.PublishedKey(w.page), status.Published{PageID: w.page, Slug: "acme-cloud", Packed: []byte("x")})
 		if v, err := enter(made); v != nil || problem.CodeOf(err) != problem.Internal {
 			t.Errorf("got %v, %v", v, err)
 		}

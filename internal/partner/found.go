@@ -3,7 +3,6 @@ package partner
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"pagefree/internal/platform/dynamo"
@@ -24,29 +23,10 @@ type found struct {
 	record    status.Record
 }
 
-// find reads all that decides about a request, in one call; in two where the
-// page was renamed since the session began. Who has several places at the page,
-// by accesses of several partners, gets what there is of each, the newest
-// access first; what is found has always one.
-func (s Store) find(ctx context.Context, p principal.Reading, r Request) ([]found, error) {
-	if p.Via != seat.BySession {
-		return s.read(ctx, r, p.Seats[:1])
-	}
-	at := func(holds func(seat.Seat) bool) []seat.Seat {
-		return slices.DeleteFunc(slices.Clone(p.Seats), func(one seat.Seat) bool { return !holds(one) })
-	}
-	all, err := s.read(ctx, r, at(func(one seat.Seat) bool { return one.Slug == r.Slug }))
-	if err != nil || all[0].seat.PageID == all[0].published.PageID {
-		return all, err
-	}
-	if here := at(func(one seat.Seat) bool { return one.PageID == all[0].published.PageID }); len(here) > 0 {
-		return s.read(ctx, r, here)
-	}
-	return all[:1], nil
-}
-
-// read reads what decides about a request at each of some seats, of one page.
-func (s Store) read(ctx context.Context, r Request, seats []seat.Seat) ([]found, error) {
+// find reads all that decides about a request at each of some seats, in one
+// call: what it takes does not depend on the slug that was asked for. What is
+// found has always one; without a seat it is empty.
+func (s Store) find(ctx context.Context, seats []seat.Seat, r Request) ([]found, error) {
 	if len(seats) == 0 {
 		seats = []seat.Seat{{}}
 	}
@@ -55,7 +35,9 @@ func (s Store) read(ctx context.Context, r Request, seats []seat.Seat) ([]found,
 	for i, one := range seats {
 		f := &all[i]
 		f.seat = one
-		reads = append(reads, dynamo.Read{Key: status.PublishedKey(r.Slug), Out: &f.published})
+		if one.PageID != "" {
+			reads = append(reads, dynamo.Read{Key: status.PublishedKey(one.PageID), Out: &f.published})
+		}
 		if one.AccessID != "" {
 			reads = append(reads,
 				dynamo.Read{Key: accountKey(one.PartnerID), Out: &f.account},
@@ -73,7 +55,7 @@ func (s Store) read(ctx context.Context, r Request, seats []seat.Seat) ([]found,
 
 // decide makes the view of a request, or the refusal that it gets.
 func (f found) decide(p principal.Reading, r Request, ip string, now time.Time) (*Visit, *problem.Error, error) {
-	if f.published.PageID == "" || f.published.PageID != f.seat.PageID {
+	if f.published.PageID == "" || f.published.Slug != r.Slug {
 		return nil, problem.Missing(), nil
 	}
 	snapshot, err := status.Unpack(f.published.Packed)
@@ -169,7 +151,7 @@ func (d *Door) live(ctx context.Context, p principal.Reading, now time.Time) ([]
 	var list []Listed
 	for _, f := range all {
 		if f.page.ID != "" && (p.Via == seat.ByShared || f.refuse(p, f.page.SessionDays, now) == nil) {
-			list = append(list, Listed{Slug: f.page.Slug, Name: f.page.Name, access: f.access})
+			list = append(list, Listed{Slug: f.page.Slug, Name: f.page.Name, seat: f.seat, access: f.access})
 		}
 	}
 	return list, nil

@@ -25,7 +25,7 @@ func TestGrantListRevoke(t *testing.T) {
 		"ipAllowlist": []any{"10.0.0.1", "2001:db8::/32"}, "componentIds": []any{w.web}, "accessCount": 0.0, "createdById": "usr_lead",
 		"expiresAt": nil, "lastAccessAt": nil, "invitedAt": nil, "acceptedAt": nil, "revokedAt": nil, "revokedById": nil,
 	}
-	read := w.must(200, "observer", "GET", of(w.page, "partners", made.id()), nil)
+	read := w.must(200, "lead", "GET", of(w.page, "partners", made.id()), nil)
 	for _, a := range []answer{made, read} {
 		for name, value := range want {
 			if fmt.Sprint(a.Body[name]) != fmt.Sprint(value) {
@@ -55,7 +55,7 @@ func TestGrantListRevoke(t *testing.T) {
 	if again.Text != gone.Text {
 		t.Errorf("once more: got %s, want %s", again.Text, gone.Text)
 	}
-	read = w.must(200, "observer", "GET", of(w.page, "partners", made.id()), nil)
+	read = w.must(200, "lead", "GET", of(w.page, "partners", made.id()), nil)
 	if read.Body["isActive"] != false || read.Body["revokedAt"] != gone.Str("revokedAt") || read.Body["revokedById"] != "usr_lead" {
 		t.Errorf("the record: got %s", read.Text)
 	}

@@ -123,14 +123,19 @@ func (w *world) show(s status.Snapshot) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.put(status.PublishedKey(s.Slug), status.Published{PageID: s.PageID, Rev: 1, At: s.SaidAt, Packed: packed})
+	w.put(status.AddressKey(s.Slug), status.Address{PageID: s.PageID, TeamID: s.TeamID})
+	w.put(status.PublishedKey(s.PageID), status.Published{PageID: s.PageID, Slug: s.Slug, Rev: 1, At: s.SaidAt, Packed: packed})
 }
 
 // snapshot reads what a page shows.
 func (w *world) snapshot(slug string) status.Snapshot {
 	w.t.Helper()
+	var at status.Address
+	if _, err := w.table.Get(context.Background(), status.AddressKey(slug), &at); err != nil {
+		w.t.Fatal(err)
+	}
 	var p status.Published
-	if _, err := w.table.Get(context.Background(), status.PublishedKey(slug), &p); err != nil {
+	if _, err := w.table.Get(context.Background(), status.PublishedKey(at.PageID), &p); err != nil {
 		w.t.Fatal(err)
 	}
 	s, err := status.Unpack(p.Packed)

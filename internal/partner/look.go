@@ -18,12 +18,15 @@ type Look struct {
 	Path      string         `json:"path"` // without the query
 	IP        string         `json:"ip"`
 	UserAgent string         `json:"userAgent"`
-	Outcome   string         `json:"outcome"` // Served, or the code of the refusal
+	Outcome   string         `json:"outcome"` // Served, Named, or the code of the refusal
 	Via       seat.Via       `json:"via"`
 }
 
-// Served is the outcome of a look that saw the page. The others are codes.
-const Served = "served"
+// Outcomes of looks that were not refused. The others are the refusals' codes.
+const (
+	Served = "served" // saw something of the page: what accessCount counts
+	Named  = "named"  // was told, in a list of pages, that there is this one
+)
 
 // Outbox takes looks for whoever keeps the record.
 type Outbox interface {

@@ -136,7 +136,7 @@ func TestInvite(t *testing.T) {
 	if first.Str("email") != "ops@acme.test" || first.Str("invitedAt") == "" {
 		t.Errorf("got %s", first.Text)
 	}
-	if got := w.must(200, "observer", "GET", path, nil).Str("invitedAt"); got != first.Str("invitedAt") {
+	if got := w.must(200, "lead", "GET", path, nil).Str("invitedAt"); got != first.Str("invitedAt") {
 		t.Errorf("the access says %q, want %q", got, first.Str("invitedAt"))
 	}
 	var mails []partner.Invitation
@@ -254,7 +254,7 @@ func TestAccounts(t *testing.T) {
 	}
 	w.must(200, "lead", "PATCH", path, `{"active":false}`) // stays so
 	for _, at := range []string{of(w.page, "partners", made.id()), of(w.second, "partners", also.id())} {
-		if w.must(200, "observer", "GET", at, nil).Body["isActive"] != false {
+		if w.must(200, "lead", "GET", at, nil).Body["isActive"] != false {
 			t.Errorf("%s is active", at)
 		}
 	}
@@ -265,7 +265,7 @@ func TestAccounts(t *testing.T) {
 		t.Errorf("a stale revision: got %d %s", a.StatusCode, a.Text)
 	}
 	w.must(200, "lead", "PATCH", path, `{"active":true}`, "If-Match", off.Header.Get("ETag"))
-	if w.must(200, "observer", "GET", of(w.page, "partners", made.id()), nil).Body["isActive"] != true {
+	if w.must(200, "lead", "GET", of(w.page, "partners", made.id()), nil).Body["isActive"] != true {
 		t.Error("the access stays off")
 	}
 	var types []string

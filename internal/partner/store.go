@@ -135,8 +135,8 @@ func (s Store) personAt(ctx context.Context, accessID, email string) (Person, bo
 // snapshot reads what a page shows, of which its components are known.
 func (s Store) snapshot(ctx context.Context, p status.Page) (status.Snapshot, bool, error) {
 	var published status.Published
-	found, err := s.Table.Get(ctx, status.PublishedKey(p.Slug), &published)
-	if err != nil || !found || published.PageID != p.ID {
+	found, err := s.Table.Get(ctx, status.PublishedKey(p.ID), &published)
+	if err != nil || !found {
 		return status.Snapshot{}, false, err
 	}
 	snapshot, err := status.Unpack(published.Packed)

@@ -37,7 +37,7 @@ func TestRegenerate(t *testing.T) {
 	if len(events) != 1 || events[0].Type != "partner.token_regenerated" || events[0].Subject.ID != made.id() {
 		t.Errorf("audit: got %+v", events)
 	}
-	if read := w.must(200, "observer", "GET", path, nil); read.Str("tokenPrefix") != next.Str("tokenPrefix") || strings.Contains(read.Text, next.token()) {
+	if read := w.must(200, "lead", "GET", path, nil); read.Str("tokenPrefix") != next.Str("tokenPrefix") || strings.Contains(read.Text, next.token()) {
 		t.Errorf("got %s", read.Text)
 	}
 	w.must(200, "lead", "DELETE", path, nil)
@@ -61,7 +61,7 @@ func TestFeed(t *testing.T) {
 	if pass, found := w.leads(first.token()); !found || pass != (seat.Pass{Via: seat.ByFeed, PageID: w.page, AccessID: made.id(), PartnerID: made.Str("partnerId")}) {
 		t.Errorf("it leads to %+v, %v", pass, found)
 	}
-	if w.must(200, "observer", "GET", path, nil).Body["hasFeed"] != true {
+	if w.must(200, "lead", "GET", path, nil).Body["hasFeed"] != true {
 		t.Error("the access does not say that it has a feed")
 	}
 	second := w.must(201, "lead", "POST", path+"/feed-token", nil)
@@ -75,7 +75,7 @@ func TestFeed(t *testing.T) {
 	if _, found := w.leads(made.token()); !found {
 		t.Error("the partner's token went with it")
 	}
-	if w.must(200, "observer", "GET", path, nil).Body["hasFeed"] != false {
+	if w.must(200, "lead", "GET", path, nil).Body["hasFeed"] != false {
 		t.Error("the access says that it has a feed")
 	}
 	third := w.must(201, "lead", "POST", path+"/feed-token", nil)

@@ -234,8 +234,12 @@ func (w *world) maintenance(page string, from, to time.Duration, components ...s
 // published reads the snapshot that readers of a slug get.
 func (w *world) published(slug string) (status.Snapshot, bool) {
 	w.t.Helper()
+	var at status.Address
+	found, err := w.table.Get(w.t.Context(), status.AddressKey(slug), &at)
 	var p status.Published
-	found, err := w.table.Get(w.t.Context(), status.PublishedKey(slug), &p)
+	if err == nil && found {
+		found, err = w.table.Get(w.t.Context(), status.PublishedKey(at.PageID), &p)
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -21,12 +21,17 @@ const MaxPacked = 100 << 10
 var errFull = problem.New(http.StatusUnprocessableEntity, "page_full",
 	"The page holds more than a page can: shorten descriptions and titles, or remove components that are not used.")
 
+// MaxShown is how much of a text stands on the page, in bytes; the incident's
+// own page has all of it. The same for every text, whatever else there is: else
+// how a text is cut would tell how much of others a reader does not see.
+const MaxShown = 4 << 10
+
 // Pack forgets what is older than the page shows and returns the stored form
 // of what is left: gzipped JSON of at most MaxPacked bytes. Where that is
 // needed, more and more is left out (see trims); what the snapshot itself holds
 // is not changed. A page that does not fit even so is a 422 page_full.
 func (s Snapshot) Pack(now time.Time) ([]byte, error) {
-	s = s.recent(now)
+	s = s.recent(now).cut(MaxShown, false)
 	packed, err := squeeze(s.indexed())
 	texts, size := s.texts(), len(packed)
 	for _, trim := range trims {

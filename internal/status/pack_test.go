@@ -118,11 +118,15 @@ func TestPackOfALargePage(t *testing.T) {
 	}
 }
 
-func TestPackKeepsATextThatFits(t *testing.T) {
+// TestPackCutsEachTextAlike: how much of a text is shown depends on nothing else that stands on the page.
+func TestPackCutsEachTextAlike(t *testing.T) {
 	t.Parallel()
-	s := large(20, 3, 2, 10<<10)
-	if got := packed(t, s, noon); !reflect.DeepEqual(got, s) {
-		t.Errorf("got %+v", got)
+	alone, among := packed(t, large(2, 1, 2, MaxShown), noon), packed(t, large(2, 1, 2, MaxShown+1), noon)
+	if u := alone.Incidents[0].Updates[0]; u.More || len(u.Body) != MaxShown {
+		t.Errorf("of a text that fits, %d bytes are left (more: %v)", len(u.Body), u.More)
+	}
+	if u := among.Incidents[0].Updates[0]; !u.More || len(u.Body) != MaxShown {
+		t.Errorf("of a text that is longer, %d bytes are left (more: %v)", len(u.Body), u.More)
 	}
 }
 

@@ -128,11 +128,11 @@ func (s *Service) commit(ctx context.Context, p Page, was Published, c changed, 
 	if err != nil {
 		return err
 	}
-	k := PublishedKey(c.snapshot.Slug)
-	is := Published{PK: k.PK, SK: k.SK, PageID: p.ID, Rev: was.Rev + 1, At: timestamp.Of(now), Packed: packed}
+	k := PublishedKey(p.ID)
+	is := Published{PK: k.PK, SK: k.SK, PageID: p.ID, Slug: c.snapshot.Slug, Rev: was.Rev + 1, At: timestamp.Of(now), Packed: packed}
 	ops := []dynamo.Op{s.Store.Table.Put(is, dynamo.Is("rev", was.Rev))}
-	if c.snapshot.Slug != p.Slug { // the page moves: to an address that nobody has, from one that nobody changed since
-		ops = []dynamo.Op{s.Store.Table.Create(is), s.Store.Table.Delete(PublishedKey(p.Slug), dynamo.Is("rev", was.Rev))}
+	if c.page != nil && c.page.Slug != p.Slug { // the page moves, to an address that nobody has
+		ops = append(ops, s.Store.Table.Create(addressOf(*c.page)), s.Store.Table.Delete(AddressKey(p.Slug), dynamo.Is("pageId", p.ID)))
 	}
 	if c.page != nil {
 		ops = append(ops, s.Store.Table.Put(pageItemOf(*c.page), dynamo.Is("rev", p.Rev)))

@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"pagefree/internal/platform/due"
@@ -18,15 +19,10 @@ import (
 
 var errSlugTaken = problem.New(http.StatusConflict, "slug_taken", "Another page has this slug.")
 
-// taken reports whether a write was lost to another page's snapshot.
+// taken reports whether a write was lost to another page's address.
 func taken(lost *dynamo.ConditionError, pageID string) bool {
-	var held Published
-	return dynamo.Decode(lost.Item, &held) == nil && held.PK != "" && held.PK == PublishedKey(held.slug()).PK && held.PageID != pageID
-}
-
-func (p Published) slug() string {
-	const prefix = "slug#"
-	return p.PK[min(len(prefix), len(p.PK)):]
+	var held Address
+	return dynamo.Decode(lost.Item, &held) == nil && strings.HasPrefix(held.PK, AddressKey("").PK) && held.PageID != pageID
 }
 
 // Create makes a page of a team, without anything on it.
@@ -57,11 +53,12 @@ func (s *Service) Create(ctx context.Context, n NewPage) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	k := PublishedKey(p.Slug)
+	k := PublishedKey(p.ID)
 	event := about("status_page.created", "status_page", p.ID, p.ID, map[string]any{"slug": p.Slug})
 	event.TeamID = p.TeamID
 	err = dynamo.Commit(ctx, s.Store.Table.DB,
-		s.Store.Table.Create(Published{PK: k.PK, SK: k.SK, PageID: p.ID, Rev: 1, At: timestamp.Of(now), Packed: packed}),
+		s.Store.Table.Create(addressOf(p)),
+		s.Store.Table.Create(Published{PK: k.PK, SK: k.SK, PageID: p.ID, Slug: p.Slug, Rev: 1, At: timestamp.Of(now), Packed: packed}),
 		s.Store.Table.Create(pageItemOf(p)), s.Audit.Record(ctx, now, event))
 	if lost, ok := dynamo.Failed(err); ok && taken(lost, p.ID) {
 		return Page{}, errSlugTaken
@@ -128,7 +125,8 @@ func (s *Service) Delete(ctx context.Context, pageID string) error {
 		event := about("status_page.deleted", "status_page", p.ID, p.ID, map[string]any{"slug": p.Slug, "name": p.Name})
 		event.TeamID = p.TeamID
 		ops := []dynamo.Op{
-			s.Store.Table.Delete(PublishedKey(p.Slug), dynamo.Is("pageId", p.ID)),
+			s.Store.Table.Delete(AddressKey(p.Slug), dynamo.Is("pageId", p.ID)),
+			s.Store.Table.Delete(PublishedKey(p.ID), dynamo.Present()),
 			s.Store.Table.Delete(pageKey(p.ID), dynamo.Is("rev", p.Rev)),
 			due.Put(s.Store.Table, due.New(duePurge, p.ID, now)),
 			s.Audit.Record(ctx, now, event),

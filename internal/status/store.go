@@ -50,7 +50,10 @@ func accessKey(pageID, accessID string) dynamo.Key {
 func PageKey(pageID string) dynamo.Key { return pageKey(pageID) }
 
 // PublishedKey is the key of a page's snapshot.
-func PublishedKey(slug string) dynamo.Key { return dynamo.Key{PK: "slug#" + slug, SK: "snapshot"} }
+func PublishedKey(pageID string) dynamo.Key { return itemKey(pageID, "snapshot") }
+
+// AddressKey is the key of an Address.
+func AddressKey(slug string) dynamo.Key { return dynamo.Key{PK: "slug#" + slug, SK: "page"} }
 
 // RecordKey is the key of the Record of an incident.
 func RecordKey(pageID, incidentID string) dynamo.Key { return itemKey(pageID, incidentID) }
@@ -75,9 +78,25 @@ type Published struct {
 	PK     string         `dynamodbav:"pk"`
 	SK     string         `dynamodbav:"sk"`
 	PageID string         `dynamodbav:"pageId"`
+	Slug   string         `dynamodbav:"slug"`
 	Rev    int64          `dynamodbav:"rev"` // of the page: every change of anything in it counts it up
 	At     timestamp.Time `dynamodbav:"at"`
 	Packed []byte         `dynamodbav:"packed"` // Snapshot.Pack
+}
+
+// Address keeps a slug to one page, and tells which. Readers' pages are found by
+// what they came with instead, so that looking takes as long where a slug is
+// another's as where it is nobody's.
+type Address struct {
+	PK     string `dynamodbav:"pk"`
+	SK     string `dynamodbav:"sk"`
+	PageID string `dynamodbav:"pageId"`
+	TeamID string `dynamodbav:"teamId"`
+}
+
+func addressOf(p Page) Address {
+	k := AddressKey(p.Slug)
+	return Address{PK: k.PK, SK: k.SK, PageID: p.ID, TeamID: p.TeamID}
 }
 
 // Record is a whole incident, with every word of it, in an item of its own.
@@ -120,12 +139,11 @@ func (s Store) page(ctx context.Context, pageID string) (Page, bool, error) {
 	return p, found, err
 }
 
-// published reads the snapshot of a page at its address. false is an address
-// that the page has left meanwhile.
+// published reads the snapshot of a page; false where it was deleted meanwhile.
 func (s Store) published(ctx context.Context, p Page) (Published, Snapshot, bool, error) {
 	var out Published
-	found, err := s.Table.Get(ctx, PublishedKey(p.Slug), &out)
-	if err != nil || !found || out.PageID != p.ID {
+	found, err := s.Table.Get(ctx, PublishedKey(p.ID), &out)
+	if err != nil || !found {
 		return Published{}, Snapshot{}, false, err
 	}
 	snapshot, err := Unpack(out.Packed)

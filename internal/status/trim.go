@@ -15,8 +15,8 @@ import (
 //	the order of changes within a past day
 //	the older days of components, which then show as no data
 var trims = []func(Snapshot, time.Time) Snapshot{
-	cutting(4<<10, true), cutting(1<<10, true), cutting(300, true), cutting(80, true),
-	cutting(4<<10, false), cutting(1<<10, false), cutting(300, false),
+	cutting(1<<10, true), cutting(300, true), cutting(80, true),
+	cutting(1<<10, false), cutting(300, false),
 	newest(50), summing, newest(20), cutting(80, false), forgetting(45), newest(10), forgetting(20), forgetting(7), forgetting(2), newest(0),
 }
 

@@ -138,7 +138,7 @@ const (
 func (w *work) enlarge(ctx context.Context) error {
 	table := w.statusTable()
 	var p status.Published
-	if found, err := table.Get(ctx, status.PublishedKey(largeSlug), &p); err != nil || !found {
+	if found, err := table.Get(ctx, status.PublishedKey(w.pages.large), &p); err != nil || !found {
 		return fmt.Errorf("the large page is not published: %w", err)
 	}
 	s, err := status.Unpack(p.Packed)

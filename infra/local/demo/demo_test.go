@@ -57,15 +57,16 @@ func TestDemo(t *testing.T) {
 	}
 	first, said := show()
 	for _, want := range []string{
-		"403 self_approval", "\nPeople\n", "\nLibrary\n", "\nReview\n", "\nThe incident\n", "\nProof\n", `"Free disk space" (sandbox, BASH): COMPLETED`,
+		"403 self_approval", "\nPeople\n", "\nLibrary\n", "\nReview\n", "\nThe incident\n", "\nThe status page\n", "\nProof\n", `"Free disk space" (sandbox, BASH): COMPLETED`,
 		"(sandbox, PYTHON): COMPLETED", "(sandbox, JAVASCRIPT): COMPLETED", "(node, by name, BASH): COMPLETED", "with a warning", "verifies its signature",
 		"RUNNING", "that it was sent: COMPLETED", ": CANCELLED", ": TIMEOUT", "rolls back to version 1: it waits", "signed blocks",
+		"Acme looks by token: 5 components", "Acme looks by mailed link: 5 components", "Globex looks by token: 4 components", "refused with access_revoked", "served and access_revoked",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not tell of %q:\n%s", want, said)
 		}
 	}
-	line := regexp.MustCompile(`^( *\d+\.\d\d s  \S.*| +\| .*|[A-Z][a-z]+( incident)?|)$`)
+	line := regexp.MustCompile(`^( *\d+\.\d\d s  \S.*| +\| .*|[A-Z][a-z]+( incident| status page)?|)$`)
 	for text := range strings.Lines(said) {
 		if text = strings.TrimSuffix(text, "\n"); !line.MatchString(text) {
 			t.Errorf("neither section, step nor output: %q", text)

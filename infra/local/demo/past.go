@@ -20,8 +20,12 @@ import (
 // been there, with the outages of the demo's summer. table is the status table.
 func Past(table dynamo.Table, now func() time.Time) func(ctx context.Context, slug string) error {
 	return func(ctx context.Context, slug string) error {
+		var at status.Address
+		if found, err := table.Get(ctx, status.AddressKey(slug), &at); err != nil || !found {
+			return fmt.Errorf("there is no page %s: %w", slug, err)
+		}
 		var p status.Published
-		if found, err := table.Get(ctx, status.PublishedKey(slug), &p); err != nil || !found {
+		if found, err := table.Get(ctx, status.PublishedKey(at.PageID), &p); err != nil || !found {
 			return fmt.Errorf("the page %s is not published: %w", slug, err)
 		}
 		s, err := status.Unpack(p.Packed)

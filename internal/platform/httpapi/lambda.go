@@ -62,8 +62,11 @@ func Lambda(h http.Handler, edge Edge) func(context.Context, events.APIGatewayPr
 		if err != nil {
 			return malformed(origin.RequestID), nil
 		}
-		if !passed && !open(req.URL.EscapedPath()) {
+		switch page := !open(req.URL.EscapedPath()); {
+		case page && !passed:
 			req = req.WithContext(context.WithValue(req.Context(), refusalKey{}, around))
+		case page:
+			req = req.WithContext(leave(req.Context()))
 		}
 		w := core.NewProxyResponseWriter()
 		h.ServeHTTP(w, req)
@@ -74,7 +77,23 @@ func Lambda(h http.Handler, edge Edge) func(context.Context, events.APIGatewayPr
 	}
 }
 
-type refusalKey struct{}
+type (
+	refusalKey struct{} // what the gate answers
+	leftKey    struct{} // what is left to a page, to say it as a page
+)
+
+// leave moves the authorizer's refusal from the gate to the page that was asked for.
+func leave(ctx context.Context) context.Context {
+	refusal, _ := ctx.Value(refusalKey{}).(*problem.Error)
+	return context.WithValue(context.WithValue(ctx, refusalKey{}, (*problem.Error)(nil)), leftKey{}, refusal)
+}
+
+// RefusalOf is what the authorizer refused a request for a page with, nil
+// where it did not. There is no principal then.
+func RefusalOf(ctx context.Context) *problem.Error {
+	refusal, _ := ctx.Value(leftKey{}).(*problem.Error)
+	return refusal
+}
 
 func withAuthorizer(ctx context.Context, given map[string]any) (context.Context, error) {
 	if code, _ := given[ContextProblem].(string); code != "" {
@@ -98,7 +117,7 @@ func withAuthorizer(ctx context.Context, given map[string]any) (context.Context,
 // gate answers what was refused before the handler is asked.
 func gate(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if refusal, ok := r.Context().Value(refusalKey{}).(*problem.Error); ok {
+		if refusal, _ := r.Context().Value(refusalKey{}).(*problem.Error); refusal != nil {
 			id := principal.OriginOf(r.Context()).RequestID
 			unseen(w.Header(), id)
 			problem.Write(w, r, refusal, id)

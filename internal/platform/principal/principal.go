@@ -89,6 +89,21 @@ func (p Principal) Best() Role {
 	return best
 }
 
+// At are the seats that may be at the page of a slug, newest access first: of a
+// session those that were there when it began, of a token its one.
+func (r Reading) At(slug string) []seat.Seat {
+	if r.Via != seat.BySession {
+		return r.Seats
+	}
+	var at []seat.Seat
+	for _, one := range r.Seats {
+		if one.Slug == slug {
+			at = append(at, one)
+		}
+	}
+	return at
+}
+
 // Origin is where a request came from, for the audit trail. It is taken from
 // what API Gateway or the edge vouches for, never from a header of the caller.
 type Origin struct {

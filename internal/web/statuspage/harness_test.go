@@ -146,7 +146,8 @@ func (w *world) publish(s status.Snapshot) {
 	w.rev++
 	rev := w.rev
 	w.mu.Unlock()
-	w.put("slug#"+s.Slug, "snapshot", status.Published{PageID: s.PageID, Rev: rev, At: timestamp.Of(w.clock()), Packed: packed})
+	w.put("slug#"+s.Slug, "page", status.Address{PageID: s.PageID, TeamID: s.TeamID})
+	w.put("sp#"+s.PageID, "snapshot", status.Published{PageID: s.PageID, Slug: s.Slug, Rev: rev, At: timestamp.Of(w.clock()), Packed: packed})
 	for _, i := range s.Incidents {
 		w.put("sp#"+s.PageID, i.ID, status.Record{ID: i.ID, Packed: pack(w.t, i)})
 	}

@@ -28,6 +28,7 @@ import (
 type Door interface {
 	Enter(ctx context.Context, r partner.Request) (*partner.Visit, error)
 	Pages(ctx context.Context) ([]partner.Listed, error)
+	Refused(ctx context.Context, r partner.Request, refusal *problem.Error) error
 }
 
 // Pictures holds the logos of pages, each under the hash of its bytes.
@@ -77,8 +78,26 @@ func guard(h http.Header) {
 	h.Set("Vary", "Accept, Cookie, Authorization")
 }
 
+// early is what a request is refused for before anything is looked up: what
+// the authorizer found, a method, a feed's token at something else. It is on
+// record all the same.
+func (p *Pages) early(r *http.Request) error {
+	if refusal := httpapi.RefusalOf(r.Context()); refusal != nil { // it knows of nobody whose record this is
+		return refusal
+	}
+	who, _ := principal.PartnerOf(r.Context())
+	refusal := reads(r)
+	if refusal == nil && who.Partner != nil && who.Partner.Via == seat.ByFeed && !strings.HasSuffix(r.URL.Path, "/feed.atom") {
+		refusal = nobody("The token of a feed reads the feed alone.")
+	}
+	if refusal == nil {
+		return nil
+	}
+	return p.Door.Refused(r.Context(), asked(r), refusal)
+}
+
 // reads refuses everything but GET and HEAD.
-func reads(r *http.Request) error {
+func reads(r *http.Request) *problem.Error {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return nil
 	}
@@ -132,13 +151,10 @@ func asked(r *http.Request) partner.Request {
 }
 
 func (p *Pages) visit(w http.ResponseWriter, r *http.Request, render func(look) (answer, error)) error {
-	if err := reads(r); err != nil {
+	if err := p.early(r); err != nil {
 		return err
 	}
 	who, _ := principal.PartnerOf(r.Context())
-	if who.Partner != nil && who.Partner.Via == seat.ByFeed && !strings.HasSuffix(r.URL.Path, "/feed.atom") {
-		return nobody("The token of a feed reads the feed alone.")
-	}
 	visit, err := p.Door.Enter(r.Context(), asked(r))
 	if err != nil {
 		return err
@@ -181,15 +197,15 @@ func (p *Pages) unknown(w http.ResponseWriter, r *http.Request) error {
 		return p.asset(w, r)
 	}
 	guard(w.Header())
-	err := reads(r)
+	err := p.early(r)
 	if err == nil {
-		err = missing(r.Context())
+		err = p.Door.Refused(r.Context(), asked(r), missing(r.Context()))
 	}
 	return p.refuse(w, r, err)
 }
 
 // missing is the answer to a path that there is not: only who may read something is told.
-func missing(ctx context.Context) error {
+func missing(ctx context.Context) *problem.Error {
 	_, reader := principal.PartnerOf(ctx)
 	if who, known := principal.From(ctx); reader || known && who.Kind == principal.User {
 		return problem.Missing()
@@ -209,13 +225,10 @@ type item struct {
 }
 
 func (p *Pages) listed(w http.ResponseWriter, r *http.Request) error {
-	if err := reads(r); err != nil {
+	if err := p.early(r); err != nil {
 		return err
 	}
 	who, _ := principal.PartnerOf(r.Context())
-	if who.Partner != nil && who.Partner.Via == seat.ByFeed {
-		return nobody("The token of a feed reads the feed alone.")
-	}
 	pages, err := p.Door.Pages(r.Context())
 	if err != nil {
 		return err
@@ -241,7 +254,7 @@ func (p *Pages) listed(w http.ResponseWriter, r *http.Request) error {
 }
 
 // nobody is the answer to a credential that is none here.
-func nobody(detail string) error {
+func nobody(detail string) *problem.Error {
 	e := problem.New(http.StatusUnauthorized, problem.Unauthenticated, "%s", detail)
 	e.Header = http.Header{"WWW-Authenticate": {"Bearer"}}
 	return e
