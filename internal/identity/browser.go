@@ -117,24 +117,32 @@ func (s *SignIn) VerifyCode(ctx context.Context, typed, browser string) (Opened,
 
 // Looked is what a link or an invitation shows before anything is done with it.
 type Looked struct {
-	Code string // of a link that was asked for in another browser: what to type there
-	Page string // of an invitation: the name of the status page
+	Email string // whom a link signs in, or an invitation invited; "" for a link that never was
+	Code  string // of a link that was asked for in another browser: what to type there
+	Page  string // of an invitation: the name of the status page
 }
 
 // Look reads a link or an invitation, and changes nothing. A link that never
-// was looks like any: using it tells. Codes: link_used, link_expired, and those
-// of AskInvited.
+// was looks like any but for its address: using it tells. Codes: link_used,
+// link_expired, and those of AskInvited.
 func (s *SignIn) Look(ctx context.Context, secret, browser string) (Looked, error) {
 	if kind, _ := token.KindOf(secret); kind == token.Invite {
-		_, at, err := s.invitation(ctx, secret)
-		return Looked{Page: at.PageName}, err
+		i, at, err := s.invitation(ctx, secret)
+		if err != nil {
+			return Looked{}, err
+		}
+		return Looked{Email: i.Email, Page: at.PageName}, nil
 	}
 	l, found, err := s.Store.link(ctx, token.Hash(secret))
 	if err != nil || !found {
 		return Looked{}, err
 	}
-	if err := l.usable(s.Now()); err != nil || l.opensIn(browser) {
+	if err := l.usable(s.Now()); err != nil {
 		return Looked{}, err
 	}
-	return Looked{Code: grouped(codeOf(secret))}, nil
+	seen := Looked{Email: l.Email}
+	if !l.opensIn(browser) {
+		seen.Code = grouped(codeOf(secret))
+	}
+	return seen, nil
 }
