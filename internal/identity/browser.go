@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/ratelimit"
 	"pagefree/internal/platform/token"
@@ -21,7 +22,9 @@ import (
 // CodeInvalid is the code of a code that signs nobody in in this browser.
 const CodeInvalid problem.Code = "code_invalid"
 
-// perBrowser limits tries of a code: 40 bits are not to be guessed at ten a quarter of an hour.
+// perBrowser limits tries of a code: 40 bits are not to be guessed at ten a
+// quarter of an hour. A browser is as new as its cookie says, so that what one
+// source tries in all is limited before, by perSource.
 var perBrowser = ratelimit.Limit{Burst: 10, Period: 15 * time.Minute}
 
 // BrowserSecret is the secret of a browser: the one that its cookie has, if it
@@ -77,18 +80,25 @@ func codeInvalid(detail string) error {
 }
 
 // VerifyCode is Verify by the code of a link that the same browser asked for.
-// Codes beside those of Verify: code_invalid, and rate_limited after ten tries.
+// Codes beside those of Verify: code_invalid, and rate_limited after ten tries
+// in one browser, or 60 from one source.
 func (s *SignIn) VerifyCode(ctx context.Context, typed, browser string) (Opened, error) {
 	if kind, ok := token.KindOf(browser); !ok || kind != token.Browser {
 		return Opened{}, codeInvalid("This browser asked for no link in the last 15 minutes. Codes are typed where the link was asked for.")
 	}
 	hash := token.Hash(browser)
-	tried, err := s.Limiter.TakeExact(ctx, "code#"+hash, perBrowser)
-	if err != nil {
-		return Opened{}, err
-	}
-	if !tried.Allowed {
-		return Opened{}, tried.Refusal()
+	limits := []struct {
+		key   string
+		limit ratelimit.Limit
+	}{{"code-source#" + source(principal.OriginOf(ctx).IP), perSource}, {"code#" + hash, perBrowser}}
+	for _, l := range limits {
+		tried, err := s.Limiter.TakeExact(ctx, l.key, l.limit)
+		if err != nil {
+			return Opened{}, err
+		}
+		if !tried.Allowed {
+			return Opened{}, tried.Refusal()
+		}
 	}
 	const wrong = "This is not the code. Look at it once more where you opened the link."
 	code := cleanCode(typed)
@@ -107,24 +117,32 @@ func (s *SignIn) VerifyCode(ctx context.Context, typed, browser string) (Opened,
 
 // Looked is what a link or an invitation shows before anything is done with it.
 type Looked struct {
-	Code string // of a link that was asked for in another browser: what to type there
-	Page string // of an invitation: the name of the status page
+	Email string // whom a link signs in, or an invitation invited; "" for a link that never was
+	Code  string // of a link that was asked for in another browser: what to type there
+	Page  string // of an invitation: the name of the status page
 }
 
 // Look reads a link or an invitation, and changes nothing. A link that never
-// was looks like any: using it tells. Codes: link_used, link_expired, and those
-// of AskInvited.
+// was looks like any but for its address: using it tells. Codes: link_used,
+// link_expired, and those of AskInvited.
 func (s *SignIn) Look(ctx context.Context, secret, browser string) (Looked, error) {
 	if kind, _ := token.KindOf(secret); kind == token.Invite {
-		_, at, err := s.invitation(ctx, secret)
-		return Looked{Page: at.PageName}, err
+		i, at, err := s.invitation(ctx, secret)
+		if err != nil {
+			return Looked{}, err
+		}
+		return Looked{Email: i.Email, Page: at.PageName}, nil
 	}
 	l, found, err := s.Store.link(ctx, token.Hash(secret))
 	if err != nil || !found {
 		return Looked{}, err
 	}
-	if err := l.usable(s.Now()); err != nil || l.opensIn(browser) {
+	if err := l.usable(s.Now()); err != nil {
 		return Looked{}, err
 	}
-	return Looked{Code: grouped(codeOf(secret))}, nil
+	seen := Looked{Email: l.Email}
+	if !l.opensIn(browser) {
+		seen.Code = grouped(codeOf(secret))
+	}
+	return seen, nil
 }

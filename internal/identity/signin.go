@@ -21,7 +21,7 @@ import (
 )
 
 // Limits of asking for links. Both count every request, whether or not
-// somebody has the address.
+// somebody has the address. perSource limits tries of codes too, by a count of their own.
 var (
 	perAddress = ratelimit.Limit{Burst: 10, Period: 15 * time.Minute}
 	perSource  = ratelimit.Limit{Burst: 60, Period: 15 * time.Minute}

@@ -115,7 +115,7 @@ func TestSigningInInABrowser(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b.shows(b.do(chromedp.Navigate(link), chromedp.Navigate(link)), "Sign in") // as when a mail scanner was here before: looking changes nothing
+			b.shows(b.do(chromedp.Navigate(link), chromedp.Navigate(link)), "Sign in as observer@pagefree.test on this device?") // as when a mail scanner was here before: looking changes nothing
 			b.shows(b.do(chromedp.Click(chromedp.CSS("button")), chromedp.WaitNotPresent(chromedp.CSS("button"))), "signed in")
 			a, err := w.api.Do(b.ctx, "GET", "/v1/me", b.session(), nil)
 			if err != nil || a.Text("email") != "observer@pagefree.test" {

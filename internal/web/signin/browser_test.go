@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	front "pagefree/infra/local/aws"
 	"pagefree/internal/identity"
+	"pagefree/internal/platform/token"
 )
 
 const pat = "pat@acme.test"
@@ -206,6 +208,33 @@ func TestCode(t *testing.T) {
 		}
 		if a := w.post(b, url.Values{"token": {token}}); !entered(a, "/status/acme-cloud") {
 			t.Errorf("the link itself: got %d: %s", a.status, a.body)
+		}
+	})
+	t.Run("sixty from a source", func(t *testing.T) {
+		w := w.in(t)
+		w.source = "2001:db8:1:2::1"
+		b := &browser{}
+		right := shown(w, w.asked(b, pat, ""))
+		fresh := func() *browser {
+			return &browser{cookies: []*http.Cookie{{Name: "__Host-pf_signin", Value: token.New(token.Browser)}}}
+		}
+		for range 60 {
+			w.want(w.post(fresh(), url.Values{"code": {"22222222"}}), http.StatusUnprocessableEntity, "")
+		}
+		w.source = "2001:db8:1:2:ffff::1" // the same network of 64 bits
+		w.env.Counts.Reset()
+		for _, b := range []*browser{fresh(), b} {
+			a := w.want(w.post(b, url.Values{"code": {right}}), http.StatusTooManyRequests, "")
+			if a.header.Get("Retry-After") == "" || len(a.cookies) > 0 || !strings.Contains(a.body, "too often") {
+				t.Errorf("got %v: %s", a.header, a.body)
+			}
+		}
+		if calls := w.env.Counts.Calls(front.Call{Function: "SigninFunction"}); len(calls) != 2 || calls[0].Operation != "GetItem" || calls[1].Operation != "GetItem" {
+			t.Errorf("two refusals cost %v, want a read each", calls)
+		}
+		w.source = "2001:db8:1:3::1"
+		if a := w.post(b, url.Values{"code": {right}}); !entered(a, "/status/acme-cloud") {
+			t.Errorf("from another source: got %d: %s", a.status, a.body)
 		}
 	})
 	t.Run("code and link at once", func(t *testing.T) {

@@ -93,7 +93,7 @@ type view struct {
 	Code   string // to type elsewhere
 	Page   string // a status page, by its name
 	Next   string
-	Email  string
+	Email  string // what was typed, or whose the link or the invitation is
 	Asked  bool   // this browser asked for a link not long ago
 	Wrong  string // what is wrong with what was typed
 }
@@ -147,7 +147,8 @@ func isLink(secret string) bool {
 }
 
 // link shows what a link is good for in this browser: a button, a code for
-// another browser, or why nothing.
+// another browser, or why nothing. It names who is signed in: a link that was
+// asked for by the API is bound to no browser, and may be somebody else's.
 func (p *page) link(w http.ResponseWriter, r *http.Request, status int, secret string) error {
 	seen, err := p.sessions.Look(r.Context(), secret, browserOf(r))
 	if e, ok := errors.AsType[*problem.Error](err); ok && e.Status == http.StatusUnauthorized {
@@ -157,9 +158,9 @@ func (p *page) link(w http.ResponseWriter, r *http.Request, status int, secret s
 		return p.answer(w, r, err)
 	}
 	if seen.Code != "" {
-		return render(w, status, view{Title: "Sign in where you asked", State: "other", Code: seen.Code})
+		return render(w, status, view{Title: "Sign in where you asked", State: "other", Code: seen.Code, Email: seen.Email})
 	}
-	return render(w, status, view{Title: "Sign in", State: "press", Secret: secret})
+	return render(w, status, view{Title: "Sign in", State: "press", Secret: secret, Email: seen.Email})
 }
 
 // invited shows an invitation, with the button that asks for a link.
@@ -168,7 +169,7 @@ func (p *page) invited(w http.ResponseWriter, r *http.Request, secret string) er
 	if err != nil {
 		return p.answer(w, r, err)
 	}
-	return render(w, http.StatusOK, view{Title: "You are invited", State: "invited", Page: seen.Page, Secret: secret})
+	return render(w, http.StatusOK, view{Title: "You are invited", State: "invited", Page: seen.Page, Secret: secret, Email: seen.Email})
 }
 
 // answer renders a refusal as the caller reads it.

@@ -75,6 +75,7 @@ type world struct {
 	status     dynamo.Table // with all rights, as the tables below
 	ephemeral  dynamo.Table
 	audit      dynamo.Table
+	source     string // the address that requests come from
 }
 
 func (w *world) in(t *testing.T) *world {
@@ -101,7 +102,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, env: env, clock: c,
+	w := &world{T: t, env: env, clock: c, source: "192.0.2.7",
 		status: table(env.Config, "StatusTable"), ephemeral: table(env.Config, "EphemeralTable"), audit: table(env.Config, "AuditTable")}
 	cfg := env.ConfigOf("SigninLinkFunction")
 	w.operator = &identity.Links{Store: store(cfg), Audit: audit.Log{Table: table(cfg, "AuditTable")}, FirstAdmin: admin, Origin: origin.NewSource(at, nil), Now: c.now}
@@ -187,7 +188,7 @@ func (w *world) do(b *browser, method, target string, h http.Header, body string
 		HTTPMethod: method, Path: path, MultiValueHeaders: h, MultiValueQueryStringParameters: values, Body: body,
 		RequestContext: events.APIGatewayProxyRequestContext{
 			DomainName: host, RequestID: "11111111-2222-3333-4444-555555555555", Authorizer: as,
-			Identity: events.APIGatewayRequestIdentity{SourceIP: "192.0.2.7", UserAgent: "Firefox/999"},
+			Identity: events.APIGatewayRequestIdentity{SourceIP: w.source, UserAgent: "Firefox/999"},
 		},
 	})
 	if err != nil {
