@@ -150,7 +150,8 @@ func TestWritePrefixes(t *testing.T) {
 			"AccessesFunction":    {"grants#*", "looks#*"},
 			"PageMailFunction":    {"due#*", "mailed#*"},
 			"SigninFunction":      {"people#*"}, // when they signed in first
-			"StatusPagesFunction": {"due#*", "logo#*", "slug#*", "sp#*", "token#*"}, "StatusClockFunction": {"due#*", "sp#*"},
+			"StatusPagesFunction": {"due#*", "logo#*", "slug#*", "sp#*", "token#*"},
+			"StatusClockFunction": {"due#*", "grants#*", "people#*", "prt#*", "prtname#*", "sp#*", "token#*", "viewer#*"}, // all but due# it only removes; of an account, an access
 		},
 		"IdentityTable": {
 			"IdentityFunction": all, "SigninFunction": all, // which checks

@@ -34,8 +34,20 @@ type Clock struct {
 	Store   Store
 	Audit   audit.Log
 	Notices Outbox
+	Left    Leavings
 	Now     func() time.Time
 }
+
+// Leavings is what others keep for a page. Purge removes some of it each time,
+// of a page that is deleted, and reports whether that was the rest. What is gone
+// already is no error.
+type Leavings interface {
+	Purge(ctx context.Context, pageID string) (done bool, err error)
+}
+
+// purgeAfter is how long what a deleted page left stays: looks that are still
+// in their queue find the accesses that they count in.
+const purgeAfter = 10 * time.Minute
 
 // Limits of one sweep; the rest waits a minute.
 const (
@@ -116,6 +128,9 @@ func (c *Clock) purge(ctx context.Context, item due.Item) error {
 	}
 	if next != "" {
 		return nil
+	}
+	if done, err := c.Left.Purge(ctx, item.Subject); err != nil || !done {
+		return err
 	}
 	return dynamo.Commit(ctx, c.Store.Table.DB, due.Done(c.Store.Table, item))
 }

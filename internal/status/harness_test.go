@@ -63,7 +63,7 @@ func newWorld(t *testing.T) *world {
 	clockDB := dynamodb.NewFromConfig(ticking)
 	w.sweeper = &status.Clock{
 		Store: status.Store{Table: dynamo.Table{Name: w.table.Name, DB: clockDB}}, Audit: audit.Log{Table: dynamo.Table{Name: w.audit.Name, DB: clockDB}},
-		Notices: w.queue(ticking), Now: w.clock.Now,
+		Notices: w.queue(ticking), Left: w.others, Now: w.clock.Now,
 	}
 	api := httpapi.New()
 	status.Routes(api, w.service)
@@ -96,16 +96,29 @@ func (w *world) queue(cfg aws.Config) queue.Queue {
 	return queue.Queue{URL: w.env.QueueURL("PageMailQueue"), Client: sqs.NewFromConfig(cfg)}
 }
 
-// others stands for the rooms of teams, services and responders' incidents.
+// others stands for the rooms of teams, services, responders' incidents, and partners.
 type others struct {
 	mu        sync.Mutex
 	teams     []string
 	services  map[string]string // the team of each
 	incidents map[string]status.Internal
+	purges    []string // pages, once for each call
+	stuck     error    // what calls fail with
 }
 
 func (o *others) Exists(_ context.Context, teamID string) (bool, error) {
 	return slices.Contains(o.teams, teamID), nil
+}
+
+// Purge takes two calls that do not fail.
+func (o *others) Purge(_ context.Context, pageID string) (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.stuck != nil {
+		return false, o.stuck
+	}
+	o.purges = append(o.purges, pageID)
+	return len(o.purges) > 1, nil
 }
 
 func (o *others) TeamOf(_ context.Context, serviceID string) (string, bool, error) {

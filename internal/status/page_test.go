@@ -2,12 +2,15 @@ package status_test
 
 import (
 	"bytes"
+	"errors"
 	"image"
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	front "pagefree/infra/local/aws"
 	"pagefree/internal/platform/seat"
@@ -177,12 +180,29 @@ func TestADeletedPageIsGoneAtOnceAndItsRestSoon(t *testing.T) {
 		w.must(404, "lead", "GET", path, nil)
 	}
 	w.must(404, "lead", "DELETE", page, nil)
-	for range 3 {
+	pageID := strings.TrimPrefix(page, "/v1/status-pages/")
+	sweep := func() {
+		t.Helper()
 		if err := w.sweeper.Sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	pageID := strings.TrimPrefix(page, "/v1/status-pages/")
+	sweep()
+	if len(w.others.purges) != 0 {
+		t.Error("what partners have is gone before their last looks were counted")
+	}
+	w.clock.Advance(10 * time.Minute)
+	w.others.stuck = errors.New("stuck")
+	if err := w.sweeper.Sweep(t.Context()); !errors.Is(err, w.others.stuck) {
+		t.Errorf("what partners have could not be removed: got %v", err)
+	}
+	w.others.stuck = nil
+	for range 4 {
+		sweep()
+	}
+	if want := []string{pageID, pageID}; !slices.Equal(w.others.purges, want) { // not done, done
+		t.Errorf("purged %v, want %v", w.others.purges, want)
+	}
 	var r status.Record
 	for _, path := range []string{incident, maintenance} {
 		there, err := w.table.Get(t.Context(), status.RecordKey(pageID, path[strings.LastIndexByte(path, '/')+1:]), &r)

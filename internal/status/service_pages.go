@@ -114,7 +114,7 @@ func (s *Service) Update(ctx context.Context, pageID, ifMatch string, by PagePat
 }
 
 // Delete removes a page, its snapshot, and its token for everybody: from then
-// on nobody sees it. What else stood on it is removed soon.
+// on nobody sees it. What else stood on it, and who could see it, is removed soon (see Clock).
 func (s *Service) Delete(ctx context.Context, pageID string) error {
 	for round := 0; ; round++ {
 		p, _, err := s.may(ctx, pageID, principal.TeamAdmin)
@@ -128,7 +128,7 @@ func (s *Service) Delete(ctx context.Context, pageID string) error {
 			s.Store.Table.Delete(AddressKey(p.Slug), dynamo.Is("pageId", p.ID)),
 			s.Store.Table.Delete(PublishedKey(p.ID), dynamo.Present()),
 			s.Store.Table.Delete(pageKey(p.ID), dynamo.Is("rev", p.Rev)),
-			due.Put(s.Store.Table, due.New(duePurge, p.ID, now)),
+			due.Put(s.Store.Table, due.New(duePurge, p.ID, now.Add(purgeAfter))),
 			s.Audit.Record(ctx, now, event),
 		}
 		if p.SharedHash != "" {

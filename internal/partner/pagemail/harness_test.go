@@ -72,7 +72,8 @@ func newWorld(t *testing.T) *world {
 		Notices: notices("StatusPagesFunction"), Now: w.now.Now,
 	}
 	w.clock = &status.Clock{
-		Store: status.Store{Table: store("StatusClockFunction")}, Audit: ledger("StatusClockFunction"), Notices: notices("StatusClockFunction"), Now: w.now.Now,
+		Store: status.Store{Table: store("StatusClockFunction")}, Audit: ledger("StatusClockFunction"), Notices: notices("StatusClockFunction"),
+		Left: &partner.Purger{Store: partner.Store{Table: store("StatusClockFunction")}}, Now: w.now.Now,
 	}
 	w.partners = &partner.Service{
 		Store: partner.Store{
