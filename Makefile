@@ -68,7 +68,7 @@ signin-link: $(VENV) ## a sign-in link without mail, by IAM: EMAIL=... and ENV=d
 sam-local: $(NODE) $(VENV) ## sign in, create, approve, execute under sam local start-api, and every event under sam local invoke
 	@go run ./infra/sam
 
-bench: $(NODE) ## one table: cold starts, memory, DynamoDB calls, throughput; and which aims are missed
+bench: $(NODE) ## one table: cold starts, memory, DynamoDB calls, throughput, views of pages; and which aims are missed
 	@go run ./infra/local bench
 
 openapi: ## writes the OpenAPI document from the code

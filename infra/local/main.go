@@ -3,7 +3,7 @@
 //
 //	go run ./infra/local run     the stack with demo data, until Ctrl-C; data in .local/, PORT moves it (8080)
 //	go run ./infra/local demo    the same in a throw-away folder and on a free port, checked: exit 0 or 1
-//	go run ./infra/local bench   cold starts, memory and DynamoDB calls, measured on such a stack
+//	go run ./infra/local bench   cold starts, memory, DynamoDB calls and views, measured on such a stack
 //
 // Each takes -h.
 package main

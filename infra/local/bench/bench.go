@@ -1,8 +1,9 @@
 // Package bench measures what PageFree costs where it counts on Lambda: cold
 // starts beside the smallest possible function, resident memory, calls of
-// DynamoDB by operation, counted on the wire, and how fast queued executions
-// are handled. It prints one table, and which aims are missed. It fails only
-// when something does not work, never because a machine is slow.
+// DynamoDB by operation, counted on the wire, how fast queued executions are
+// handled, and what a view of a status page costs, weighs and how many there
+// are in a second. It prints one table, and which aims are missed. It fails
+// only when something does not work, never because a machine is slow.
 package bench
 
 import (

@@ -34,7 +34,7 @@ func TestBench(t *testing.T) {
 		"so have those that are webhooks":             `(?m)^  queued webhook executions +3 +[0-9.]+ +(MISSED )?at least 1000`,
 		"a page's first view has a weight":            `(?m)^  the demo's page, 90 days of history +[0-9.]+ +at most 30: ok$`,
 		"views have a rate beside the bare one":       `(?m)^  the page as HTML, by session +[0-9.]+ +[0-9]+$`,
-		"the time of a view is told by process":       `(?m)^  function that records and counts looks, afterwards too +[0-9.]+$`,
+		"the time of a view is told by process":       `(?m)^  local stack: gateway, queue, Lambda service, IAM, counting; and who asks +[0-9.]+$`,
 		"the time of an execution is told by process": `(?m)^  DynamoDB engine +[0-9.]+$`,
 	} {
 		if !regexp.MustCompile(pattern).MatchString(got) {

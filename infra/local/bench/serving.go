@@ -68,7 +68,7 @@ func (w *work) serving(ctx context.Context) (group, error) {
 	}
 	g := group{title: fmt.Sprintf("Views a second: %d bursts of %v of each kind, at the API's own address, by %d cores that do all the rest too", w.size.Bursts, w.size.Burst, runtime.NumCPU())}
 	spent := make([]map[string]float64, len(kinds))
-	answered := make([]int, len(kinds))
+	answered, names := make([]int, len(kinds)), map[string]string{}
 	for i, k := range kinds {
 		g.rows = append(g.rows, row{name: k.name, cells: map[column][]float64{}})
 		spent[i] = map[string]float64{}
@@ -91,6 +91,7 @@ func (w *work) serving(ctx context.Context) (group, error) {
 			if err := w.drained(ctx, "AccessesFunction"); err != nil { // counting them is a part of what they cost
 				return g, err
 			}
+			w.processes(names) // some are gone at the end
 			for pid, ms := range usage() {
 				spent[i][pid] += ms - before[pid]
 			}
@@ -105,7 +106,7 @@ func (w *work) serving(ctx context.Context) (group, error) {
 	}
 	for i, k := range kinds {
 		if k.share {
-			w.spent("Where the time goes, of "+k.name, spent[i], answered[i], map[string]string{
+			w.spent("Where the time goes, of "+k.name, spent[i], answered[i], names, map[string]string{
 				"AuthorizerFunction": byAuthorizer, "StatusFunction": byPages, "AccessesFunction": byRecord, bare: byBare,
 			}, byEngine, byAuthorizer, byPages, byBare, byRecord, byOthers, byGateway)
 		}

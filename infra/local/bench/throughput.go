@@ -83,7 +83,7 @@ func (w *work) handled(ctx context.Context, b *burst) ([]row, error) {
 	for pid := range used {
 		used[pid] -= before[pid]
 	}
-	w.spent("Where the time goes, of "+b.name, used, len(b.ids), map[string]string{
+	w.spent("Where the time goes, of "+b.name, used, len(b.ids), w.processes(map[string]string{}), map[string]string{
 		"DispatcherFunction": byDispatcher, "SandboxBashFunction": bySandbox, "SandboxBashFunction/": byScripts,
 	}, byEngine, byDispatcher, bySandbox, byScripts, byOthers, byStack)
 	calls := w.stack.Counts().Number(aws.Call{Function: "DispatcherFunction", Service: "dynamodb"})

@@ -28,12 +28,9 @@ const (
 )
 
 // spent makes the rows that say which process the time of something goes to: ms by pid, as usage tells, for a number of
-// times. by names functions, and what is below them in a second entry under their id and a slash.
-func (w *work) spent(title string, used map[string]float64, times int, by map[string]string, order ...string) {
-	names := map[string]string{}
-	for _, s := range w.stack.Functions().Instances() {
-		names[strconv.Itoa(s.PID)] = s.Function
-	}
+// times. names are the functions of processes. by says who a function's time goes to, and under its id and a slash who that
+// of what is below it; order is the order of the rows, the stack's own at the end.
+func (w *work) spent(title string, used map[string]float64, times int, names, by map[string]string, order ...string) {
 	self := strconv.Itoa(os.Getpid())
 	sums := map[string]float64{}
 	for pid, ms := range used {
@@ -56,6 +53,14 @@ func (w *work) spent(title string, used map[string]float64, times int, by map[st
 		}
 	}
 	w.shares = append(w.shares, g)
+}
+
+// processes adds those that functions have now to names, which lead from a pid to a function.
+func (w *work) processes(names map[string]string) map[string]string {
+	for _, s := range w.stack.Functions().Instances() {
+		names[strconv.Itoa(s.PID)] = s.Function
+	}
+	return names
 }
 
 // usage is the time that this process and those below it have used, in ms, by
