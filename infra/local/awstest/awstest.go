@@ -30,6 +30,7 @@ import (
 	"pagefree/infra/local/sqs"
 	"pagefree/infra/local/ssm"
 	"pagefree/infra/local/template"
+	"pagefree/internal/platform/awscfg"
 )
 
 // shared is the engine of this process. It is not stopped: it ends with the process, whichever way that ends.
@@ -202,7 +203,7 @@ func config(endpoint, key string) aws.Config {
 	return aws.Config{
 		Region:       "us-east-1",
 		BaseEndpoint: &endpoint,
-		HTTPClient:   client,
+		HTTPClient:   awscfg.Client(client),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: key, SecretAccessKey: "test"}, nil
 		}),

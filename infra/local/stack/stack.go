@@ -18,6 +18,7 @@ import (
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
 	"pagefree/infra/local/aws"
 	"pagefree/infra/local/echo"
@@ -35,6 +36,7 @@ import (
 	"pagefree/infra/local/ssm"
 	"pagefree/infra/local/streams"
 	"pagefree/infra/local/template"
+	"pagefree/internal/platform/awscfg"
 )
 
 // Options of Start; the zero value is a stack of this repository in a throw-away folder on free ports.
@@ -283,7 +285,7 @@ func (s *Stack) Kill(function string) int { return s.functions.KillFunction(func
 // Config reaches the AWS services with every right, as a person with the account's keys does.
 func (s *Stack) Config() sdk.Config {
 	return sdk.Config{
-		Region: s.template.Region, BaseEndpoint: &s.AWSEndpoint,
+		Region: s.template.Region, BaseEndpoint: &s.AWSEndpoint, HTTPClient: awscfg.Client(awshttp.NewBuildableClient()),
 		Credentials: sdk.CredentialsProviderFunc(func(context.Context) (sdk.Credentials, error) {
 			return sdk.Credentials{AccessKeyID: "operator", SecretAccessKey: "local"}, nil
 		}),

@@ -19,13 +19,16 @@ func FromEnv(getenv func(string) string) aws.Config {
 		Region: getenv("AWS_REGION"),
 		Credentials: credentials.NewStaticCredentialsProvider(
 			getenv("AWS_ACCESS_KEY_ID"), getenv("AWS_SECRET_ACCESS_KEY"), getenv("AWS_SESSION_TOKEN")),
-		HTTPClient: client{awshttp.NewBuildableClient()},
+		HTTPClient: Client(awshttp.NewBuildableClient()),
 	}
 	if endpoint := getenv("AWS_ENDPOINT_URL"); endpoint != "" {
 		cfg.BaseEndpoint = &endpoint
 	}
 	return cfg
 }
+
+// Client is c for a configuration of the SDK that is made elsewhere: see client.
+func Client(c aws.HTTPClient) aws.HTTPClient { return client{c} }
 
 // client sends requests whose bodies can be read, and nothing else. The SDK closes a body as soon as an answer begins, and
 // its WriteTo then gives io.EOF as an error (smithy-go 1.28.8): where the answer was faster than the last look at the
