@@ -47,7 +47,7 @@ faults: $(NODE) ## the tests that kill functions and lose answers, afresh
 fuzz-api: $(NODE) $(VENV) ## made-up requests by the OpenAPI document, every answer held against it (SEED=1)
 	@go run ./infra/local/fuzz -seed $(SEED)
 
-test-conformance: $(NODE) $(VENV) $(DYNAMODB_LOCAL) ## queues against moto, stores against DynamoDB Local
+test-conformance: $(NODE) $(BROWSER) $(VENV) $(DYNAMODB_LOCAL) ## queues against moto, stores against DynamoDB Local
 	@go test -count 1 ./infra/local/sqs -args -moto
 	@PAGEFREE_ENGINE=dynamodb-local go test -count 1 -timeout 20m $(stores)
 

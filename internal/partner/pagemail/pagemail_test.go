@@ -97,7 +97,7 @@ func TestTheMail(t *testing.T) {
 		if m.Subject != want || m.From != "pagefree@pagefree.test" || len(m.Links) != 1 || m.Links[0] != link {
 			t.Errorf("got %q from %q with links %v", m.Subject, m.From, m.Links)
 		}
-		for _, says := range []string{"1 Mar 2026, 13:00 CET", willow, "Partial outage", "as somebody of "} {
+		for _, says := range []string{"1 Mar 2060, 13:00 CET", willow, "Partial outage", "as somebody of "} {
 			if !strings.Contains(m.Text, says) || !strings.Contains(m.HTML, says) {
 				t.Errorf("%q is missing in %s", says, m.Text)
 			}
