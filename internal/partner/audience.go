@@ -108,11 +108,15 @@ func (d Draft) incident(page status.Snapshot, at timestamp.Time) (status.Inciden
 		}
 		first.Components = append(first.Components, status.Touched{ID: c.ID, Status: c.Status})
 	}
+	only := d.Audience.Value
+	if only != nil && only.PartnerAccessIDs == nil {
+		wrong = append(wrong, problem.Field{Location: "body.audience.partnerAccessIds", Message: "a list; an empty one is nobody"})
+	}
 	if len(wrong) > 0 {
 		return status.Incident{}, problem.Invalid(wrong...)
 	}
 	i := status.Incident{Title: d.Title, Impact: d.Impact, CreatedAt: at, Updates: []status.Update{first}}
-	if only := d.Audience.Value; only != nil {
+	if only != nil {
 		i.Audience = append([]string{}, only.PartnerAccessIDs...)
 	}
 	return i, nil

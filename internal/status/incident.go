@@ -214,6 +214,9 @@ func (a *Audience) check(wrong *wrongs) {
 	if a == nil {
 		return
 	}
+	if a.PartnerAccessIDs == nil {
+		wrong.add("body.audience.partnerAccessIds", "a list; an empty one is nobody")
+	}
 	if len(a.PartnerAccessIDs) > MaxAudience {
 		wrong.add("body.audience.partnerAccessIds", "at most 200")
 	}

@@ -59,6 +59,7 @@ func contractStatusPages(t *testing.T, c *contract) {
 		"an incident that begins as a memory":  {as: responder, do: "POST " + at + "/incidents", send: with(incident, "status", "postmortem"), want: 422, code: "validation_failed"},
 		"an impact that is none of the four":   {as: responder, do: "POST " + at + "/incidents", send: with(incident, "impact", "huge"), want: 422, code: "validation_failed"},
 		"an audience of nobody's":              {as: responder, do: "POST " + at + "/incidents", send: with(incident, "audience", object{"partnerAccessIds": []string{"acc_01ARZ3NDEKTSV4RRFFQ69G5FAV"}}), want: 422, code: "validation_failed"},
+		"an audience of null":                  {as: responder, do: "POST " + at + "/incidents", send: with(incident, "audience", object{"partnerAccessIds": []string(nil)}), want: 422, code: "validation_failed"},
 		"a maintenance that ends before":       {as: responder, do: "POST " + at + "/maintenances", send: with(work, "endsAt", soon.Add(-time.Minute)), want: 422, code: "validation_failed"},
 		"a maintenance at a foreign component": {as: responder, do: "POST " + at + "/maintenances", send: with(work, "components", others), want: 422, code: "validation_failed"},
 		"an incident of another page":          {as: responder, do: "GET /v1/status-pages/" + foreign + "/incidents/spi_01ARZ3NDEKTSV4RRFFQ69G5FAV", want: 404, code: "not_found"},
