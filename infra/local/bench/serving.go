@@ -58,8 +58,8 @@ func (w *work) serving(ctx context.Context) (group, error) {
 		return group{}, err
 	}
 	kinds := []served{
-		{"a bare GetItem behind the authorizer", look{path: barePath + demo.Slug, bearer: w.pages.token}, true},
-		{"a bare GetItem alone", look{path: alonePath + demo.Slug}, false},
+		{"a bare GetItem behind the authorizer", look{path: barePath + w.pages.demo, bearer: w.pages.token}, true},
+		{"a bare GetItem alone", look{path: alonePath + w.pages.demo}, false},
 		{"the page as JSON, by token", look{path: page, bearer: w.pages.token}, true},
 		{"  a refresh by ETag", look{path: page, bearer: w.pages.token, known: a.Header.Get("ETag")}, false},
 		{"  through the edge", look{path: page, bearer: w.pages.token, edge: true}, false},

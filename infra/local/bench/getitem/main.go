@@ -23,7 +23,7 @@ func main() {
 	table := os.Getenv("STATUS_TABLE")
 	lambda.Start(func(ctx context.Context, r events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 		out, err := db.GetItem(ctx, &dynamodb.GetItemInput{TableName: &table, ConsistentRead: aws.Bool(true), Key: map[string]types.AttributeValue{
-			dynamo.PK: &types.AttributeValueMemberS{Value: "slug#" + r.PathParameters["proxy"]},
+			dynamo.PK: &types.AttributeValueMemberS{Value: "sp#" + r.PathParameters["proxy"]},
 			dynamo.SK: &types.AttributeValueMemberS{Value: "snapshot"},
 		}})
 		if err != nil {
