@@ -18,14 +18,14 @@ const (
 type operation struct {
 	do     string
 	public bool
-	body   bool // it takes one
+	body   bool // it takes one, of JSON
 }
 
 // operations are all of them, from the document that the API serves.
 func (c *contract) operations(t *testing.T) map[string]operation {
 	t.Helper()
 	ids := strings.NewReplacer("{userId}", "usr_"+unknown, "{n}", "1")
-	prefix := map[string]string{"runbooks": "rb", "executions": "ex", "incidents": "inc", "services": "svc", "users": "usr", "teams": "team", "api-keys": "key", "targets": "tgt", "secrets": "sec"}
+	prefix := map[string]string{"runbooks": "rb", "executions": "ex", "incidents": "inc", "services": "svc", "users": "usr", "teams": "team", "api-keys": "key", "targets": "tgt", "secrets": "sec", "status-pages": "sp", "partners": "prt"}
 	all := map[string]operation{}
 	for path, item := range c.want(t, nobody, "GET /openapi.json", nil, http.StatusOK, "").Body["paths"].(object) {
 		target := ids.Replace(path)
@@ -36,7 +36,9 @@ func (c *contract) operations(t *testing.T) map[string]operation {
 			op := op.(object)
 			security, _ := op["security"].([]any)
 			do := strings.ToUpper(method) + " "
-			all[do+path] = operation{do: do + target, public: len(security) == 0, body: op["requestBody"] != nil}
+			body, _ := op["requestBody"].(object)
+			media, _ := body["content"].(object)
+			all[do+path] = operation{do: do + target, public: len(security) == 0, body: media["application/json"] != nil}
 		}
 	}
 	if len(all) < 50 {
