@@ -216,7 +216,7 @@ func (s *Service) Preview(ctx context.Context, pageID, accessID string) (status.
 	if err != nil {
 		return status.View{}, Access{}, err
 	}
-	if !found { // renamed or deleted at this moment
+	if !found { // deleted at this moment
 		return status.View{}, Access{}, problem.Lost(nil)
 	}
 	return snapshot.For(at.access.reader(), s.Now()), at.access, nil

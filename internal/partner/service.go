@@ -121,7 +121,7 @@ func (s *Service) components(ctx context.Context, p status.Page) (map[string]boo
 	if err != nil {
 		return nil, err
 	}
-	if !found { // renamed or deleted at this moment
+	if !found { // deleted at this moment
 		return nil, problem.Lost(nil)
 	}
 	known := map[string]bool{}

@@ -11,14 +11,15 @@ import (
 )
 
 // Store keeps pages in the status table. What readers get is one item, the
-// snapshot, under the page's slug; the page itself, and what of its incidents
-// and maintenances is too old or too long for the snapshot, stand under its id.
+// snapshot; beside it, under the page's id too, stand the page itself and its
+// incidents and maintenances, whole.
 //
 //	sp#<page>    page                   the page          byTeam sp#<team>, byKind sp
+//	sp#<page>    snapshot               what readers get
 //	sp#<page>    spi_...                a whole incident
 //	sp#<page>    mnt_...                a whole maintenance
 //	sp#<page>    link#<inc>#<spi>       which page incident tells of an internal one
-//	slug#<slug>  snapshot               what readers get
+//	slug#<slug>  page                   whose the slug is
 //	logo#<hash>  logo                   a picture
 //	due#<shard>                         when maintenances begin and end; notices; pages whose rest is to go
 type Store struct {
