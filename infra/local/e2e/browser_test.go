@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -50,14 +52,54 @@ type tab struct {
 // do takes steps, and returns what the page shows after them.
 func (b tab) do(steps ...chromedp.Action[chromedp.Void]) (shown string) {
 	b.Helper()
-	err := chromedp.Do(b.ctx, steps...)
-	if err == nil {
-		shown, err = chromedp.Run(b.ctx, chromedp.Text(chromedp.CSS("main")))
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		b.Fatal(err)
 	}
+	shown, err := chromedp.Run(b.ctx, showing("main"))
 	if err != nil {
 		b.Fatal(err)
 	}
 	return shown
+}
+
+// showing is what an element shows. It asks the page rather than for a node,
+// which a page that is loading, or refreshes itself, may have replaced meanwhile.
+func showing(selector string) chromedp.Action[string] {
+	return func(ctx context.Context, target *chromedp.Target) (shown string, err error) {
+		err = settled(ctx, func() (done bool, err error) {
+			shown, err = chromedp.Evaluate[string](fmt.Sprintf("document.querySelector(%q).innerText", selector))(ctx, target)
+			return true, err
+		})
+		return shown, err
+	}
+}
+
+// gone waits until no element of the page matches, there until one does: over
+// the loading of another page too.
+func gone(selector string) chromedp.Action[chromedp.Void]  { return count(selector, "===") }
+func there(selector string) chromedp.Action[chromedp.Void] { return count(selector, "!==") }
+
+func count(selector, compared string) chromedp.Action[chromedp.Void] {
+	return func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
+		return chromedp.Void{}, settled(ctx, func() (bool, error) {
+			return chromedp.Evaluate[bool](fmt.Sprintf(`document.readyState === "complete" && document.querySelector(%q) %s null`, selector, compared))(ctx, target)
+		})
+	}
+}
+
+// settled asks until the answer is yes. Between two pages there is nobody to answer.
+func settled(ctx context.Context, ask func() (bool, error)) error {
+	for {
+		done, err := ask()
+		if done && err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // asks fills in the sign-in form.
@@ -67,7 +109,7 @@ func (b tab) asks(url, email string) (shown string) {
 		chromedp.Navigate(url+"/signin"),
 		chromedp.SendKeys(chromedp.CSS("input[type=email]"), email),
 		chromedp.Click(chromedp.CSS("button")),
-		chromedp.WaitNotPresent(chromedp.CSS("input[type=email]")),
+		gone("input[type=email]"),
 	)
 }
 
@@ -116,7 +158,7 @@ func TestSigningInInABrowser(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.shows(b.do(chromedp.Navigate(link), chromedp.Navigate(link)), "Sign in as observer@pagefree.test on this device?") // as when a mail scanner was here before: looking changes nothing
-			b.shows(b.do(chromedp.Click(chromedp.CSS("button")), chromedp.WaitNotPresent(chromedp.CSS("button"))), "signed in")
+			b.shows(b.do(chromedp.Click(chromedp.CSS("button")), gone("button")), "signed in")
 			a, err := w.api.Do(b.ctx, "GET", "/v1/me", b.session(), nil)
 			if err != nil || a.Text("email") != "observer@pagefree.test" {
 				t.Errorf("the session is of %q, %v", a.Text("email"), err)
@@ -138,14 +180,14 @@ func TestSigningInOnASecondDevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	second.shows(second.do(chromedp.Navigate(link)), "type this code")
-	code, err := chromedp.Run(second.ctx, chromedp.Text(chromedp.CSS("code")))
+	code, err := chromedp.Run(second.ctx, showing("code"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	first.shows(first.do(
 		chromedp.SendKeys(chromedp.CSS("input[name=code]"), strings.ToLower(strings.ReplaceAll(code, "-", ""))),
 		chromedp.Click(chromedp.CSS("button")),
-		chromedp.WaitNotPresent(chromedp.CSS("button")),
+		gone("button"),
 	), "signed in")
 	a, err := w.api.Do(first.ctx, "GET", "/v1/me", first.session(), nil)
 	if err != nil || a.Text("email") != "observer@pagefree.test" {

@@ -25,7 +25,7 @@ func (r reader) do(steps ...chromedp.Action[chromedp.Void]) string {
 	err := chromedp.Do(r.ctx, steps...)
 	shown := ""
 	if err == nil {
-		shown, err = chromedp.Run(r.ctx, chromedp.Text(chromedp.CSS("body")))
+		shown, err = chromedp.Run(r.ctx, showing("body"))
 	}
 	if err != nil {
 		r.t.Fatal(err)
@@ -36,9 +36,9 @@ func (r reader) do(steps ...chromedp.Action[chromedp.Void]) string {
 // ask opens a page without being signed in, and asks for a link; the page then says to look into the mail.
 func (r reader) ask(url, email string) string {
 	r.t.Helper()
-	return r.do(chromedp.Navigate(url), chromedp.WaitVisible(chromedp.CSS("input[type=email]")),
+	return r.do(chromedp.Navigate(url), there("input[type=email]"),
 		chromedp.SendKeys(chromedp.CSS("input[type=email]"), email), chromedp.Click(chromedp.CSS("button")),
-		chromedp.WaitNotPresent(chromedp.CSS("input[type=email]")))
+		gone("input[type=email]"))
 }
 
 // TestPartnersInABrowser goes the whole way of a partner: asked to sign in, a mail, one button, the page; another browser
@@ -74,9 +74,9 @@ func TestPartnersInABrowser(t *testing.T) {
 			}
 			if name == "without JavaScript" { // the code, typed into the first browser
 				said = first.do(chromedp.SendKeys(chromedp.CSS("input[name=code]"), strings.ToLower(code)), chromedp.Click(chromedp.CSS("button")),
-					chromedp.WaitNotPresent(chromedp.CSS("input[name=code]")))
+					gone("input[name=code]"))
 			} else { // the link, which was not burned
-				said = first.do(chromedp.Navigate(link), chromedp.Click(chromedp.CSS("button")), chromedp.WaitVisible(chromedp.CSS("main h1")))
+				said = first.do(chromedp.Navigate(link), chromedp.Click(chromedp.CSS("button")), there("main[data-live]"))
 			}
 			if !strings.Contains(said, "Shared API") || !strings.Contains(said, "Only of Acme") || strings.Contains(said, "Globex") {
 				t.Errorf("Acme sees %q", said)
