@@ -15,8 +15,22 @@ import (
 	"pagefree/internal/platform/timestamp"
 )
 
-// Shards spreads due items over partitions of the table.
+// Shards spreads the due items of a lane over partitions of the table.
 const Shards = 8
+
+// Lane keeps apart what different functions sweep. It begins the partition keys
+// of its items, so that roles can be narrowed to it.
+type Lane string
+
+// The lanes. Executions is swept by the watchdog; those of the status table
+// stand in it too.
+const (
+	Executions Lane = "due"
+	React      Lane = "react"  // events to match, workflow runs to go on, escalations: the reactor
+	Alerts     Lane = "alert"  // deliveries of integrations to make incidents of
+	Notices    Lane = "notice" // mails and digests to send
+	Failed     Lane = "failed" // what was given up; nobody sweeps it
+)
 
 // Item is one thing that must happen at At, or later.
 type Item struct {
@@ -28,17 +42,22 @@ type Item struct {
 	Tries   int            `dynamodbav:"tries"`
 }
 
+// New returns an item of the lane Executions.
+func New(kind, subject string, at time.Time) Item { return Executions.New(kind, subject, at) }
+
 // New returns the item of a kind for a subject. A subject has one item of a
-// kind at a time; its key can be made again from the three arguments.
-func New(kind, subject string, at time.Time) Item {
+// kind at a time; its key can be made again from the lane and the three arguments.
+func (l Lane) New(kind, subject string, at time.Time) Item {
 	h := fnv.New32a()
 	h.Write([]byte(subject))
 	when := timestamp.Of(at)
 	return Item{
-		PK: fmt.Sprintf("due#%d", h.Sum32()%Shards), SK: when.String() + "#" + kind + "#" + subject,
+		PK: l.partition(int(h.Sum32() % Shards)), SK: when.String() + "#" + kind + "#" + subject,
 		Kind: kind, Subject: subject, At: when,
 	}
 }
+
+func (l Lane) partition(shard int) string { return fmt.Sprintf("%s#%d", l, shard) }
 
 // Key is the primary key of the item.
 func (i Item) Key() dynamo.Key { return dynamo.Key{PK: i.PK, SK: i.SK} }
@@ -54,10 +73,15 @@ func Done(t dynamo.Table, i Item) dynamo.Op {
 	return t.Delete(i.Key(), expression.Or(dynamo.Absent(), dynamo.Present()))
 }
 
-// Before returns up to limit items of a shard that are due at now, oldest first.
+// Before returns up to limit items of a shard of the lane Executions that are due at now, oldest first.
 func Before(ctx context.Context, t dynamo.Table, shard int, now time.Time, limit int) ([]Item, error) {
+	return Executions.Before(ctx, t, shard, now, limit)
+}
+
+// Before returns up to limit items of a shard of the lane that are due at now, oldest first.
+func (l Lane) Before(ctx context.Context, t dynamo.Table, shard int, now time.Time, limit int) ([]Item, error) {
 	q := dynamo.Query{
-		Values: []string{fmt.Sprintf("due#%d", shard)}, Sort: dynamo.SK, Limit: limit, Oldest: true,
+		Values: []string{l.partition(shard)}, Sort: dynamo.SK, Limit: limit, Oldest: true,
 		To: timestamp.Of(now).String() + "\uffff", // after every item of this millisecond
 	}
 	items, _, err := dynamo.List(ctx, t, q, func(i Item) string { return i.SK }, nil)

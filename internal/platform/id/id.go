@@ -26,6 +26,12 @@ const (
 	Target    = "tgt"
 	Secret    = "sec"
 
+	Integration = "int"
+	Delivery    = "dlv"
+	Event       = "evt"
+	Workflow    = "wf"
+	WorkflowRun = "wfr"
+
 	StatusPage     = "sp"
 	Component      = "cmp"
 	PageIncident   = "spi"

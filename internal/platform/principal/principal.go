@@ -40,6 +40,9 @@ const (
 	APIKey Kind = "apikey"
 	System Kind = "system" // PageFree itself: a schedule, a queue
 
+	Integration Kind = "integration" // a monitoring system, by a delivery that was verified
+	Workflow    Kind = "workflow"    // a run of a workflow, with the rights of a responder of its team
+
 	// Partner is a reader of status pages. To everything else it is nobody:
 	// Authenticated and Require refuse it; see PartnerOf.
 	Partner Kind = "partner"

@@ -1,0 +1,79 @@
+// Package hook knows the monitoring systems that send alerts: what each really
+// signs, and what its bodies say. One provider is one file with a verifier and
+// a parser; neither does any I/O, but for the certificate of an SNS message.
+package hook
+
+import (
+	"context"
+	"crypto/x509"
+	"net/http"
+	"time"
+
+	"pagefree/internal/incident"
+	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/trust"
+)
+
+// MaxBody bounds a delivery as it was sent, and once unpacked, in bytes.
+const MaxBody = 1 << 20
+
+// Codes of refusals, all 401.
+const (
+	SignatureMissing problem.Code = "signature_missing"
+	SignatureInvalid problem.Code = "signature_invalid" // a wrong bearer secret too
+	TimestampStale   problem.Code = "timestamp_stale"
+)
+
+// Window is how far a signed time may lie from now, either way.
+const Window = 5 * time.Minute
+
+// Request is one delivery as it came: the body byte for byte, neither unpacked
+// nor decoded.
+type Request struct {
+	Header http.Header
+	Body   []byte
+}
+
+// Keys are what a delivery is held against.
+type Keys struct {
+	Secrets      [][]byte       // of providers that sign: live secrets, newest first; two during a rotation
+	Hashes       [][32]byte     // of bearer providers: SHA-256 of the live secrets
+	TopicARN     string         // of cloudwatch
+	Certificates CertificateFor // of cloudwatch
+}
+
+// CertificateFor fetches the certificate at a SigningCertURL that was checked already.
+type CertificateFor func(ctx context.Context, url string) (*x509.Certificate, error)
+
+// Proof is what a verified delivery is known by.
+type Proof struct {
+	// ID is the same for the very same delivery, however often it is sent; ""
+	// where nothing tells a resend from a repeated alert.
+	ID string
+	// Keep is how long a replay of it could pass the time bound: the id is
+	// remembered for so long.
+	Keep time.Duration
+}
+
+// Confirmation is a subscription that SNS asks to confirm.
+type Confirmation struct{ TopicARN, Token, Region string }
+
+// Provider is one monitoring system.
+type Provider struct {
+	Name  string
+	Trust trust.Level
+	// GivenSecret tells that the sender makes the secret, and staff enter it.
+	GivenSecret bool
+	// Media are the media types of its bodies besides JSON.
+	Media []string
+	// Verify tells whether a delivery is the provider's. Its errors are 401
+	// problems with the codes above, but for an outage of what it needs.
+	Verify func(ctx context.Context, r Request, k Keys, now time.Time) (Proof, error)
+	// Parse reads a verified, unpacked body. A shape that it does not know is
+	// an alert with Raw; what is no JSON is a 400, JSON that is no object a 422.
+	Parse func(r Request, body []byte, now time.Time) (incident.Alert, error)
+	// Template is the payload to paste at the provider, where it has none of its own.
+	Template string
+	// Instructions are the steps at the provider, one line each; {{url}} and {{secret}} stand for what they are.
+	Instructions []string
+}
