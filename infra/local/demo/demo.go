@@ -22,13 +22,16 @@ type Options struct {
 	Out  io.Writer
 
 	// Whole also shows nodes, webhooks, a named target, a cancelled run, one that
-	// runs out of time, a rollback, a status page with its partners, and the
-	// sealed audit trail. Without it
+	// runs out of time, a rollback, alerts and the workflows that they trigger, a
+	// status page with its partners, and the sealed audit trail. Without it
 	// the demo runs in sandboxes alone: what works under sam local, and enough
 	// for tests to start from.
 	Whole  bool
 	Page   bool // the status page with its partners too, of what only Whole shows
 	Colour bool // for a terminal
+
+	// Topics is where CloudWatch's alarms come from. nil: no alarm comes from there.
+	Topics Topics
 
 	// Past gives the status page that was just made at a slug its ninety days of history; see Past. nil: it has none.
 	Past func(ctx context.Context, slug string) error
@@ -55,6 +58,9 @@ type demo struct {
 	incident string
 	signing  string // the value of the secret that signs webhooks
 
+	topics    Topics
+	workflows map[string]string
+
 	past       func(context.Context, string) error
 	statusPage string
 	components map[string]string // of the status page
@@ -75,13 +81,16 @@ func run(ctx context.Context, o Options, by *http.Client) (Result, error) {
 		told:   told{out: o.Out, colour: o.Colour, began: time.Now()}, whole: o.Whole,
 		sessions: map[string]string{}, services: map[string]string{}, targets: map[string]string{},
 		runbooks: map[string]string{}, versions: map[string]int{},
-		past: o.Past, components: map[string]string{}, tokens: map[string]string{},
+		topics: o.Topics, workflows: map[string]string{}, past: o.Past, components: map[string]string{}, tokens: map[string]string{},
 	}
 	type part struct {
 		title string
 		show  func(context.Context) error
 	}
 	parts := []part{{"People", d.people}, {"Library", d.library}, {"Review", d.review}, {"The incident", d.remedy}}
+	if o.Whole {
+		parts = append(parts, part{"Alerts", d.alerts})
+	}
 	if o.Whole || o.Page {
 		parts = append(parts, part{"The status page", d.page})
 	}

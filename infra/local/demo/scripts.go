@@ -1,5 +1,7 @@
 package demo
 
+import "cmp"
+
 // sample is a runbook of the demo.
 type sample struct {
 	name, description, language, script string
@@ -9,6 +11,7 @@ type sample struct {
 	whole                               bool                       // shown by the whole demo alone
 	wait                                bool                       // left waiting for review
 	deprecated                          string                     // why it should not be used any more
+	risk                                string                     // default LOW
 	want                                string                     // in its output
 }
 
@@ -32,6 +35,8 @@ const (
 	scale    = "Scale out the web pool"
 	announce = "Announce in the operations channel"
 	waiting  = "Restart the queue workers"
+	failover = "Fail over the database"
+	reindex  = "Rebuild the search index"
 
 	webNodes      = "web nodes"       // a named target
 	channelSecret = "channel-signing" // signs what goes to the operations channel
@@ -107,6 +112,25 @@ echo "the web server is back"
 		parameters: []map[string]any{title},
 	},
 	{
+		name: failover, language: "PYTHON", whole: true, where: "sandbox", description: "Makes the replica the primary. Nobody undoes that by night.", risk: "HIGH",
+		parameters: []map[string]any{service, zone},
+		want:       "is the primary",
+		script: `import os
+
+print(f"{os.environ['PF_SERVICE']}: replica in {os.environ['PF_ZONE']} stops following")
+print("the replica is the primary now")
+`,
+	},
+	{
+		name: reindex, language: "BASH", whole: true, where: "sandbox", description: "Rebuilds the search index from its last snapshot.",
+		parameters: []map[string]any{service},
+		script: `set -euo pipefail
+echo "looking for the last snapshot of $PF_SERVICE"
+echo "there is none that is younger than a day" >&2
+exit 3
+`,
+	},
+	{
 		name: waiting, language: "BASH", where: "sandbox", description: "Waits for a second pair of eyes.", wait: true,
 		parameters: []map[string]any{service},
 		script:     "echo \"restarting workers of $PF_SERVICE\"\n",
@@ -126,7 +150,7 @@ func (s sample) content(d *demo) map[string]any {
 		target = s.target(d)
 	}
 	c := map[string]any{
-		"language": s.language, "parameters": s.parameters, "target": target, "risk": "LOW", "timeoutSeconds": 30, "changeNote": "first version",
+		"language": s.language, "parameters": s.parameters, "target": target, "risk": cmp.Or(s.risk, "LOW"), "timeoutSeconds": 30, "changeNote": "first version",
 	}
 	if s.script != "" {
 		c["scriptContent"] = s.script

@@ -183,6 +183,7 @@ func contractLists(t *testing.T, c *contract) {
 		"/v1/users": admin, "/v1/teams": admin, "/v1/teams/" + c.team + "/members": lead, "/v1/api-keys": lead, "/v1/runbooks": lead, "/v1/reviews": reviewer,
 		"/v1/runbooks/" + c.approved + "/versions": lead, "/v1/executions": responder, "/v1/incidents": observer, "/v1/incidents/" + c.incident + "/timeline": observer,
 		"/v1/services": observer, "/v1/audit": lead, "/v1/targets": lead, "/v1/secrets": lead,
+		"/v1/integrations": lead, "/v1/workflows": observer,
 	}
 	for path, who := range lists {
 		t.Run(path, func(t *testing.T) {

@@ -75,6 +75,7 @@ func TestContract(t *testing.T) {
 		"triggers": contractTriggers, "globals": contractGlobals, "idempotency": contractIdempotency, "confirmation": contractConfirmation, "values": contractValues,
 		"templates": contractTemplates, "outcomes": contractOutcomes, "output": contractOutput, "executions": contractExecutions,
 		"status pages": contractStatusPages, "partners": contractPartners, "incidents": contractIncidents, "dedup": contractDedup, "services": contractServices, "races": contractRaces,
+		"integrations": contractIntegrations, "hooks": contractHooks, "workflows": contractWorkflows, "runs": contractRuns, "notifications": contractNotifications,
 		"audit": contractAudit, "document": contractDocument,
 	} {
 		t.Run(name, func(t *testing.T) {

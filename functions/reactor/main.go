@@ -1,0 +1,90 @@
+// Command reactor is the Lambda function that acts on what came to pass: it
+// starts workflows and makes them go on, escalates incidents and hands events
+// on to whoever tells people; as the automation table's stream tells of them,
+// and each minute whatever the stream missed.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	systems "github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"pagefree/internal/audit"
+	"pagefree/internal/execution"
+	"pagefree/internal/execution/target"
+	"pagefree/internal/execution/target/ssm"
+	"pagefree/internal/incident"
+	"pagefree/internal/platform/awscfg"
+	"pagefree/internal/platform/due"
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/queue"
+	"pagefree/internal/platform/safehttp"
+	"pagefree/internal/platform/secret"
+	"pagefree/internal/platform/settings"
+	"pagefree/internal/platform/stream"
+	"pagefree/internal/runbook"
+	"pagefree/internal/workflow"
+	"pagefree/internal/workflow/reactor"
+)
+
+// input is a batch of the stream, or the event of the schedule.
+type input struct {
+	stream.Event
+	Source string `json:"source"`
+}
+
+func main() {
+	env := settings.From(os.Getenv)
+	log.Setup(os.Stdout, "reactor")
+	cfg := awscfg.FromEnv(os.Getenv)
+	db := dynamodb.NewFromConfig(cfg)
+	automation := dynamo.Table{Name: env.Text("AUTOMATION_TABLE"), DB: db}
+	ledger := audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}
+	incidents := incident.Store{Table: automation}
+	desk := &incident.Desk{Store: incidents, Audit: ledger, Now: time.Now}
+	messages := sqs.NewFromConfig(cfg)
+	key := &secret.Key{ID: env.Text("SECRETS_KEY_ID"), Client: kms.NewFromConfig(cfg)}
+	executions := &execution.Service{
+		Recorder: execution.Recorder{
+			Store:   execution.Store{Table: automation, Retention: env.Duration("RETENTION_DAYS", 24*time.Hour)},
+			Journal: execution.Journal{Audit: ledger, Incidents: incidents},
+			Queue:   queue.Queue{URL: env.Text("EXECUTIONS_QUEUE_URL"), Client: messages},
+			Now:     time.Now,
+		},
+		Runbooks: runbook.Store{Table: automation}, Incidents: incidents, Hidden: key,
+		Trackers: map[string]target.Tracker{runbook.SSM: ssm.Target{SSM: systems.NewFromConfig(cfg)}},
+	}
+	r := &reactor.Reactor{
+		Table: automation, Now: time.Now, Incidents: desk,
+		Workflows: &workflow.Engine{
+			Runs: workflow.Runs{
+				Store: workflow.Store{Table: automation, Retention: env.Duration("RUN_RETENTION_DAYS", 24*time.Hour)},
+				Audit: ledger, Now: time.Now,
+			},
+			Desk: desk, Incidents: incidents, Executions: executions, Outcomes: executions.Store,
+			Runbooks: executions.Runbooks, Secrets: secret.Resolver{Store: secret.Store{Table: automation}, Key: key},
+			Client: safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}),
+		},
+		Notices: queue.Queue{URL: env.Text("NOTIFICATIONS_QUEUE_URL"), Client: messages},
+	}
+	r.Sweeper = due.Sweeper{Table: automation, Lane: due.React, Handle: r.Act, Within: reactor.Within, Now: time.Now, Metrics: os.Stdout}
+	env.Check()
+
+	lambda.Start(func(ctx context.Context, in input) (any, error) {
+		switch {
+		case in.Records != nil:
+			return r.Stream(ctx, in.Event), nil
+		case in.Source == "aws.events":
+			return nil, r.Sweeper.Sweep(ctx)
+		}
+		return nil, errors.New("neither a batch of the stream nor the event of a schedule")
+	})
+}

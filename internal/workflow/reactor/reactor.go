@@ -1,0 +1,105 @@
+// Package reactor drives what follows from events: workflows that begin and go
+// on, incidents that escalate, people who are told. It works off the lane
+// due.React: as the table's stream tells of an item, and by a sweep each minute
+// whatever the stream missed. Both may come at once, and each more than once:
+// everything that it calls does a thing once.
+package reactor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"pagefree/internal/incident"
+	"pagefree/internal/platform/due"
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/outbox"
+	"pagefree/internal/platform/stream"
+	"pagefree/internal/workflow"
+)
+
+// Workflows are what events start and wake.
+type Workflows interface {
+	// Match starts the runs that an event of an incident triggers.
+	Match(ctx context.Context, e outbox.Event) error
+	// Ended goes on with the run that waited for an execution.
+	Ended(ctx context.Context, e outbox.Event) error
+	// Advance does what a run has to do now, and moves or removes its due item.
+	Advance(ctx context.Context, runID string) error
+}
+
+// Escalator tells of incidents that nobody acknowledged in time.
+type Escalator interface {
+	Escalate(ctx context.Context, incidentID string) error
+}
+
+// Queue takes the events that people may have to be told of.
+type Queue interface {
+	Send(ctx context.Context, message any) error
+}
+
+// Within bounds the time that one item takes.
+const Within = 30 * time.Second
+
+// Reactor acts on what is due.
+type Reactor struct {
+	Table     dynamo.Table
+	Workflows Workflows
+	Incidents Escalator
+	Notices   Queue
+	Sweeper   due.Sweeper // its Handle is Act
+	Now       func() time.Time
+}
+
+// Act does what a due item asks for.
+func (r *Reactor) Act(ctx context.Context, i due.Item) (kept bool, err error) {
+	switch i.Kind {
+	case outbox.Kind:
+		return false, r.event(ctx, i)
+	case workflow.DueRun:
+		return false, r.Workflows.Advance(ctx, i.Subject)
+	case incident.DueEscalate:
+		return false, r.Incidents.Escalate(ctx, i.Subject)
+	}
+	return false, fmt.Errorf("no due item of the kind %q is known", i.Kind)
+}
+
+// event hands an event on to all who act on it. One that is gone was handed on.
+func (r *Reactor) event(ctx context.Context, i due.Item) error {
+	var e outbox.Event
+	found, err := r.Table.Get(ctx, i.Key(), &e)
+	if err != nil || !found {
+		return err
+	}
+	switch e.Type {
+	case outbox.IncidentCreated, outbox.IncidentAcknowledged, outbox.IncidentResolved, outbox.IncidentEscalated:
+		err = r.Workflows.Match(ctx, e)
+	case outbox.ExecutionEnded:
+		err = r.Workflows.Ended(ctx, e)
+	}
+	if err != nil {
+		return err
+	}
+	return r.Notices.Send(ctx, e)
+}
+
+// Stream acts on the items that were put just now and are due already. What
+// fails is left to the sweep: a record that comes again and again would keep
+// all behind it waiting.
+func (r *Reactor) Stream(ctx context.Context, in stream.Event) stream.Answer {
+	for _, record := range in.Records {
+		var i due.Item
+		if err := dynamo.Decode(dynamo.Item(record.Change.NewImage), &i); err != nil || i.Kind == "" {
+			slog.ErrorContext(ctx, "not a due item", "key", record.Key().PK, "error", err)
+			continue
+		}
+		if record.EventName != stream.Insert || i.At.After(r.Now()) {
+			continue
+		}
+		if err := r.Sweeper.Do(ctx, i); err != nil {
+			slog.WarnContext(ctx, "left to the sweep", "kind", i.Kind, "subject", i.Subject, "error", err)
+		}
+	}
+	return stream.Done()
+}
