@@ -206,8 +206,11 @@ func (p plan) execution(now time.Time) Execution {
 		Target: p.version.Target, Timeout: p.version.TimeoutSeconds, Attempt: 1, MaxAttempts: 1 + p.version.MaxRetries,
 		CreatedAt: timestamp.Of(now), DueAt: timestamp.Of(now.Add(requeueAfter)), Rev: 1,
 	}
-	if p.who.Kind == principal.APIKey {
+	switch p.who.Kind {
+	case principal.APIKey:
 		e.TriggeredBy = ByAPI
+	case principal.Workflow:
+		e.TriggeredBy = ByWorkflow
 	}
 	if p.incident != nil {
 		e.IncidentID, e.ServiceID = &p.incident.ID, p.incident.ServiceID

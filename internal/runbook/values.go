@@ -37,6 +37,10 @@ const (
 	minNumber  = 1e-100
 )
 
+// Text is a value that is to be read as the type that its parameter declares:
+// what a template gave, of a workflow's step as of a runbook.
+type Text string
+
 // Values makes the values that a script is given out of what a caller gave:
 // checked against params, with defaults, and with templates filled by
 // fromTemplate. Strings stay strings, numbers are float64, booleans bool; an
@@ -76,7 +80,11 @@ func Values(params []Parameter, given map[string]any, fromTemplate func(tmpl str
 			}
 			v, err = p.parse(text)
 		case isGiven:
-			v, err = p.value(v)
+			if text, is := v.(Text); is {
+				v, err = p.parse(string(text))
+			} else {
+				v, err = p.value(v)
+			}
 		case p.Default != nil:
 			v, err = p.value(p.Default)
 		case p.Required:
