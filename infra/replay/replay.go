@@ -1,5 +1,6 @@
-// Package replay knows the sample events in events/: which function each is for, and what is to come of it. Its test
-// sends all of them to the built functions in a local stack; infra/sam does so under sam local invoke.
+// Package replay knows the sample events in events/<function>/: which function each is for, and what is to come of it.
+// What lies a folder deeper is part of events, such as the bodies that monitoring systems send. Its test sends all events
+// to the built functions in a local stack; infra/sam does so under sam local invoke.
 package replay
 
 import (
@@ -26,6 +27,9 @@ type Event struct {
 func Events(root string, t *template.Template) ([]Event, error) {
 	var out []Event
 	err := filepath.WalkDir(filepath.Join(root, "events"), func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && filepath.Dir(filepath.Dir(path)) == filepath.Join(root, "events") {
+			return filepath.SkipDir
+		}
 		if err != nil || entry.IsDir() || filepath.Ext(path) != ".json" || strings.HasSuffix(path, ".want.json") {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/x509"
 	"net/http"
+	"slices"
 	"time"
 
 	"pagefree/internal/incident"
@@ -36,7 +37,7 @@ type Request struct {
 
 // Keys are what a delivery is held against.
 type Keys struct {
-	Secrets      [][]byte       // of providers that sign: live secrets, newest first; two during a rotation
+	Secrets      [][]byte       // of providers that sign: live secrets as people paste them, newest first; two during a rotation
 	Hashes       [][32]byte     // of bearer providers: SHA-256 of the live secrets
 	TopicARN     string         // of cloudwatch
 	Certificates CertificateFor // of cloudwatch
@@ -61,13 +62,15 @@ type Confirmation struct{ TopicARN, Token, Region string }
 // Provider is one monitoring system.
 type Provider struct {
 	Name  string
+	Label string // its name to people
 	Trust trust.Level
 	// GivenSecret tells that the sender makes the secret, and staff enter it.
 	GivenSecret bool
 	// Media are the media types of its bodies besides JSON.
 	Media []string
 	// Verify tells whether a delivery is the provider's. Its errors are 401
-	// problems with the codes above, but for an outage of what it needs.
+	// problems with the codes above; a 413; what Unpack and Parse would say of a
+	// body that has to be read for it; or a 503, where what it needs is not there.
 	Verify func(ctx context.Context, r Request, k Keys, now time.Time) (Proof, error)
 	// Parse reads a verified, unpacked body. A shape that it does not know is
 	// an alert with Raw; what is no JSON is a 400, JSON that is no object a 422.
@@ -76,4 +79,46 @@ type Provider struct {
 	Template string
 	// Instructions are the steps at the provider, one line each; {{url}} and {{secret}} stand for what they are.
 	Instructions []string
+}
+
+// providers, in the order of the contract.
+var providers = []Provider{datadog, newrelic, grafana, alertmanager, cloudwatch, pagerduty, github, sentry, standard, generic}
+
+// Of returns a provider by its name. Its Verify is never asked about more than
+// MaxBody, and what its Parse returns keeps within the limits of an incident.
+func Of(name string) (Provider, bool) {
+	i := slices.IndexFunc(providers, func(p Provider) bool { return p.Name == name })
+	if i < 0 {
+		return Provider{}, false
+	}
+	p := providers[i]
+	verify, parse := p.Verify, p.Parse
+	p.Verify = func(ctx context.Context, r Request, k Keys, now time.Time) (Proof, error) {
+		if len(r.Body) > MaxBody {
+			return Proof{}, errTooLarge()
+		}
+		proof, err := verify(ctx, r, k, now)
+		if err != nil {
+			return Proof{}, err
+		}
+		proof.ID = identifier(proof.ID)
+		return proof, nil
+	}
+	p.Parse = func(r Request, body []byte, now time.Time) (incident.Alert, error) {
+		a, err := parse(r, body, now)
+		if err != nil {
+			return incident.Alert{}, err
+		}
+		return bounded(a, p), nil
+	}
+	return p, true
+}
+
+// Names lists the providers.
+func Names() []string {
+	var out []string
+	for _, p := range providers {
+		out = append(out, p.Name)
+	}
+	return out
 }
