@@ -61,7 +61,7 @@ func spoken(texts ...string) string {
 // unknown is the alert of a body whose shape nobody here knows: kept whole, so
 // that what it wanted to say is not lost.
 func unknown(o object) incident.Alert {
-	return incident.Alert{Action: incident.Fire, Raw: o}
+	return incident.Alert{Action: incident.Fire, Raw: incident.Raw(o)}
 }
 
 // ignored is an alert that asks for nothing, and says why.
