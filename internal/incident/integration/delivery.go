@@ -6,9 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"unicode/utf8"
 
 	"pagefree/internal/incident"
@@ -97,42 +97,23 @@ func groupOf(a incident.Alert) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// keyOf is a dedup key of any length as one that is stored: the same for the same.
-func keyOf(dedupKey string) string {
-	if len(dedupKey) <= shortName {
-		return dedupKey
-	}
-	sum := sha256.Sum256([]byte(dedupKey))
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
 // content is what a delivery held, compressed: an item of DynamoDB takes 400 KB.
 type content struct {
 	Alert []byte `dynamodbav:"alert"`          // JSON
 	Body  []byte `dynamodbav:"body,omitempty"` // unpacked, as it was parsed; none where it is too large
 }
 
-// maxPacked bounds each of the two, in bytes.
+// maxPacked bounds a body that is kept, in bytes; an alert has at most 200 KB before it is packed.
 const maxPacked = 180 << 10
 
-// contentOf packs an alert and its body. An alert that is too large even so
-// loses its end: the texts of an incident are shorter anyway, and what is left
-// of a body of unknown shape is its beginning.
+// contentOf packs a clipped alert, which fits, and its body.
 func contentOf(a incident.Alert, body []byte) (content, error) {
-	alert, err := packed(a)
-	if err != nil {
-		return content{}, err
-	}
-	if len(alert) > maxPacked {
-		if alert, err = packed(shortened(a, body)); err != nil {
-			return content{}, err
-		}
-	}
-	c := content{Alert: alert}
-	if c.Body = pack(body); len(c.Body) > maxPacked {
+	raw, err := json.Marshal(a)
+	c := content{Alert: pack(raw), Body: pack(body)}
+	if len(c.Body) > maxPacked {
 		c.Body = nil
 	}
-	return c, nil
+	return c, err
 }
 
 // alert is the alert that was packed.
@@ -148,28 +129,6 @@ func (c content) alert() (incident.Alert, error) {
 	return a, nil
 }
 
-// Limits of what is left of an alert that is too large, in bytes.
-const (
-	shortText = 32 << 10
-	shortName = 1 << 10
-	maxLabels = 64
-)
-
-func shortened(a incident.Alert, body []byte) incident.Alert {
-	a.Title, a.Description, a.Note = cut(a.Title, shortName), cut(a.Description, shortText), cut(a.Note, shortText)
-	labels := map[string]string{}
-	for name, value := range a.Labels {
-		if len(labels) < maxLabels && len(name) <= shortName {
-			labels[name] = cut(value, shortName)
-		}
-	}
-	a.Labels = labels
-	if a.Raw != nil {
-		a.Raw = map[string]any{"beginning": cut(strings.ToValidUTF8(string(body), "\uFFFD"), shortText), "bytes": len(body)}
-	}
-	return a
-}
-
 // cut ends a text at a whole character.
 func cut(s string, limit int) string {
 	if len(s) <= limit {
@@ -179,11 +138,6 @@ func cut(s string, limit int) string {
 		limit--
 	}
 	return s[:limit]
-}
-
-func packed(v any) ([]byte, error) {
-	raw, err := json.Marshal(v)
-	return pack(raw), err
 }
 
 func pack(raw []byte) []byte {
@@ -202,7 +156,7 @@ func unpack(raw []byte, limit int64) ([]byte, error) {
 	}
 	out, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err == nil && int64(len(out)) > limit {
-		err = errTooLarge
+		err = errors.New("it is larger than anything that was packed")
 	}
 	return out, err
 }

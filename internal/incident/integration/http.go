@@ -39,10 +39,10 @@ type patchInput struct {
 
 type rotateInput struct {
 	ID   string `path:"id"`
-	Body *rotation
+	Body *replacement
 }
 
-type rotation struct {
+type replacement struct {
 	Secret *string `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"256" doc:"that the sender made; without it one is made here"`
 }
 
