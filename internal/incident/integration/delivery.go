@@ -121,7 +121,9 @@ func (c content) alert() (incident.Alert, error) {
 	var a incident.Alert
 	raw, err := unpack(c.Alert, 8<<20)
 	if err == nil {
-		err = json.Unmarshal(raw, &a)
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.UseNumber() // what is raw stays as it was written
+		err = d.Decode(&a)
 	}
 	if err != nil {
 		return incident.Alert{}, fmt.Errorf("a stored alert: %w", err)
