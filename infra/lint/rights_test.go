@@ -113,6 +113,7 @@ func TestEphemeralPrefixes(t *testing.T) {
 		"SigninLinkFunction": {"link#*"},
 		"ExecutionsFunction": {"idem#*"},
 		"PartnersFunction":   {"access#*", "rate#*"},
+		"HooksFunction":      {"seen#*"},
 	}
 	tmpl := deployed(t)
 	got := map[string][]string{}
@@ -143,7 +144,9 @@ func TestWritePrefixes(t *testing.T) {
 			"RunbooksFunction": {"rb#*", "rbname#*", "secret#*", "secretid#*", "tgt#*", "tgtname#*"}, "IncidentsFunction": {"dedup#*", "inc#*", "svc#*", "svcname#*"},
 			"ExecutionsFunction": {"brake#*", "due#*", "ex#*", "inc#*", "pause#*", "rb#*"}, "DispatcherFunction": runs,
 			"WatchdogFunction": ends, "CallbacksFunction": ends, "CommandsFunction": ends,
-			"IdentityFunction": {"team#*"},
+			"IdentityFunction":     {"team#*"},
+			"IntegrationsFunction": {"int#*"}, "HooksFunction": {"alert#*", "content#*", "dlv#*", "queue#*"},
+			"AlertsFunction": {"alert#*", "dedup#*", "dlv#*", "failed#*", "inc#*", "queue#*", "react#*", "svc#*", "taken#*"},
 		},
 		"StatusTable": {
 			"PartnersFunction":    {"grants#*", "people#*", "prt#*", "prtmail#*", "prtname#*", "sp#*", "token#*", "viewer#*"}, // a page is only checked
@@ -228,14 +231,15 @@ func TestTrust(t *testing.T) {
 		"the people's table": {arn: identity, want: []string{
 			"AuthorizerFunction", "IdentityFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction"}},
 		"the runbooks' table": {arn: automation, want: []string{
-			"CallbacksFunction", "CommandsFunction", "DispatcherFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "RunbooksFunction", "StatusPagesFunction", "WatchdogFunction"}},
+			"AlertsFunction", "CallbacksFunction", "CommandsFunction", "DispatcherFunction", "ExecutionsFunction", "HooksFunction", "IdentityFunction", "IncidentsFunction", "IntegrationsFunction",
+			"RunbooksFunction", "StatusPagesFunction", "WatchdogFunction"}},
 		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*", want: []string{"AccessesFunction", "AuthorizerFunction", "PageMailFunction", "PartnersFunction", "SigninFunction", "SigninMailFunction", "StatusClockFunction", "StatusFunction", "StatusPagesFunction"}},
 		"making seals":            {arn: tmpl.Keys["SealKey"].ARN, action: "kms:GenerateMac", want: []string{"RunbooksFunction"}},
 		"checking seals":          {arn: tmpl.Keys["SealKey"].ARN, action: "kms:VerifyMac", want: []string{"DispatcherFunction"}},
-		"encrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Encrypt", want: []string{"ExecutionsFunction", "RunbooksFunction"}}, // each for its own purpose
-		"decrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Decrypt", want: []string{"DispatcherFunction"}},
+		"encrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Encrypt", want: []string{"ExecutionsFunction", "IntegrationsFunction", "RunbooksFunction"}}, // each for its own purpose
+		"decrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Decrypt", want: []string{"DispatcherFunction", "HooksFunction"}},
 		"deriving cursors": {arn: tmpl.Keys["DeriveKey"].ARN, action: "kms:GenerateMac", want: []string{
-			"AuditFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "PartnersFunction", "RunbooksFunction", "StatusFunction", "StatusPagesFunction"}},
+			"AuditFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "IntegrationsFunction", "PartnersFunction", "RunbooksFunction", "StatusFunction", "StatusPagesFunction"}},
 		"signing blocks":  {arn: tmpl.Keys["AuditKey"].ARN, action: "kms:Sign", want: []string{"AuditSealerFunction"}},
 		"the blocks' key": {arn: tmpl.Keys["AuditKey"].ARN, action: "kms:GetPublicKey", want: []string{"AuditFunction"}},
 		"all of that key": {arn: tmpl.Keys["AuditKey"].ARN, want: []string{"AuditFunction", "AuditSealerFunction"}},

@@ -37,7 +37,7 @@ func Denials(log Log, now func() time.Time) func(context.Context, *http.Request,
 var kinds = map[string]string{
 	id.Runbook: "runbook", id.Execution: "execution", id.Incident: "incident", id.Service: "service",
 	id.Team: "team", id.User: "user", id.APIKey: "apikey", id.Target: "target", id.Secret: "secret",
-	id.StatusPage: "status_page", id.Partner: "partner",
+	id.Integration: "integration", id.StatusPage: "status_page", id.Partner: "partner",
 }
 
 // subjectOf is the first thing that a path names by id, or the route itself.

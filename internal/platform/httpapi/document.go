@@ -19,6 +19,7 @@ var refusals = map[int]string{
 	http.StatusForbidden:             "The credential does not give this right, or came in a cookie from another site's page.",
 	http.StatusNotFound:              "There is nothing here that the credential may see. What does not exist and what is not shown are told alike.",
 	http.StatusConflict:              "The present state does not allow it, or somebody else was faster. `code` says which.",
+	http.StatusGone:                  "It was there, and is not any more: stop sending to it.",
 	http.StatusPreconditionFailed:    "It was changed since the revision that `If-Match` names.",
 	http.StatusRequestEntityTooLarge: "The body is larger than this route takes.",
 	http.StatusUnsupportedMediaType:  "The body is of a media type that this route does not take.",
