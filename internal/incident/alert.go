@@ -25,7 +25,7 @@ type Alert struct {
 	Labels      map[string]string `json:"labels,omitempty" dynamodbav:"labels,omitempty"`
 	DedupKey    string            `json:"dedupKey,omitempty" dynamodbav:"dedupKey,omitempty"` // "": it stands alone
 	Note        string            `json:"note,omitempty" dynamodbav:"note,omitempty"`         // of a resolve, or why it is ignored
-	Raw         map[string]any    `json:"raw,omitempty" dynamodbav:"raw,omitempty"`           // the body, where its shape was unknown
+	Raw         Raw               `json:"raw,omitempty" dynamodbav:"raw,omitempty"`           // the body, where its shape was unknown
 }
 
 // From is who sent an alert, and what was proved of it.

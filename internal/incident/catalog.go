@@ -19,7 +19,7 @@ type Service struct {
 	Name                 string         `json:"name" dynamodbav:"name"`
 	TeamID               string         `json:"teamId" dynamodbav:"teamId"`
 	Description          string         `json:"description" dynamodbav:"description"`
-	EscalateAfterMinutes *int           `json:"escalateAfterMinutes" dynamodbav:"escalateAfterMinutes" doc:"an incident that nobody acknowledged for so long escalates; null: never"`
+	EscalateAfterMinutes *int           `json:"escalateAfterMinutes" dynamodbav:"escalateAfterMinutes" doc:"an incident that nobody acknowledged for so long escalates; null: never. A change counts for incidents that open, or are reopened, from then on"`
 	CreatedByID          string         `json:"createdById" dynamodbav:"createdById"`
 	CreatedAt            timestamp.Time `json:"createdAt" dynamodbav:"createdAt"`
 	UpdatedAt            timestamp.Time `json:"updatedAt" dynamodbav:"updatedAt"`
@@ -33,7 +33,7 @@ type NewService struct {
 	Name                 string `json:"name" minLength:"1" maxLength:"120" doc:"unique in the team, whatever its case"`
 	TeamID               string `json:"teamId" maxLength:"64"`
 	Description          string `json:"description,omitempty" doc:"at most 8 KiB"`
-	EscalateAfterMinutes *int   `json:"escalateAfterMinutes,omitempty" nullable:"true" minimum:"1" maximum:"10080" doc:"an incident that nobody acknowledged for so long escalates; null: never"`
+	EscalateAfterMinutes *int   `json:"escalateAfterMinutes,omitempty" nullable:"true" minimum:"1" maximum:"10080" doc:"an incident that nobody acknowledged for so long escalates; null: never. A change counts for incidents that open, or are reopened, from then on"`
 }
 
 // ServicePatch changes what a caller said of a service. What is left out stays.

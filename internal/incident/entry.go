@@ -17,6 +17,7 @@ const (
 	EntryAcknowledged = "acknowledged"
 	EntryResolved     = "resolved"
 	EntryReopened     = "reopened"
+	EntryEscalated    = "escalated"
 	EntryNote         = "note"
 	EntryExecution    = "execution" // a runbook's execution changed its status
 	EntryStep         = "step"      // a workflow did a step
@@ -26,10 +27,12 @@ const (
 type Entry struct {
 	ID          string         `json:"id" dynamodbav:"id"`
 	At          timestamp.Time `json:"at" dynamodbav:"at"`
-	Kind        string         `json:"kind" dynamodbav:"kind" enum:"created,alert,updated,acknowledged,resolved,reopened,note,execution,step"`
+	Kind        string         `json:"kind" dynamodbav:"kind" enum:"created,alert,updated,acknowledged,resolved,reopened,escalated,note,execution,step"`
 	Actor       audit.Ref      `json:"actor" dynamodbav:"actor"`
 	Text        string         `json:"text" dynamodbav:"text" doc:"the note, or a sentence for people; may be empty"`
 	ExecutionID *string        `json:"executionId" dynamodbav:"executionId" doc:"of an execution's entries"`
+	RunID       *string        `json:"workflowRunId,omitempty" dynamodbav:"workflowRunId,omitempty" doc:"of a workflow's entries"`
+	StepID      *string        `json:"stepId,omitempty" dynamodbav:"stepId,omitempty" doc:"of the entry of a workflow's step"`
 	Status      string         `json:"status" dynamodbav:"status" doc:"what the incident or the execution became; empty where nothing changed"`
 	Detail      map[string]any `json:"detail" dynamodbav:"detail" nullable:"false"`
 }

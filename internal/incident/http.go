@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/outbox"
 )
 
 type incidentID struct {
@@ -28,7 +29,10 @@ func answer(i Incident, err error) (*incidentOutput, error) {
 	return &incidentOutput{Status: http.StatusOK, ETag: httpapi.Revision(i.Rev), Body: i}, nil
 }
 
-type createIncident struct{ Body NewIncident }
+type createIncident struct {
+	Depth int `header:"X-PageFree-Depth" minimum:"0" maximum:"99" doc:"of a workflow's webhook, to be handed on: at 5 nothing is triggered any more"`
+	Body  NewIncident
+}
 
 type listIncidents struct {
 	httpapi.PageInput
@@ -79,7 +83,7 @@ func Routes(api *httpapi.API, d *Desk) {
 	op := httpapi.Op("POST /v1/incidents", "Open an incident, or count an alert of an open one", http.StatusNotFound)
 	op.DefaultStatus = http.StatusCreated
 	httpapi.Register(api, op, func(ctx context.Context, in *createIncident) (*incidentOutput, error) {
-		i, opened, err := d.Create(ctx, in.Body)
+		i, opened, err := d.Create(outbox.WithDepth(ctx, in.Depth), in.Body)
 		out, err := answer(i, err)
 		if err == nil && opened {
 			out.Status, out.Location = http.StatusCreated, "/v1/incidents/"+i.ID

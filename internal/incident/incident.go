@@ -18,6 +18,7 @@ import (
 	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/text"
 	"pagefree/internal/platform/timestamp"
+	"pagefree/internal/platform/trust"
 )
 
 // Limits of what callers may write.
@@ -55,8 +56,10 @@ const (
 // Source is what made an incident: a person ("manual"), an API key ("api"), or
 // an integration.
 type Source struct {
-	Kind          string  `json:"kind" dynamodbav:"kind" doc:"manual, api, or the provider of an integration"`
-	IntegrationID *string `json:"integrationId,omitempty" dynamodbav:"integrationId,omitempty"`
+	Kind          string      `json:"kind" dynamodbav:"kind" doc:"manual, api, or the provider of an integration"`
+	IntegrationID *string     `json:"integrationId,omitempty" dynamodbav:"integrationId,omitempty"`
+	Trust         trust.Level `json:"trust,omitempty" dynamodbav:"trust,omitempty" enum:"person,signed_time,signed,bearer" doc:"what was proved of it"`
+	External      bool        `json:"external" dynamodbav:"external" doc:"its title, description and labels came from outside: no member wrote them"`
 }
 
 // Kinds of Source.
@@ -78,16 +81,21 @@ type Incident struct {
 	DedupKey         *string           `json:"dedupKey" dynamodbav:"dedupKey"`
 	Source           Source            `json:"source" dynamodbav:"source"`
 	AlertCount       int64             `json:"alertCount" dynamodbav:"alertCount" doc:"how many alerts were folded into it, the first included"`
-	Raw              map[string]any    `json:"raw,omitempty" dynamodbav:"raw,omitempty" doc:"what an integration sent, where its shape was unknown"`
+	Raw              Raw               `json:"raw,omitempty" dynamodbav:"raw,omitempty" doc:"what an integration sent, where its shape was unknown"`
+	EscalatedAt      *timestamp.Time   `json:"escalatedAt" dynamodbav:"escalatedAt" doc:"when nobody had acknowledged it for as long as its service admits; null: it has not escalated, or was reopened since"`
 	AcknowledgedByID *string           `json:"acknowledgedById" dynamodbav:"acknowledgedById"`
 	AcknowledgedAt   *timestamp.Time   `json:"acknowledgedAt" dynamodbav:"acknowledgedAt"`
 	ResolvedByID     *string           `json:"resolvedById" dynamodbav:"resolvedById"`
 	ResolvedAt       *timestamp.Time   `json:"resolvedAt" dynamodbav:"resolvedAt"`
-	CreatedByID      string            `json:"createdById" dynamodbav:"createdById" doc:"the user, or the user who made the API key"`
+	CreatedByID      string            `json:"createdById" dynamodbav:"createdById" doc:"the user, the user who made the API key, or the integration"`
 	CreatedAt        timestamp.Time    `json:"createdAt" dynamodbav:"createdAt"`
 	UpdatedAt        timestamp.Time    `json:"updatedAt" dynamodbav:"updatedAt"`
 
-	Rev int64 `json:"-" dynamodbav:"rev"` // raised by every change but an alert; If-Match and the conditions stand on it
+	Depth int `json:"depth,omitempty" dynamodbav:"depth,omitempty" doc:"how many workflows stand behind it, as X-PageFree-Depth said"`
+
+	Unattended trust.Risk      `json:"-" dynamodbav:"unattended,omitempty"` // the highest risk that its source may start by itself
+	EscalateAt *timestamp.Time `json:"-" dynamodbav:"escalateAt"`           // when it escalates; null: it does not, or nobody has to wait any more
+	Rev        int64           `json:"-" dynamodbav:"rev"`                  // raised by every change but an alert; If-Match and the conditions stand on it
 }
 
 // NewIncident is what a caller says of an incident.
@@ -114,17 +122,48 @@ func (n NewIncident) open(incidentID string, on Service, who principal.Principal
 	at := timestamp.Of(now)
 	i := Incident{
 		ID: incidentID, Status: Triggered, ServiceID: on.ID, TeamID: on.TeamID, DedupKey: n.DedupKey,
-		Source: Source{Kind: Manual}, AlertCount: 1, CreatedByID: author(who), CreatedAt: at, UpdatedAt: at, Rev: 1,
+		Source: Source{Kind: Manual, Trust: trust.Person}, AlertCount: 1, CreatedByID: author(who), CreatedAt: at, UpdatedAt: at, Rev: 1,
 	}
 	if who.Kind == principal.APIKey {
-		i.Source.Kind = API
+		i.Source = Source{Kind: API, Trust: trust.Signed, External: true}
 	}
+	i.Unattended = i.Source.Trust.Unattended()
 	labels := n.Labels
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	return i.say(n.Title, n.Description, n.Severity, labels)
+	return i.escalating(on, now).say(n.Title, n.Description, n.Severity, labels)
 }
+
+// escalating sets when an incident that is TRIGGERED since now escalates. A
+// service that is changed later changes nothing of it.
+func (i Incident) escalating(on Service, now time.Time) Incident {
+	i.EscalateAt = nil
+	if on.EscalateAfterMinutes != nil {
+		i.EscalateAt = timestamp.Ptr(now.Add(time.Duration(*on.EscalateAfterMinutes) * time.Minute))
+	}
+	return i
+}
+
+// ceiling is the highest risk that its source may start by itself. Incidents of
+// releases that kept none go by who made them.
+func (i Incident) ceiling() trust.Risk {
+	switch {
+	case i.Unattended != "":
+		return i.Unattended
+	case i.Source.Kind == Manual:
+		return trust.Person.Unattended()
+	case i.Source.Kind == API:
+		return trust.Signed.Unattended()
+	}
+	return trust.Low
+}
+
+// severities are all of them, worst first.
+var severities = []Severity{Critical, High, Medium, Low}
+
+// atLeast are the severities that are as bad as s, or worse.
+func atLeast(s Severity) []Severity { return severities[:slices.Index(severities, s)+1] }
 
 // say sets the words of an incident, or tells what is wrong with them.
 func (i Incident) say(title, description string, severity Severity, labels map[string]string) (Incident, error) {
@@ -210,6 +249,7 @@ func (i Incident) acknowledge(by string, now time.Time) (Incident, error) {
 		return Incident{}, problem.Transition("acknowledge", string(i.Status))
 	}
 	i.Status, i.AcknowledgedByID, i.AcknowledgedAt, i.UpdatedAt = Acknowledged, &by, timestamp.Ptr(now), timestamp.Of(now)
+	i.EscalateAt = nil
 	return i, nil
 }
 
@@ -219,17 +259,27 @@ func (i Incident) resolve(by string, now time.Time) (Incident, error) {
 		return Incident{}, problem.Transition("resolve", string(i.Status))
 	}
 	i.Status, i.ResolvedByID, i.ResolvedAt, i.UpdatedAt = Resolved, &by, timestamp.Ptr(now), timestamp.Of(now)
+	i.EscalateAt = nil
 	return i, nil
 }
 
-// reopen makes it TRIGGERED again: who acknowledged and resolved it before
-// stands on the timeline only.
-func (i Incident) reopen(_ string, now time.Time) (Incident, error) {
+// escalate says that nobody acknowledged it in time; due tells whether that is so.
+func (i Incident) escalate(now time.Time) (next Incident, due bool) {
+	if i.Status != Triggered || i.EscalateAt == nil || now.Before(i.EscalateAt.Time) {
+		return i, false
+	}
+	i.EscalateAt, i.EscalatedAt, i.UpdatedAt = nil, timestamp.Ptr(now), timestamp.Of(now)
+	return i, true
+}
+
+// reopen makes it TRIGGERED again: who acknowledged and resolved it before, and
+// that it escalated, stands on the timeline only.
+func (i Incident) reopen(now time.Time) (Incident, error) {
 	if i.Status != Resolved {
 		return Incident{}, problem.Transition("reopen", string(i.Status))
 	}
 	i.Status, i.UpdatedAt = Triggered, timestamp.Of(now)
-	i.AcknowledgedByID, i.AcknowledgedAt, i.ResolvedByID, i.ResolvedAt = nil, nil, nil, nil
+	i.AcknowledgedByID, i.AcknowledgedAt, i.ResolvedByID, i.ResolvedAt, i.EscalatedAt = nil, nil, nil, nil, nil
 	return i, nil
 }
 

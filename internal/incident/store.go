@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 
+	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/timestamp"
@@ -17,6 +18,7 @@ import (
 //	inc#<incident>         inc             the incident         byTeam inc#<team>, byKind inc
 //	inc#<incident>         tl#<ulid>       a timeline entry
 //	dedup#<service>#<hash> dedup           which open incident holds the dedup key
+//	taken#<delivery>       taken           what became of an alert; it expires
 //	svc#<service>          svc             the service          byTeam svc#<team>, byKind svc
 //	svc#<service>          open#<incident> an open incident of the service
 //	svcname#<team>         <name>          which service holds the name
@@ -79,7 +81,7 @@ func (s Store) holder(ctx context.Context, serviceID, dedupKey string) (incident
 	return p.IncidentID, found, err
 }
 
-// open are the writes of a new incident. The last fails when another incident holds its dedup key.
+// open are the writes of a new incident. One fails when another incident holds its dedup key.
 func (s Store) open(i Incident) []dynamo.Op {
 	return append([]dynamo.Op{s.Table.Create(itemOf(i))}, s.claim(i)...)
 }
@@ -93,24 +95,44 @@ func (s Store) replace(i Incident) dynamo.Op {
 		"title": i.Title, "description": i.Description, "severity": i.Severity, "labels": i.Labels,
 		"status": i.Status, "acknowledgedById": i.AcknowledgedByID, "acknowledgedAt": i.AcknowledgedAt,
 		"resolvedById": i.ResolvedByID, "resolvedAt": i.ResolvedAt, "updatedAt": i.UpdatedAt,
+		"escalatedAt": i.EscalatedAt, "escalateAt": i.EscalateAt,
 	} {
 		update = update.Set(expression.Name(name), expression.Value(value))
 	}
 	return s.Table.Update(incidentKey(i.ID), update, dynamo.Is("rev", i.Rev-1))
 }
 
-// fold raises the alert count of an incident that is still open.
-func (s Store) fold(incidentID string, at timestamp.Time) dynamo.Op {
+// fold raises the alert count of an incident that is still open, and at least as bad as the alert.
+func (s Store) fold(incidentID string, alert Severity, at timestamp.Time) dynamo.Op {
 	update := expression.Add(expression.Name("alertCount"), expression.Value(1)).
 		Set(expression.Name("updatedAt"), expression.Value(at.String()))
-	return s.Table.Update(incidentKey(incidentID), update, expression.And(dynamo.Present(),
-		expression.Name("status").NotEqual(expression.Value(Resolved))))
+	bad := expression.Name("severity").Equal(expression.Value(alert))
+	for _, worse := range atLeast(alert)[1:] {
+		bad = bad.Or(expression.Name("severity").Equal(expression.Value(worse)))
+	}
+	return s.Table.Update(incidentKey(incidentID), update, dynamo.Present().And(
+		expression.Name("status").NotEqual(expression.Value(Resolved)), bad))
 }
 
-// claim makes an open incident known to its service, and the holder of its dedup key.
+// worsen is fold for an alert that is worse than the incident was when it was
+// seen: i is what it becomes.
+func (s Store) worsen(i Incident) dynamo.Op {
+	update := expression.Add(expression.Name("alertCount"), expression.Value(1)).
+		Set(expression.Name("updatedAt"), expression.Value(i.UpdatedAt)).
+		Set(expression.Name("severity"), expression.Value(i.Severity)).
+		Set(expression.Name("unattended"), expression.Value(i.Unattended)).
+		Set(expression.Name("rev"), expression.Value(i.Rev))
+	return s.Table.Update(incidentKey(i.ID), update, dynamo.Is("rev", i.Rev-1))
+}
+
+// claim makes an open incident known to its service, the holder of its dedup
+// key, and one that escalates in time.
 func (s Store) claim(i Incident) []dynamo.Op {
 	k := openKey(i.ServiceID, i.ID)
 	ops := []dynamo.Op{s.Table.Put(openItem{PK: k.PK, SK: k.SK}, either())}
+	if i.EscalateAt != nil {
+		ops = append(ops, due.Put(s.Table, escalation(i)))
+	}
 	if i.DedupKey != nil {
 		p := pointerKey(i.ServiceID, *i.DedupKey)
 		ops = append(ops, s.Table.Create(pointer{PK: p.PK, SK: p.SK, IncidentID: i.ID}))
@@ -120,11 +142,24 @@ func (s Store) claim(i Incident) []dynamo.Op {
 
 // release undoes claim.
 func (s Store) release(i Incident) []dynamo.Op {
-	ops := []dynamo.Op{s.Table.Delete(openKey(i.ServiceID, i.ID), either())}
+	ops := append(s.forget(i), s.Table.Delete(openKey(i.ServiceID, i.ID), either()))
 	if i.DedupKey != nil {
 		ops = append(ops, s.Table.Delete(pointerKey(i.ServiceID, *i.DedupKey), expression.Or(dynamo.Absent(), dynamo.Is(pointerSubject, i.ID))))
 	}
 	return ops
+}
+
+// escalation is the reminder of an incident that escalates.
+func escalation(i Incident) due.Item {
+	return due.React.New(DueEscalate, i.ID, i.EscalateAt.Time)
+}
+
+// forget are the writes of an incident that does not escalate any more.
+func (s Store) forget(i Incident) []dynamo.Op {
+	if i.EscalateAt == nil {
+		return nil
+	}
+	return []dynamo.Op{due.Done(s.Table, escalation(i))}
 }
 
 // either holds whether or not there is an item: the write is the same both ways.
