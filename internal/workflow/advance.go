@@ -191,7 +191,7 @@ func (e *Engine) commit(ctx context.Context, was, is Run, now time.Time, more ..
 			return err
 		}
 		ops = append(ops, next...)
-		ops = append(ops, e.record(ctx, is, toldAs[is.Status]), e.entry(ctx, is, nil, words[is.Status], now))
+		ops = append(ops, e.record(ctx, is, toldAs[is.Status], now), e.entry(ctx, is, nil, words[is.Status], now))
 		if is.Status == Failed || is.Status == TimedOut {
 			ops = append(ops, e.failure(is, now))
 		}

@@ -156,6 +156,12 @@ func (w *world) commit(ops ...dynamo.Op) {
 	}
 }
 
+// remove takes an item out of the table.
+func (w *world) remove(pk, sk string) {
+	w.t.Helper()
+	w.commit(w.table.Delete(dynamo.Key{PK: pk, SK: sk}, dynamo.Present()))
+}
+
 func (w *world) ctx(who string) context.Context {
 	return roomtest.As(context.Background(), w.who[who])
 }

@@ -165,7 +165,7 @@ func (e *Engine) doRunbook(ctx context.Context, s step) (bool, error) {
 	s.is = s.is.enter(s.n, Waiting, map[string]any{"runbookId": s.RunbookID, "parameters": s.shown(values)}, s.now)
 	ex, ops, err := e.Executions.Start(ctx, execution.Step{
 		RunID: s.is.ID, StepID: s.ID, TeamID: s.is.TeamID, RunbookID: s.RunbookID, IncidentID: s.is.IncidentID,
-		Parameters: values, Unattended: s.is.Unattended, Depth: s.is.Depth, External: s.world.incident.Source.IntegrationID != nil,
+		Parameters: values, Unattended: s.is.Unattended, Depth: s.is.Depth, External: s.external(),
 	})
 	if why, is := errors.AsType[*problem.Error](err); is && why.Status < 500 && why.Code != problem.Conflict {
 		return e.failed(ctx, s, refusal(why))
@@ -213,6 +213,25 @@ func (s step) values() (map[string]string, error) {
 		}
 	}
 	return values, nil
+}
+
+// external tells whether a parameter quotes what no member of the team wrote: an
+// incident that came from outside, or what a webhook was answered.
+func (s step) external() bool {
+	from := func(path string) bool {
+		if rest, is := strings.CutPrefix(path, "incident."); is {
+			return s.world.incident.Source.External && (rest == "title" || rest == "description" || strings.HasPrefix(rest, "labels."))
+		}
+		rest, is := strings.CutSuffix(strings.TrimPrefix(path, "steps."), ".stdout")
+		return is && slices.ContainsFunc(s.is.Steps, func(r StepRun) bool { return r.ID == rest && r.Type == Webhook })
+	}
+	for _, v := range s.Parameters {
+		text, _ := v.(string)
+		if t, err := template.Parse(text); err == nil && slices.ContainsFunc(t.Paths(), from) {
+			return true
+		}
+	}
+	return false
 }
 
 // masked is what stands for the value of a secret parameter.

@@ -82,7 +82,7 @@ func (r Runs) create(ctx context.Context, run Run, d Definition, more ...dynamo.
 		told = toldAs[run.Status]
 	}
 	ops := append(r.Store.createRun(run, d), more...)
-	ops = append(ops, r.record(ctx, run, told))
+	ops = append(ops, r.record(ctx, run, told, r.Now()))
 	err = dynamo.Commit(ctx, r.Store.Table.DB, ops...)
 	lost, failed := dynamo.Failed(err)
 	if !failed {
@@ -127,7 +127,7 @@ func (r Runs) admit(ctx context.Context, run Run, rule string, was live, now tim
 		older.Untold = true
 		is.RunID = run.ID
 		older = older.remind(now)
-		ops := append(r.Store.replaceRun(holder, older), r.Store.putLive(run, was, is), r.record(ctx, older, toldAs[Cancelled]))
+		ops := append(r.Store.replaceRun(holder, older), r.Store.putLive(run, was, is), r.record(ctx, older, toldAs[Cancelled], now))
 		return run, ops, nil
 	case len(is.Waiting) >= maxWaiting:
 		run = run.end(Cancelled, fmt.Sprintf("%d runs waited already.", maxWaiting), now)
@@ -188,7 +188,7 @@ var toldAs = map[Status]string{
 }
 
 // record is the audit event of something that happens to a run, by whoever the context names, or else by the run itself.
-func (r Runs) record(ctx context.Context, run Run, as string) dynamo.Op {
+func (r Runs) record(ctx context.Context, run Run, as string, now time.Time) dynamo.Op {
 	detail := map[string]any{"workflowId": run.WorkflowID, "workflowVersion": run.WorkflowVersion, "incidentId": run.IncidentID, "triggeredBy": run.TriggeredBy}
 	if run.Event != "" {
 		detail["event"] = run.Event
@@ -196,7 +196,7 @@ func (r Runs) record(ctx context.Context, run Run, as string) dynamo.Op {
 	if run.Reason != nil {
 		detail["reason"] = *run.Reason
 	}
-	return r.Audit.Record(ctx, r.Now(), audit.Entry{Type: as, Subject: audit.Ref{Kind: "workflow_run", ID: run.ID}, TeamID: run.TeamID, Detail: detail})
+	return r.Audit.Record(ctx, now, audit.Entry{Type: as, Subject: audit.Ref{Kind: "workflow_run", ID: run.ID}, TeamID: run.TeamID, Detail: detail})
 }
 
 // failure is the write of the event by which a run that did not work is told of.

@@ -270,7 +270,7 @@ func (s *Service) Cancel(ctx context.Context, runID string) (Run, error) {
 			return Run{}, err
 		}
 		ops := append(s.Store.replaceRun(was, is), next...)
-		return is, dynamo.Commit(ctx, s.Store.Table.DB, append(ops, s.record(ctx, is, toldAs[Cancelled]))...)
+		return is, dynamo.Commit(ctx, s.Store.Table.DB, append(ops, s.record(ctx, is, toldAs[Cancelled], now))...)
 	})
 }
 
@@ -312,7 +312,7 @@ func (s *Service) Retry(ctx context.Context, runID string) (Run, error) {
 			is.DueAt = timestamp.Of(now)
 		}
 		ops := append(s.Store.replaceRun(was, is), more...)
-		return is, dynamo.Commit(ctx, s.Store.Table.DB, append(ops, s.record(ctx, is, "workflow.run_retried"))...)
+		return is, dynamo.Commit(ctx, s.Store.Table.DB, append(ops, s.record(ctx, is, "workflow.run_retried", now))...)
 	})
 }
 
