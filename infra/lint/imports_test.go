@@ -11,7 +11,7 @@ import (
 // sideways lists the arrows between rooms. Everybody may know audit and platform; nobody knows anything else.
 var sideways = map[string][]string{
 	"workflow":  {"execution", "incident", "notify", "runbook"}, // which runbooks its team may run, and what a webhook may not set
-	"execution": {"runbook", "incident"}, // its context, and its entries on the timeline
+	"execution": {"runbook", "incident"},                        // its context, and its entries on the timeline
 	"partner":   {"status"},
 	// Pages call services of every room; TestPagesCallServices holds that they never reach for a store.
 	"web": {"identity", "runbook", "execution", "incident", "workflow", "status", "partner", "notify", "realtime"},

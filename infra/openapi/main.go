@@ -24,6 +24,7 @@ import (
 	"pagefree/internal/status"
 	"pagefree/internal/web/signin"
 	"pagefree/internal/web/statuspage"
+	"pagefree/internal/workflow"
 )
 
 // path of the document, from the root of the repository.
@@ -56,7 +57,8 @@ var functions = map[string]func(*httpapi.API){
 		identity.AuthRoutes(api, nil)
 		signin.Routes(api, nil, origin.Origin{})
 	},
-	"StatusFunction": func(api *httpapi.API) { statuspage.Routes(api, nil) },
+	"WorkflowsFunction": func(api *httpapi.API) { workflow.Routes(api, nil) },
+	"StatusFunction":    func(api *httpapi.API) { statuspage.Routes(api, nil) },
 }
 
 func main() {

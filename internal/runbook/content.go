@@ -280,7 +280,7 @@ func (t Target) check(f *faults, types []string) {
 		t.checkSSM(f)
 	case Webhook:
 		only.URL, only.Preset, only.Async, only.Headers, only.SignWith = t.URL, t.Preset, t.Async, t.Headers, t.SignWith
-		t.checkWebhook(f)
+		t.checkWebhook(f, "target")
 	case Named:
 		only.TargetID = t.TargetID
 		words(f, "target.targetId", t.TargetID, 1, 64)
@@ -351,31 +351,39 @@ func ReservedHeader(name string) bool {
 	return slices.Contains(reserved, textproto.CanonicalMIMEHeaderKey(name)) || strings.Contains(strings.ToLower(name), "idempotency-key")
 }
 
-func (t Target) checkWebhook(f *faults) {
+// CheckWebhook reports what is wrong with the address, the headers and the
+// signature of a webhook that is no target. at is where it stands in the body.
+func CheckWebhook(at, url string, headers map[string]string, signWith string) []problem.Field {
+	var f faults
+	Target{Type: Webhook, URL: url, Headers: headers, SignWith: signWith}.withDefaults().checkWebhook(&f, at)
+	return f
+}
+
+func (t Target) checkWebhook(f *faults, at string) {
 	u, err := url.Parse(t.URL)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || (u.Scheme != "https" && u.Scheme != "http") || len(t.URL) > 2048 {
-		f.add("target.url", "it is an absolute https address of up to 2048 bytes, without user and fragment")
+		f.add(at+".url", "it is an absolute https address of up to 2048 bytes, without user and fragment")
 	}
 	if !slices.Contains([]string{"generic", "awx", "rundeck"}, t.Preset) {
-		f.add("target.preset", "it is one of generic, awx, rundeck")
+		f.add(at+".preset", "it is one of generic, awx, rundeck")
 	}
 	if len(t.Headers) > 20 {
-		f.add("target.headers", "there are at most 20")
+		f.add(at+".headers", "there are at most 20")
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Headers)) {
 		value := t.Headers[name]
 		switch rest := secretInText().ReplaceAllString(value, ""); {
 		case !headerName().MatchString(name):
-			f.add("target.headers", "a header's name is an HTTP token")
+			f.add(at+".headers", "a header's name is an HTTP token")
 		case ReservedHeader(name):
-			f.add("target.headers", "%s is not a target's to set: it belongs to the connection, or makes a repeated request look like a first one", name)
+			f.add(at+".headers", "%s is not a target's to set: it belongs to the connection, or makes a repeated request look like a first one", name)
 		case len(value) > 2048 || strings.ContainsFunc(value, unicode.IsControl):
-			f.add("target.headers", "a header's value is one line of up to 2048 bytes")
+			f.add(at+".headers", "a header's value is one line of up to 2048 bytes")
 		case strings.Contains(rest, "{{"):
-			f.add("target.headers", "a header's value may hold {{secrets.<name>}} and no other template")
+			f.add(at+".headers", "a header's value may hold {{secrets.<name>}} and no other template")
 		}
 	}
 	if t.SignWith != "" && !secretName().MatchString(t.SignWith) {
-		f.add("target.signWith", "it is the name of a secret")
+		f.add(at+".signWith", "it is the name of a secret")
 	}
 }

@@ -2,11 +2,15 @@ package workflow
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 
 	"pagefree/internal/execution"
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/outbox"
+	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/safehttp"
 	"pagefree/internal/platform/secret"
 	"pagefree/internal/runbook"
@@ -42,16 +46,87 @@ type Engine struct {
 	Client     *safehttp.Client
 }
 
+// as is the context in which a run does something.
+func as(ctx context.Context, r Run) context.Context {
+	ctx = principal.With(ctx, principal.Principal{
+		Kind: principal.Workflow, ID: r.ID, Teams: map[string]principal.Role{r.TeamID: principal.Responder},
+	})
+	return outbox.WithUnattended(outbox.WithDepth(ctx, r.Depth), r.Unattended)
+}
+
 // Match starts runs of the enabled workflows of the event's team that its
 // trigger matches, each of them once for an event however often that is told.
 // Events that are no trigger of workflows do nothing.
-func (e *Engine) Match(ctx context.Context, ev outbox.Event) error { return nil }
+func (e *Engine) Match(ctx context.Context, ev outbox.Event) error {
+	switch ev.Type {
+	case outbox.IncidentCreated, outbox.IncidentAcknowledged, outbox.IncidentResolved, outbox.IncidentEscalated:
+	default:
+		return nil
+	}
+	inc, found, err := e.Incidents.Incident(ctx, ev.About)
+	if err != nil || !found {
+		return err
+	}
+	workflows, err := e.Store.enabled(ctx, inc.TeamID, ev.Type)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, w := range workflows {
+		if w.Trigger.matches(ev.Type, inc) != "" {
+			continue
+		}
+		run := newRun(w, inc.ID, e.Now())
+		run.ID = runIDFor(ev.ID, w.ID)
+		run.TriggeredBy, run.TriggeredByID, run.Event = ByEvent, ev.ActorID, ev.Type
+		run.Depth, run.Unattended = ev.Depth+1, ev.Unattended
+		if run, err = e.start(as(ctx, run), run, w.Definition); err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		if err := e.Advance(ctx, run.ID); err != nil { // its reminder stands
+			slog.WarnContext(ctx, "a run did not go on yet", "run", run.ID, "error", err)
+		}
+	}
+	return errors.Join(failed...)
+}
 
 // Ended makes the run go on that waited for an execution: ev is an
 // execution.ended whose detail has runId. Other events do nothing.
-func (e *Engine) Ended(ctx context.Context, ev outbox.Event) error { return nil }
+func (e *Engine) Ended(ctx context.Context, ev outbox.Event) error {
+	if ev.Type != outbox.ExecutionEnded || ev.Detail["runId"] == "" {
+		return nil
+	}
+	return e.Advance(ctx, ev.Detail["runId"])
+}
+
+// maxMoves bounds how many transactions one Advance makes: four for a step are
+// more than any needs.
+const maxMoves = 4*MaxSteps + 20
 
 // Advance does what a run has to do now. Where that is nothing, or the run is
 // over or gone, it does nothing. When it returns nil, a reminder of the run that
 // was due is moved or removed already.
-func (e *Engine) Advance(ctx context.Context, runID string) error { return nil }
+func (e *Engine) Advance(ctx context.Context, runID string) error {
+	if !id.Valid(id.WorkflowRun, runID) {
+		return nil
+	}
+	lost := 0
+	for range maxMoves {
+		run, d, found, err := e.Store.load(ctx, runID)
+		if err != nil || !found {
+			return err
+		}
+		more, err := e.move(as(ctx, run), run, d)
+		if _, raced := dynamo.Failed(err); raced { // somebody else moved it, or what the decision stood on
+			if lost++; lost > rounds {
+				return dynamo.ErrContended
+			}
+			continue
+		}
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}

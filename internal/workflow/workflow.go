@@ -8,9 +8,13 @@
 package workflow
 
 import (
+	"cmp"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
+	"pagefree/internal/incident"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/timestamp"
 )
@@ -93,15 +97,38 @@ type Step struct {
 	Text string `json:"text,omitempty" dynamodbav:"text,omitempty" doc:"of a note step: at most 8 KiB"`
 }
 
-// Definition is what a caller says of a workflow, and what a run keeps of it.
+// Draft is what a caller says of a workflow.
+type Draft struct {
+	Name             string  `json:"name" minLength:"1" maxLength:"120" doc:"unique in the team, whatever its case"`
+	TeamID           string  `json:"teamId" maxLength:"64"`
+	Enabled          *bool   `json:"enabled,omitempty" default:"true" doc:"events start it; people may run it anyway"`
+	Trigger          Trigger `json:"trigger"`
+	Steps            []Step  `json:"steps" minItems:"1" maxItems:"50" nullable:"false"`
+	TimeLimitSeconds int     `json:"timeLimitSeconds,omitempty" minimum:"1" maximum:"86400" default:"3600" doc:"of a run, from its beginning"`
+	Concurrency      string  `json:"concurrency,omitempty" enum:"skip,queue,replace" default:"queue" doc:"when another run of it is live for the same incident"`
+}
+
+// Edit is a draft as GET shows a workflow: what the server writes may be sent
+// again, and changes nothing.
+type Edit struct {
+	Draft
+	ID          string `json:"id,omitempty" doc:"the one in the path"`
+	Version     int64  `json:"version,omitempty" doc:"ignored; If-Match guards against a lost update"`
+	CreatedByID string `json:"createdById,omitempty" doc:"ignored"`
+	CreatedAt   string `json:"createdAt,omitempty" doc:"ignored"`
+	UpdatedByID string `json:"updatedById,omitempty" doc:"ignored"`
+	UpdatedAt   string `json:"updatedAt,omitempty" doc:"ignored"`
+}
+
+// Definition is what a workflow does, and what a run keeps of it.
 type Definition struct {
-	Name             string  `json:"name" dynamodbav:"name" minLength:"1" maxLength:"120" doc:"unique in the team, whatever its case"`
-	TeamID           string  `json:"teamId" dynamodbav:"teamId" maxLength:"64"`
-	Enabled          bool    `json:"enabled,omitempty" dynamodbav:"enabled" default:"true" doc:"events start it; people may run it anyway"`
+	Name             string  `json:"name" dynamodbav:"name"`
+	TeamID           string  `json:"teamId" dynamodbav:"teamId"`
+	Enabled          bool    `json:"enabled" dynamodbav:"enabled" doc:"events start it; people may run it anyway"`
 	Trigger          Trigger `json:"trigger" dynamodbav:"trigger"`
-	Steps            []Step  `json:"steps" dynamodbav:"steps" minItems:"1" maxItems:"50" nullable:"false"`
-	TimeLimitSeconds int     `json:"timeLimitSeconds,omitempty" dynamodbav:"timeLimitSeconds" minimum:"1" maximum:"86400" default:"3600" doc:"of a run, from its beginning"`
-	Concurrency      string  `json:"concurrency,omitempty" dynamodbav:"concurrency" enum:"skip,queue,replace" default:"queue" doc:"when another run of it is live for the same incident"`
+	Steps            []Step  `json:"steps" dynamodbav:"steps" nullable:"false"`
+	TimeLimitSeconds int     `json:"timeLimitSeconds" dynamodbav:"timeLimitSeconds" doc:"of a run, from its beginning"`
+	Concurrency      string  `json:"concurrency" dynamodbav:"concurrency" enum:"skip,queue,replace" doc:"when another run of it is live for the same incident"`
 }
 
 // Workflow is a definition with its history.
@@ -127,21 +154,35 @@ func (w Workflow) change(d Definition, by string, now time.Time) Workflow {
 	return w
 }
 
-// withDefaults fills what a writer may leave out.
-func (d Definition) withDefaults() Definition {
-	if d.TimeLimitSeconds == 0 {
-		d.TimeLimitSeconds = DefaultLimit
+// definition is the draft with what a writer may leave out.
+func (d Draft) definition() Definition {
+	of := Definition{
+		Name: strings.TrimSpace(d.Name), TeamID: d.TeamID, Enabled: d.Enabled == nil || *d.Enabled, Trigger: d.Trigger,
+		Steps: slices.Clone(d.Steps), TimeLimitSeconds: cmp.Or(d.TimeLimitSeconds, DefaultLimit), Concurrency: cmp.Or(d.Concurrency, Queue),
 	}
-	if d.Concurrency == "" {
-		d.Concurrency = Queue
+	for i := range of.Steps {
+		of.Steps[i].OnFailure = cmp.Or(of.Steps[i].OnFailure, Stop)
 	}
-	d.Steps = slices.Clone(d.Steps)
-	for i := range d.Steps {
-		if d.Steps[i].OnFailure == "" {
-			d.Steps[i].OnFailure = Stop
+	return of
+}
+
+// matches reports why an event of a type does not start the workflow for an
+// incident as it is; "" when it does.
+func (t Trigger) matches(event string, i incident.Incident) string {
+	switch {
+	case !slices.Contains(t.On, event):
+		return "It is not started by " + event + "."
+	case len(t.Severities) > 0 && !slices.Contains(t.Severities, string(i.Severity)):
+		return "The incident's severity is " + string(i.Severity) + "."
+	case len(t.ServiceIDs) > 0 && !slices.Contains(t.ServiceIDs, i.ServiceID):
+		return "The incident is of another service."
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Labels)) {
+		if value, has := i.Labels[name]; !has || value != t.Labels[name] {
+			return "The incident's label " + name + " is another."
 		}
 	}
-	return d
+	return ""
 }
 
 // author is the user that a principal's writing counts as.

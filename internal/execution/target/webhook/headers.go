@@ -21,15 +21,25 @@ const userAgent = "PageFree"
 
 var secretInText = regexp.MustCompile(`\{\{secrets\.([a-z][a-z0-9-]{0,39})\}\}`)
 
-// headers fills the target's headers from the job's secrets, and signs the body.
-func headers(j target.Job, body []byte, now time.Time) (http.Header, error) {
+// Envelope is what goes around a body: the headers that somebody wrote, filled
+// with secrets, and a signature.
+type Envelope struct {
+	ID       string            // of the delivery, which the signature covers: the same where it is sent again
+	Headers  map[string]string // values may hold {{secrets.<name>}}
+	SignWith string            // the name of the secret that signs; "": none
+	Secrets  map[string]string // by name
+}
+
+// Header are the headers of a request with the body. What no request could be
+// made of is a *target.Refused.
+func (v Envelope) Header(body []byte, now time.Time) (http.Header, error) {
 	h := http.Header{}
-	for name, value := range j.Target.Headers {
+	for name, value := range v.Headers {
 		name = textproto.CanonicalMIMEHeaderKey(name)
 		if runbook.ReservedHeader(name) { // written by a release that let it pass
 			return nil, &target.Refused{Code: headerForbidden, Reason: "the header " + name + " cannot be set"}
 		}
-		filled, err := fill(value, j.Secrets)
+		filled, err := fill(value, v.Secrets)
 		if err != nil {
 			return nil, err
 		}
@@ -38,22 +48,32 @@ func headers(j target.Job, body []byte, now time.Time) (http.Header, error) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Accept", "application/json") // Rundeck's older versions answer by XML otherwise
 	h.Set("User-Agent", userAgent)
-	h.Set("X-PageFree-Execution", j.ExecutionID)
-	if j.Target.SignWith == "" {
+	if v.SignWith == "" {
 		return h, nil
 	}
-	secret, err := named(j.Target.SignWith, j.Secrets)
+	secret, err := named(v.SignWith, v.Secrets)
 	if err != nil {
 		return nil, err
 	}
-	key, err := signingKey(j.Target.SignWith, secret)
+	key, err := signingKey(v.SignWith, secret)
 	if err != nil {
 		return nil, err
 	}
-	id, at := j.ExecutionID+"-"+strconv.Itoa(j.Attempt), strconv.FormatInt(now.Unix(), 10)
-	h.Set("Webhook-Id", id)
+	at := strconv.FormatInt(now.Unix(), 10)
+	h.Set("Webhook-Id", v.ID)
 	h.Set("Webhook-Timestamp", at)
-	h.Set("Webhook-Signature", sign(key, id, at, body))
+	h.Set("Webhook-Signature", sign(key, v.ID, at, body))
+	return h, nil
+}
+
+// headers are those of a job.
+func headers(j target.Job, body []byte, now time.Time) (http.Header, error) {
+	v := Envelope{ID: j.ExecutionID + "-" + strconv.Itoa(j.Attempt), Headers: j.Target.Headers, SignWith: j.Target.SignWith, Secrets: j.Secrets}
+	h, err := v.Header(body, now)
+	if err != nil {
+		return nil, err
+	}
+	h.Set("X-PageFree-Execution", j.ExecutionID)
 	return h, nil
 }
 

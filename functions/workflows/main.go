@@ -1,0 +1,51 @@
+// Command workflows is the Lambda function behind /v1/workflows and
+// /v1/workflow-runs: what is to happen, and what came of it. The reactor lets
+// runs go on.
+package main
+
+import (
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"pagefree/internal/audit"
+	"pagefree/internal/incident"
+	"pagefree/internal/platform/awscfg"
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/kmsmac"
+	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/safehttp"
+	"pagefree/internal/platform/settings"
+	"pagefree/internal/runbook"
+	"pagefree/internal/workflow"
+)
+
+func main() {
+	env := settings.From(os.Getenv)
+	log.Setup(os.Stdout, "workflows")
+	cfg := awscfg.FromEnv(os.Getenv)
+	db := dynamodb.NewFromConfig(cfg)
+	table := dynamo.Table{Name: env.Text("AUTOMATION_TABLE"), DB: db}
+	ledger := audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}
+	service := &workflow.Service{
+		Runs: workflow.Runs{
+			Store: workflow.Store{Table: table, Retention: env.Duration("RETENTION_DAYS", 24*time.Hour)},
+			Audit: ledger, Now: time.Now,
+		},
+		Incidents: incident.Store{Table: table},
+		Runbooks:  runbook.Store{Table: table},
+		Cursors:   httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
+		CheckURL:  safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}).Check,
+	}
+	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
+	env.Check()
+
+	api := httpapi.New()
+	api.OnDenied(audit.Denials(ledger, time.Now))
+	workflow.Routes(api, service)
+	lambda.Start(httpapi.Lambda(api.Handler(), edge))
+}

@@ -1,0 +1,211 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"pagefree/internal/audit"
+	"pagefree/internal/incident"
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/id"
+	"pagefree/internal/platform/principal"
+	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/teams"
+	"pagefree/internal/runbook"
+)
+
+// NameTaken is the code of a name that another workflow of the team has.
+const NameTaken problem.Code = "name_taken"
+
+// Service is the use cases of the API. Every method authorizes, decides and writes.
+type Service struct {
+	Runs
+	Incidents incident.Store
+	Runbooks  runbook.Store
+	Cursors   *httpapi.Cursors
+	// CheckURL refuses addresses of webhooks that can be seen to be forbidden.
+	CheckURL func(rawURL string) error
+}
+
+// Create writes version 1 of a workflow.
+func (s *Service) Create(ctx context.Context, draft Draft) (Workflow, error) {
+	_, who, err := teams.Owner(ctx, s.Store.Table, &draft.TeamID, principal.Require)
+	if err != nil {
+		return Workflow{}, err
+	}
+	d := draft.definition()
+	if err := s.check(ctx, d); err != nil {
+		return Workflow{}, err
+	}
+	now := s.Now()
+	w := d.create(id.New(id.Workflow, now), author(who), now)
+	return w, s.commit(ctx, w, "workflow.created", s.Store.create(w)...)
+}
+
+// Get reads a workflow.
+func (s *Service) Get(ctx context.Context, workflowID string) (Workflow, error) {
+	w, _, err := s.open(ctx, workflowID, principal.Observer)
+	return w, err
+}
+
+// Filter narrows a list of workflows; zero members let everything through.
+type Filter struct {
+	TeamID  string
+	Enabled *bool
+}
+
+// List returns the workflows that the caller may see, newest first.
+func (s *Service) List(ctx context.Context, f Filter, page httpapi.Page) ([]Workflow, string, error) {
+	who, err := principal.Authenticated(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	var from []string
+	switch {
+	case f.TeamID != "":
+		if _, err := principal.Require(ctx, f.TeamID, principal.Observer); err != nil {
+			return nil, "", err
+		}
+		from = []string{f.TeamID}
+	case !who.PlatformAdmin:
+		from = []string{}
+		for team, role := range who.Teams {
+			if role.AtLeast(principal.Observer) {
+				from = append(from, team)
+			}
+		}
+		slices.Sort(from)
+	}
+	keep := func(w Workflow) bool { return f.Enabled == nil || w.Enabled == *f.Enabled }
+	list, next, err := s.Store.workflows(ctx, from, keep, page)
+	if err != nil {
+		return nil, "", err
+	}
+	return httpapi.Fit(list, next, func(w Workflow) string { return w.ID })
+}
+
+// Replace writes the next version of a workflow. A stale ifMatch is a 412.
+// Runs that have begun keep the version that they began with.
+func (s *Service) Replace(ctx context.Context, workflowID, ifMatch string, edit Edit) (Workflow, error) {
+	was, who, err := s.open(ctx, workflowID, principal.TeamAdmin)
+	if err != nil {
+		return Workflow{}, err
+	}
+	if err := httpapi.Match(ifMatch, was.Version); err != nil {
+		return Workflow{}, err
+	}
+	if edit.ID != "" && edit.ID != was.ID {
+		return Workflow{}, problem.InvalidField("body.id", "it is the workflow's own, or left out")
+	}
+	if edit.TeamID != was.TeamID {
+		return Workflow{}, problem.InvalidField("body.teamId", "a workflow stays with its team")
+	}
+	d := edit.definition()
+	if err := s.check(ctx, d); err != nil {
+		return Workflow{}, err
+	}
+	is := was.change(d, author(who), s.Now())
+	return is, s.commit(ctx, is, "workflow.updated", s.Store.replace(was, is)...)
+}
+
+// Delete removes a workflow. Its runs stay, and those that have begun go on.
+func (s *Service) Delete(ctx context.Context, workflowID string) error {
+	w, _, err := s.open(ctx, workflowID, principal.TeamAdmin)
+	if err != nil {
+		return err
+	}
+	return s.commit(ctx, w, "workflow.deleted", s.Store.remove(w)...)
+}
+
+// commit writes ops with the audit event of what they do to w. A name that is
+// taken and a workflow that changed since are told apart by the item that stood
+// in the way.
+func (s *Service) commit(ctx context.Context, w Workflow, event string, ops ...dynamo.Op) error {
+	detail := map[string]any{"name": w.Name, "version": w.Version, "enabled": w.Enabled}
+	ops = append(ops, s.Audit.Record(ctx, s.Now(), audit.Entry{Type: event, Subject: audit.Ref{Kind: "workflow", ID: w.ID}, TeamID: w.TeamID, Detail: detail}))
+	err := dynamo.Commit(ctx, s.Store.Table.DB, ops...)
+	lost, failed := dynamo.Failed(err)
+	if !failed {
+		return err
+	}
+	var held nameItem
+	if err := dynamo.Decode(lost.Item, &held); err == nil && held.PK == nameKey(w).PK && held.WorkflowID != w.ID {
+		return problem.New(http.StatusConflict, NameTaken, "Another workflow of the team has this name.")
+	}
+	return problem.Lost(err)
+}
+
+// check reports what is wrong with a definition: by itself, in what it names,
+// and in whom it calls.
+func (s *Service) check(ctx context.Context, d Definition) error {
+	if err := d.check(); err != nil {
+		return err
+	}
+	for _, serviceID := range d.Trigger.ServiceIDs {
+		if !id.Valid(id.Service, serviceID) {
+			return problem.Missing()
+		}
+		on, found, err := s.Incidents.Service(ctx, serviceID) // a deleted one too, so that what was read can be written again
+		if err != nil {
+			return err
+		}
+		if !found || on.TeamID != d.TeamID {
+			return problem.Missing()
+		}
+	}
+	seen := map[string]bool{}
+	for n, step := range d.Steps {
+		if step.Type == Webhook && s.CheckURL != nil {
+			if err := s.CheckURL(step.URL); err != nil {
+				return located(err, fmt.Sprintf("body.steps[%d].url", n))
+			}
+		}
+		if step.Type != Runbook || seen[step.RunbookID] {
+			continue
+		}
+		seen[step.RunbookID] = true
+		rb, err := s.Runbooks.Runbook(ctx, step.RunbookID)
+		if err != nil {
+			return err
+		}
+		if rb.TeamID != nil && rb.Team() != d.TeamID {
+			return problem.Missing()
+		}
+	}
+	return nil
+}
+
+// located says where in the body the address stands that is refused.
+func located(err error, at string) error {
+	p, is := errors.AsType[*problem.Error](err)
+	if !is {
+		return err
+	}
+	where := *p
+	where.Fields = []problem.Field{{Location: at, Message: strings.TrimSuffix(p.Detail, ".")}}
+	return &where
+}
+
+// open reads a workflow for somebody with the role in its team.
+func (s *Service) open(ctx context.Context, workflowID string, min principal.Role) (Workflow, principal.Principal, error) {
+	if _, err := principal.Authenticated(ctx); err != nil {
+		return Workflow{}, principal.Principal{}, err
+	}
+	if !id.Valid(id.Workflow, workflowID) {
+		return Workflow{}, principal.Principal{}, problem.Missing()
+	}
+	w, found, err := s.Store.Workflow(ctx, workflowID)
+	if err != nil {
+		return Workflow{}, principal.Principal{}, err
+	}
+	if !found {
+		return Workflow{}, principal.Principal{}, problem.Missing()
+	}
+	who, err := principal.Require(ctx, w.TeamID, min)
+	return w, who, err
+}
