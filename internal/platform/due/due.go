@@ -39,7 +39,8 @@ type Item struct {
 	Kind    string         `dynamodbav:"kind"`    // which room handles it, and how
 	Subject string         `dynamodbav:"subject"` // the id of what it is about
 	At      timestamp.Time `dynamodbav:"at"`
-	Tries   int            `dynamodbav:"tries"`
+	Tries   int            `dynamodbav:"tries"`           // how often it could not be handled
+	Later   int64          `dynamodbav:"later,omitempty"` // Unix seconds: after a try that failed, the next one comes no sooner
 }
 
 // New returns an item of the lane Executions.
@@ -80,10 +81,14 @@ func Before(ctx context.Context, t dynamo.Table, shard int, now time.Time, limit
 
 // Before returns up to limit items of a shard of the lane that are due at now, oldest first.
 func (l Lane) Before(ctx context.Context, t dynamo.Table, shard int, now time.Time, limit int) ([]Item, error) {
+	return l.read(ctx, t, shard, now, limit, nil)
+}
+
+func (l Lane) read(ctx context.Context, t dynamo.Table, shard int, now time.Time, limit int, keep func(Item) bool) ([]Item, error) {
 	q := dynamo.Query{
 		Values: []string{l.partition(shard)}, Sort: dynamo.SK, Limit: limit, Oldest: true,
 		To: timestamp.Of(now).String() + "\uffff", // after every item of this millisecond
 	}
-	items, _, err := dynamo.List(ctx, t, q, func(i Item) string { return i.SK }, nil)
+	items, _, err := dynamo.List(ctx, t, q, func(i Item) string { return i.SK }, keep)
 	return items, err
 }

@@ -40,8 +40,8 @@ func (k Key) item() Item {
 	return Item{PK: &types.AttributeValueMemberS{Value: k.PK}, SK: &types.AttributeValueMemberS{Value: k.SK}}
 }
 
-// Get reads an item consistently into out, a pointer to a struct, and reports
-// whether there was one.
+// Get reads an item consistently into out, a pointer to a struct, or to an Item
+// for all that stands in it, and reports whether there was one.
 func (t Table) Get(ctx context.Context, k Key, out any) (bool, error) {
 	got, err := t.DB.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.Name, Key: k.item(), ConsistentRead: aws.Bool(true)})
 	if err != nil {
@@ -49,6 +49,10 @@ func (t Table) Get(ctx context.Context, k Key, out any) (bool, error) {
 	}
 	if got.Item == nil {
 		return false, nil
+	}
+	if whole, as := out.(*Item); as {
+		*whole = got.Item
+		return true, nil
 	}
 	return true, attributevalue.UnmarshalMap(got.Item, out)
 }
@@ -78,11 +82,14 @@ type Op struct {
 	err  error
 }
 
-// Put writes an item (a struct) under a condition.
+// Put writes an item (a struct, or an Item as it was read) under a condition.
 func (t Table) Put(item any, cond expression.ConditionBuilder) Op {
-	av, err := attributevalue.MarshalMap(item)
-	if err != nil {
-		return Op{err: err}
+	av, whole := item.(Item)
+	if !whole {
+		var err error
+		if av, err = attributevalue.MarshalMap(item); err != nil {
+			return Op{err: err}
+		}
 	}
 	e, err := expression.NewBuilder().WithCondition(cond).Build()
 	if err != nil {

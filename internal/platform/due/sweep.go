@@ -1,0 +1,114 @@
+package due
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/log"
+)
+
+const (
+	// MaxTries is how often an item is handled before it is given up.
+	MaxTries = 10
+	// sweepLimit is how many items of a shard one sweep handles; the rest waits for the next.
+	sweepLimit = 100
+	// longest bounds the wait between two tries, which doubles from a minute: ten take some three hours.
+	longest = 30 * time.Minute
+)
+
+// Sweeper handles what is due in a lane.
+type Sweeper struct {
+	Table dynamo.Table
+	Lane  Lane
+	// Handle does what an item asks for, once, however often it is called. The
+	// item is removed then, unless it was kept: put elsewhere, or not done yet.
+	Handle func(ctx context.Context, i Item) (kept bool, err error)
+	// Within bounds the time of one item, so that one that hangs does not keep all others waiting.
+	Within  time.Duration
+	Now     func() time.Time
+	Metrics io.Writer
+}
+
+// Sweep handles every item of the lane that is due. One that fails is tried
+// again later; after ten tries it goes to the lane Failed and is counted as DueItemsFailed.
+func (s *Sweeper) Sweep(ctx context.Context) error {
+	var errs [Shards]error
+	var wg sync.WaitGroup
+	for shard := range Shards {
+		wg.Go(func() { errs[shard] = s.shard(ctx, shard) })
+	}
+	wg.Wait()
+	return errors.Join(errs[:]...)
+}
+
+func (s *Sweeper) shard(ctx context.Context, shard int) error {
+	now := s.Now()
+	items, err := s.Lane.read(ctx, s.Table, shard, now, sweepLimit, func(i Item) bool { return i.Later <= now.Unix() })
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, i := range items {
+		if ctx.Err() != nil {
+			return errors.Join(append(errs, ctx.Err())...) // what is left comes with the next sweep
+		}
+		if err := s.Do(ctx, i); err != nil {
+			slog.ErrorContext(ctx, "due item not handled", "kind", i.Kind, "subject", i.Subject, "tries", i.Tries+1, "error", err)
+			errs = append(errs, err, s.putOff(ctx, i))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Do handles one item and removes it. It counts no tries, so that a stream may
+// call it too: what fails there is left to the sweep.
+func (s *Sweeper) Do(ctx context.Context, i Item) error {
+	within, cancel := context.WithTimeout(ctx, s.Within)
+	defer cancel()
+	kept, err := s.Handle(within, i)
+	if err != nil || kept {
+		return err
+	}
+	return dynamo.Commit(ctx, s.Table.DB, Done(s.Table, i))
+}
+
+// putOff counts a try that failed, or gives the item up. An item that is gone
+// meanwhile, or counted by another sweep, is left alone.
+func (s *Sweeper) putOff(ctx context.Context, i Item) error {
+	var err error
+	if tries := i.Tries + 1; tries < MaxTries {
+		wait := min(time.Minute<<i.Tries, longest)
+		err = dynamo.Commit(ctx, s.Table.DB, s.Table.Update(i.Key(),
+			expression.Set(expression.Name("tries"), expression.Value(tries)).Set(expression.Name("later"), expression.Value(s.Now().Add(wait).Unix())),
+			dynamo.Is("tries", i.Tries)))
+	} else {
+		err = s.giveUp(ctx, i)
+	}
+	if _, lost := dynamo.Failed(err); lost {
+		return nil
+	}
+	return err
+}
+
+// giveUp moves an item, with all that stands in it, to the lane Failed.
+func (s *Sweeper) giveUp(ctx context.Context, i Item) error {
+	var whole dynamo.Item
+	if found, err := s.Table.Get(ctx, i.Key(), &whole); err != nil || !found {
+		return err
+	}
+	whole[dynamo.PK] = &types.AttributeValueMemberS{Value: Failed.New(i.Kind, i.Subject, i.At.Time).PK}
+	err := dynamo.Commit(ctx, s.Table.DB, s.Table.Create(whole), s.Table.Delete(i.Key(), dynamo.Is("tries", i.Tries)))
+	if err == nil {
+		slog.ErrorContext(ctx, "due item given up", "lane", s.Lane, "kind", i.Kind, "subject", i.Subject)
+		log.Count(s.Metrics, s.Now(), "DueItemsFailed", 1)
+	}
+	return err
+}
