@@ -67,6 +67,9 @@ func (b *builder) event(r *resource, f *Function, name string, p properties) {
 			Name: name, RuleARN: b.e.arn("events", "rule/"+rule), Expression: p.text("Schedule", ""), Input: p.text("Input", ""),
 			Enabled: p.flag("Enabled", true) && p.text("State", "ENABLED") == "ENABLED",
 		})
+	case "SNS":
+		p.only("Topic")
+		f.TopicSources = append(f.TopicSources, TopicSource{Name: name, TopicARN: p.text("Topic", "")})
 	case "EventBridgeRule", "CloudWatchEvent":
 		p.only("DeadLetterConfig", "Enabled", "Pattern", "RetryPolicy", "RuleName", "State")
 		rule := p.text("RuleName", b.e.opts.StackName+"-"+r.id+name)

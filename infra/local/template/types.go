@@ -27,6 +27,7 @@ type Function struct {
 	Schedules      []Schedule
 	Rules          []Rule
 	StreamSources  []StreamSource
+	TopicSources   []TopicSource
 	MaxConcurrency int // ReservedConcurrentExecutions; 0 when not set
 }
 
@@ -60,6 +61,12 @@ type Schedule struct {
 	Expression string // rate(1 minute), cron(0 3 * * ? *)
 	Input      string // constant JSON sent in place of the event; empty for the event itself
 	Enabled    bool
+}
+
+// TopicSource is a subscription to a topic of SNS.
+type TopicSource struct {
+	Name     string // of the event
+	TopicARN string
 }
 
 // Rule is an EventBridge rule with a pattern, of the default bus.
