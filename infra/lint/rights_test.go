@@ -144,6 +144,7 @@ func TestWritePrefixes(t *testing.T) {
 			"ExecutionsFunction": {"brake#*", "due#*", "ex#*", "inc#*", "pause#*", "rb#*"}, "DispatcherFunction": runs,
 			"WatchdogFunction": ends, "CallbacksFunction": ends, "CommandsFunction": ends,
 			"IdentityFunction": {"team#*"},
+			"NotifierFunction": {"failed#*", "notice#*", "quiet#*", "told#*"},
 		},
 		"StatusTable": {
 			"PartnersFunction":    {"grants#*", "people#*", "prt#*", "prtmail#*", "prtname#*", "sp#*", "token#*", "viewer#*"}, // a page is only checked
@@ -156,6 +157,7 @@ func TestWritePrefixes(t *testing.T) {
 		"IdentityTable": {
 			"IdentityFunction": all, "SigninFunction": all, // which checks
 			"SigninMailFunction": {"email#*", "founder#*", "usr#*"}, "SigninLinkFunction": {"email#*", "founder#*", "usr#*"},
+			"NotificationsFunction": {"mailstop#*", "notify#*"}, "NotifierFunction": {"notify#*"}, "BouncesFunction": {"mailstop#*"},
 		},
 	}
 	tmpl := deployed(t)
@@ -226,14 +228,14 @@ func TestTrust(t *testing.T) {
 		want        []string
 	}{
 		"the people's table": {arn: identity, want: []string{
-			"AuthorizerFunction", "IdentityFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction"}},
+			"AuthorizerFunction", "BouncesFunction", "IdentityFunction", "NotificationsFunction", "NotifierFunction", "PageMailFunction", "PartnersFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction"}},
 		"the runbooks' table": {arn: automation, want: []string{
-			"CallbacksFunction", "CommandsFunction", "DispatcherFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "RunbooksFunction", "StatusPagesFunction", "WatchdogFunction"}},
+			"CallbacksFunction", "CommandsFunction", "DispatcherFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "NotifierFunction", "RunbooksFunction", "StatusPagesFunction", "WatchdogFunction"}},
 		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*", want: []string{"AccessesFunction", "AuthorizerFunction", "PageMailFunction", "PartnersFunction", "SigninFunction", "SigninMailFunction", "StatusClockFunction", "StatusFunction", "StatusPagesFunction"}},
 		"making seals":            {arn: tmpl.Keys["SealKey"].ARN, action: "kms:GenerateMac", want: []string{"RunbooksFunction"}},
 		"checking seals":          {arn: tmpl.Keys["SealKey"].ARN, action: "kms:VerifyMac", want: []string{"DispatcherFunction"}},
-		"encrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Encrypt", want: []string{"ExecutionsFunction", "RunbooksFunction"}}, // each for its own purpose
-		"decrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Decrypt", want: []string{"DispatcherFunction"}},
+		"encrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Encrypt", want: []string{"ExecutionsFunction", "NotificationsFunction", "RunbooksFunction"}}, // each for its own purpose
+		"decrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Decrypt", want: []string{"DispatcherFunction", "NotifierFunction"}}, // the latter those of webhooks
 		"deriving cursors": {arn: tmpl.Keys["DeriveKey"].ARN, action: "kms:GenerateMac", want: []string{
 			"AuditFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "PartnersFunction", "RunbooksFunction", "StatusFunction", "StatusPagesFunction"}},
 		"signing blocks":  {arn: tmpl.Keys["AuditKey"].ARN, action: "kms:Sign", want: []string{"AuditSealerFunction"}},
@@ -256,6 +258,13 @@ func TestTrust(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+	for _, id := range []string{"PageMailFunction", "PartnersFunction"} { // of the people's table, which addresses get no mail
+		for _, s := range rights(tmpl.Functions[id], identity) {
+			if got := s.Conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]; !slices.Equal(got, []string{"mailstop#*"}) {
+				t.Errorf("%s, %s: prefixes %q of the identity table, want stopped mail alone", id, s.Sid, got)
+			}
+		}
 	}
 	for _, s := range rights(tmpl.Functions["IdentityFunction"], automation) {
 		if got := s.Conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]; !slices.Equal(got, []string{"team#*"}) {
