@@ -19,6 +19,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/outbox"
 	"pagefree/internal/platform/text"
 )
@@ -63,6 +64,9 @@ func subject(e outbox.Event) string {
 		if of := e.Detail[name]; of != "" && kinds[e.Type] != Incidents {
 			return of
 		}
+	}
+	if kinds[e.Type] != Incidents && id.Valid(id.Incident, e.About) { // a message about an incident is not its state
+		return "about/" + e.About
 	}
 	return e.About
 }

@@ -270,7 +270,7 @@ func (s *Service) webhook(ctx context.Context, teamID string, old *Webhook, in *
 		return nil, "", err
 	}
 	var events []string
-	if in.Events != nil {
+	if len(in.Events) > 0 {
 		events = slices.Compact(slices.Sorted(slices.Values(in.Events)))
 	}
 	hash := token.Hash(in.URL)

@@ -78,6 +78,7 @@ func newWorld(t *testing.T) *world {
 	w.partners = &partner.Service{
 		Store: partner.Store{
 			Table: store("PartnersFunction"), Ephemeral: dynamo.Table{Name: env.Table("EphemeralTable"), DB: dynamodb.NewFromConfig(env.ConfigOf("PartnersFunction"))},
+			Stops: dynamo.Table{Name: env.Table("IdentityTable"), DB: dynamodb.NewFromConfig(env.ConfigOf("PartnersFunction"))},
 		},
 		Audit: ledger("PartnersFunction"), Now: w.now.Now,
 	}
