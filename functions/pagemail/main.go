@@ -30,8 +30,9 @@ func main() {
 	log.Setup(os.Stdout, "pagemail")
 	cfg := awscfg.FromEnv(os.Getenv)
 	named := env.Text("ORIGIN_PARAMETER")
+	db := dynamodb.NewFromConfig(cfg)
 	teller := &partner.Teller{
-		Store: partner.Store{Table: dynamo.Table{Name: env.Text("STATUS_TABLE"), DB: dynamodb.NewFromConfig(cfg)}},
+		Store: partner.Store{Table: dynamo.Table{Name: env.Text("STATUS_TABLE"), DB: db}, Stops: dynamo.Table{Name: env.Text("IDENTITY_TABLE"), DB: db}},
 		Queue: queue.Queue{URL: env.Text("PAGE_MAIL_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
 		Post: &pagemail.Post{
 			SES: sesv2.NewFromConfig(cfg),

@@ -33,7 +33,9 @@ func main() {
 	ledger := audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}
 	ephemeral := dynamo.Table{Name: env.Text("EPHEMERAL_TABLE"), DB: db}
 	service := &partner.Service{
-		Store:   partner.Store{Table: dynamo.Table{Name: env.Text("STATUS_TABLE"), DB: db}, Ephemeral: ephemeral},
+		Store: partner.Store{
+			Table: dynamo.Table{Name: env.Text("STATUS_TABLE"), DB: db}, Ephemeral: ephemeral, Stops: dynamo.Table{Name: env.Text("IDENTITY_TABLE"), DB: db},
+		},
 		Audit:   ledger,
 		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
 		Mail:    queue.Queue{URL: env.Text("MAIL_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},

@@ -148,6 +148,7 @@ func TestWritePrefixes(t *testing.T) {
 			"HooksFunction":        {"alert#*", "content#*", "dlv#*", "queue#*"},
 			"IdentityFunction":     {"team#*"},
 			"IntegrationsFunction": {"int#*"},
+			"NotifierFunction":     {"failed#*", "notice#*", "quiet#*", "told#*"},
 			"WorkflowsFunction":    {"react#*", "wf#*", "wflive#*", "wfname#*", "wfr#*"},
 		},
 		"StatusTable": {
@@ -161,6 +162,7 @@ func TestWritePrefixes(t *testing.T) {
 		"IdentityTable": {
 			"IdentityFunction": all, "SigninFunction": all, // which checks
 			"SigninMailFunction": {"email#*", "founder#*", "usr#*"}, "SigninLinkFunction": {"email#*", "founder#*", "usr#*"},
+			"NotificationsFunction": {"mailstop#*", "notify#*"}, "NotifierFunction": {"notify#*"}, "BouncesFunction": {"mailstop#*"},
 		},
 	}
 	tmpl := deployed(t)
@@ -231,14 +233,9 @@ func TestTrust(t *testing.T) {
 		want        []string
 	}{
 		"the people's table": {arn: identity, want: []string{
-			"AuthorizerFunction", "IdentityFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction"}},
+			"AuthorizerFunction", "BouncesFunction", "IdentityFunction", "NotificationsFunction", "NotifierFunction", "PageMailFunction", "PartnersFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction"}},
 		"the runbooks' table": {arn: automation, want: []string{
-			"AlertsFunction", "CallbacksFunction", "CommandsFunction", "DispatcherFunction", "ExecutionsFunction", "HooksFunction", "IdentityFunction", "IncidentsFunction", "IntegrationsFunction", "RunbooksFunction", "StatusPagesFunction", "WatchdogFunction", "WorkflowsFunction"}},
-		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*", want: []string{"AccessesFunction", "AuthorizerFunction", "PageMailFunction", "PartnersFunction", "SigninFunction", "SigninMailFunction", "StatusClockFunction", "StatusFunction", "StatusPagesFunction"}},
-		"making seals":            {arn: tmpl.Keys["SealKey"].ARN, action: "kms:GenerateMac", want: []string{"RunbooksFunction"}},
-		"checking seals":          {arn: tmpl.Keys["SealKey"].ARN, action: "kms:VerifyMac", want: []string{"DispatcherFunction"}},
-		"encrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Encrypt", want: []string{"ExecutionsFunction", "IntegrationsFunction", "RunbooksFunction"}}, // each for its own purpose
-		"decrypting secrets":      {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Decrypt", want: []string{"DispatcherFunction", "HooksFunction"}},
+			"AccessesFunction", "AlertsFunction", "AuthorizerFunction", "CallbacksFunction", "CommandsFunction", "DispatcherFunction", "ExecutionsFunction", "HooksFunction", "IdentityFunction", "IncidentsFunction", "IntegrationsFunction", "NotificationsFunction", "NotifierFunction", "PageMailFunction", "PartnersFunction", "RunbooksFunction", "SigninFunction", "SigninMailFunction", "StatusClockFunction", "StatusFunction", "StatusPagesFunction", "WatchdogFunction", "WorkflowsFunction"}},
 		"deriving cursors": {arn: tmpl.Keys["DeriveKey"].ARN, action: "kms:GenerateMac", want: []string{
 			"AuditFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "IntegrationsFunction", "PartnersFunction", "RunbooksFunction", "StatusFunction", "StatusPagesFunction", "WorkflowsFunction"}},
 		"signing blocks":  {arn: tmpl.Keys["AuditKey"].ARN, action: "kms:Sign", want: []string{"AuditSealerFunction"}},
@@ -261,6 +258,13 @@ func TestTrust(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+	for _, id := range []string{"PageMailFunction", "PartnersFunction"} { // of the people's table, which addresses get no mail
+		for _, s := range rights(tmpl.Functions[id], identity) {
+			if got := s.Conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]; !slices.Equal(got, []string{"mailstop#*"}) {
+				t.Errorf("%s, %s: prefixes %q of the identity table, want stopped mail alone", id, s.Sid, got)
+			}
+		}
 	}
 	for _, s := range rights(tmpl.Functions["IdentityFunction"], automation) {
 		if got := s.Conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]; !slices.Equal(got, []string{"team#*"}) {

@@ -63,7 +63,7 @@ func newWorld(t *testing.T) *world {
 	}
 	ephemeral := dynamo.Table{Name: w.eph.Name, DB: db}
 	w.service = &partner.Service{
-		Store:   partner.Store{Table: dynamo.Table{Name: w.table.Name, DB: db}, Ephemeral: ephemeral},
+		Store:   partner.Store{Table: dynamo.Table{Name: w.table.Name, DB: db}, Ephemeral: ephemeral, Stops: dynamo.Table{Name: env.Table("IdentityTable"), DB: db}},
 		Audit:   audit.Log{Table: dynamo.Table{Name: w.audit.Name, DB: db}},
 		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.KeyID("DeriveKey"), Client: kms.NewFromConfig(own)}.Derive),
 		Mail:    queue.Queue{URL: env.QueueURL("MailQueue"), Client: sqs.NewFromConfig(own)},

@@ -31,9 +31,16 @@ func (s *Service) People(ctx context.Context, pageID, accessID string, page http
 	if err != nil {
 		return nil, "", err
 	}
+	stopped, err := s.Store.stopped(ctx, people)
+	if err != nil {
+		return nil, "", err
+	}
 	list := make([]PartnerPerson, len(people))
 	for i, p := range people {
 		list[i] = p.shown(at.access)
+		if stop, is := stopped[p.Email]; is {
+			list[i].MailStopped = &stop
+		}
 	}
 	return list, next, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"pagefree/internal/platform/mailstop"
 	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/timestamp"
 )
@@ -74,6 +75,8 @@ type PartnerPerson struct {
 	InvitedAt  *timestamp.Time `json:"invitedAt"`
 	AcceptedAt *timestamp.Time `json:"acceptedAt" doc:"when they signed in first"`
 	RevokedAt  *timestamp.Time `json:"revokedAt"`
+
+	MailStopped *mailstop.Stop `json:"mailStopped,omitempty" doc:"in lists: since when no news is mailed to them, and why; sign-in links are"`
 }
 
 func (p Person) shown(of Access) PartnerPerson {

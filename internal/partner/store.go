@@ -6,6 +6,7 @@ import (
 
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/mailstop"
 	"pagefree/internal/status"
 )
 
@@ -14,6 +15,16 @@ import (
 type Store struct {
 	Table     dynamo.Table
 	Ephemeral dynamo.Table // only where sessions are listed
+	Stops     dynamo.Table // the identity table, for mailstop alone; only where persons are mailed or listed
+}
+
+// stopped are those of people to whom no mail goes any more, by their address.
+func (s Store) stopped(ctx context.Context, people []Person) (map[string]mailstop.Stop, error) {
+	addresses := make([]string, len(people))
+	for i, p := range people {
+		addresses[i] = p.Email
+	}
+	return mailstop.Of(ctx, s.Stops, addresses...)
 }
 
 // All keys of the room.

@@ -213,8 +213,12 @@ func (r *round) access(ctx context.Context, pageID, accessID, partnerID string) 
 	for _, m := range marks {
 		mailed[m.SK] = true
 	}
+	stopped, err := r.Store.stopped(ctx, people)
+	if err != nil {
+		return false, err
+	}
 	for _, p := range people {
-		if mailed[p.ID] {
+		if _, stop := stopped[p.Email]; mailed[p.ID] || stop {
 			continue
 		}
 		if r.left == 0 || late(ctx) {

@@ -97,6 +97,7 @@ func (s *Service) SendEmail(_ context.Context, in *api.SendEmailInput) (*api.Sen
 		if err := s.accept(m); err != nil {
 			return nil, err
 		}
+		s.publish(aws.ToString(in.ConfigurationSetName), m)
 	}
 	return &api.SendEmailOutput{MessageId: &m.ID}, nil
 }
@@ -117,8 +118,38 @@ func content(in *api.SendEmailInput) (m Mail, to []string, err error) {
 		if strings.ContainsAny(m.Subject, "\r\n") {
 			return m, nil, bad("The subject contains a line break.")
 		}
+		if m.Headers, err = headers(simple.Headers); err != nil {
+			return m, nil, err
+		}
 		return m, nil, nil
 	}
+}
+
+// ours are the headers that SES sets itself and takes from nobody (Amazon SES, "Header fields").
+var ours = []string{
+	"BCC", "CC", "Content-Disposition", "Content-Type", "Date", "From", "Message-ID", "MIME-Version", "Reply-To", "Return-Path", "Subject", "To",
+}
+
+// headers are those that a sender sets, in printable ASCII, each once (SES API, MessageHeader).
+func headers(list []types.MessageHeader) (map[string]string, error) {
+	out := map[string]string{}
+	for _, h := range list {
+		name, value := aws.ToString(h.Name), aws.ToString(h.Value)
+		unprintable := func(r rune) bool { return r < ' ' || r > '~' }
+		switch {
+		case name == "" || len(name) > 126 || strings.ContainsAny(name, ": ") || strings.ContainsFunc(name, unprintable):
+			return nil, bad("The header name is not valid.")
+		case value == "" || len(name)+len(value) > 996 || strings.ContainsFunc(value, unprintable):
+			return nil, bad("The value of the header %s is not valid.", name)
+		case slices.ContainsFunc(ours, func(o string) bool { return strings.EqualFold(o, name) }):
+			return nil, bad("The header %s cannot be set.", name)
+		}
+		if _, twice := out[name]; twice {
+			return nil, bad("The header %s is set twice.", name)
+		}
+		out[name] = value
+	}
+	return out, nil
 }
 
 func data(c *types.Content) string {

@@ -30,6 +30,8 @@ type Mail struct {
 	At      string   `json:"at"`    // RFC 3339, UTC, milliseconds
 	From    string   `json:"from"`
 	ID      string   `json:"id"`
+
+	Headers map[string]string `json:"headers,omitempty"` // those that the sender set besides
 }
 
 // Options say what the service accepts and where it keeps mail.
@@ -38,6 +40,9 @@ type Options struct {
 	Region string // for error messages
 	// Identities are the addresses and domains that mail may come from; empty: any.
 	Identities []string
+	// Publish is told of each event of a mail that was sent with a configuration set: its kind (Bounce or Complaint) and what
+	// SES would publish, as JSON. It is called while the sender waits, and must not.
+	Publish func(configurationSet, kind, event string)
 }
 
 // Service is the mailbox of one account and region.

@@ -168,3 +168,67 @@ func FuzzRaw(f *testing.F) {
 		_, _ = s.SendEmail(t.Context(), &api.SendEmailInput{Content: &types.EmailContent{Raw: &types.RawMessage{Data: raw}}})
 	})
 }
+
+// TestSimulator: the simulator's addresses bounce and complain, where somebody asked for events, and only there.
+func TestSimulator(t *testing.T) {
+	var got []string
+	_, c := open(t, ses.Options{Publish: func(set, kind, event string) { got = append(got, set+" "+kind+" "+event) }})
+	tests := map[string]struct {
+		to, set string
+		want    []string // what the event says; none for no event
+	}{
+		"bounces":                 {"bounce@simulator.amazonses.com", "set", []string{`set Bounce`, `"eventType":"Bounce"`, `"bounceType":"Permanent"`, `"emailAddress":"bounce@simulator.amazonses.com"`}},
+		"with a label":            {"bounce+a@simulator.amazonses.com", "set", []string{`"emailAddress":"bounce+a@simulator.amazonses.com"`}},
+		"complains":               {"Complaint@simulator.amazonses.com", "set", []string{`"eventType":"Complaint"`, `"complainedRecipients":[{"emailAddress":"Complaint@simulator.amazonses.com"}]`}},
+		"is suppressed":           {"suppressionlist@simulator.amazonses.com", "set", []string{`"bounceSubType":"Suppressed"`}},
+		"takes it":                {"success@simulator.amazonses.com", "set", nil},
+		"is somebody else":        {"bounce@partners.test", "set", nil},
+		"without a set, silently": {"bounce@simulator.amazonses.com", "", nil},
+	}
+	for name, tt := range tests {
+		got = nil
+		in := simple("a@b.test", "s", "x", "", tt.to)
+		if tt.set != "" {
+			in.ConfigurationSetName = &tt.set
+		}
+		if _, err := c.SendEmail(t.Context(), in); err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != min(len(tt.want), 1) {
+			t.Errorf("%s: got %v", name, got)
+			continue
+		}
+		for _, part := range tt.want {
+			if !strings.Contains(got[0], part) {
+				t.Errorf("%s: got %s, want %s in it", name, got[0], part)
+			}
+		}
+	}
+}
+
+// TestHeaders: SES takes no header that it sets itself, and none that would begin another.
+func TestHeaders(t *testing.T) {
+	s, c := open(t, ses.Options{})
+	tests := map[string]struct {
+		name, value string
+		ok          bool
+	}{
+		"a thread":    {"References", "<inc_1@pagefree.test>", true},
+		"its own":     {"message-id", "<1@x.test>", false},
+		"a line end":  {"X-A", "b\r\nBcc: x@y.test", false},
+		"not ASCII":   {"X-A", "é", false},
+		"a bad name":  {"X A", "b", false},
+		"without one": {"X-A", "", false},
+	}
+	for name, tt := range tests {
+		in := simple("a@b.test", name, "x", "", "c@d.test")
+		in.Content.Simple.Headers = []types.MessageHeader{{Name: &tt.name, Value: &tt.value}}
+		_, err := c.SendEmail(t.Context(), in)
+		if (err == nil) != tt.ok {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if mails := s.Mails(""); len(mails) != 1 || mails[0].Headers["References"] != "<inc_1@pagefree.test>" {
+		t.Errorf("got %+v", mails)
+	}
+}

@@ -175,7 +175,7 @@ func (s *Stack) data(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.ses, err = ses.Open(ses.Options{Dir: filepath.Join(s.Dir, "ses"), Region: t.Region}); err != nil {
+	if s.ses, err = ses.Open(ses.Options{Dir: filepath.Join(s.Dir, "ses"), Region: t.Region, Publish: s.mailEvent}); err != nil {
 		return err
 	}
 	s.onClose(s.ses.Close)

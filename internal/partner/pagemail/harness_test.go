@@ -78,6 +78,7 @@ func newWorld(t *testing.T) *world {
 	w.partners = &partner.Service{
 		Store: partner.Store{
 			Table: store("PartnersFunction"), Ephemeral: dynamo.Table{Name: env.Table("EphemeralTable"), DB: dynamodb.NewFromConfig(env.ConfigOf("PartnersFunction"))},
+			Stops: dynamo.Table{Name: env.Table("IdentityTable"), DB: dynamodb.NewFromConfig(env.ConfigOf("PartnersFunction"))},
 		},
 		Audit: ledger("PartnersFunction"), Now: w.now.Now,
 	}
@@ -86,7 +87,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.teller = &partner.Teller{
-		Store: partner.Store{Table: store("PageMailFunction")}, Queue: notices("PageMailFunction"),
+		Store: partner.Store{Table: store("PageMailFunction"), Stops: dynamo.Table{Name: env.Table("IdentityTable"), DB: dynamodb.NewFromConfig(env.ConfigOf("PageMailFunction"))}}, Queue: notices("PageMailFunction"),
 		Post: &pagemail.Post{
 			SES: sesv2.NewFromConfig(env.ConfigOf("PageMailFunction")), Origin: origin.NewSource(from, nil), From: "pagefree@pagefree.test",
 		},

@@ -20,9 +20,9 @@ const parameterPurpose = "parameter"
 // ErrHidden is a text that was not hidden by Hide, or for something else.
 var ErrHidden = errors.New("what was hidden was changed, or belongs to something else")
 
-// parameterContext is what a hidden text is bound to.
-func parameterContext(subject string) map[string]string {
-	return map[string]string{"purpose": parameterPurpose, "subject": subject}
+// hiddenContext is what a hidden text is bound to.
+func hiddenContext(purpose, subject string) map[string]string {
+	return map[string]string{"purpose": purpose, "subject": subject}
 }
 
 const (
@@ -34,12 +34,16 @@ const (
 // key of its own, which KMS encrypts: one byte of format, two of the length of
 // the encrypted key, the encrypted key, then nonce and text by AES-GCM.
 func (k *Key) Hide(ctx context.Context, subject string, text []byte) ([]byte, error) {
-	if err := k.proof(ctx, parameterContext("probe")); err != nil {
+	return k.hide(ctx, parameterPurpose, subject, text)
+}
+
+func (k *Key) hide(ctx context.Context, purpose, subject string, text []byte) ([]byte, error) {
+	if err := k.proof(ctx, hiddenContext(purpose, "probe")); err != nil {
 		return nil, err
 	}
 	own := make([]byte, keySize)
 	_, _ = rand.Read(own) // it never fails
-	encrypted, err := k.encrypt(ctx, parameterContext(subject), own)
+	encrypted, err := k.encrypt(ctx, hiddenContext(purpose, subject), own)
 	if err != nil {
 		return nil, fmt.Errorf("hide values of %s: %w", subject, err)
 	}
@@ -54,6 +58,10 @@ func (k *Key) Hide(ctx context.Context, subject string, text []byte) ([]byte, er
 // Reveal is the text that Hide hid for the subject. Anything else is ErrHidden;
 // another error says that KMS could not be asked.
 func (k *Key) Reveal(ctx context.Context, subject string, hidden []byte) ([]byte, error) {
+	return k.reveal(ctx, parameterPurpose, subject, hidden)
+}
+
+func (k *Key) reveal(ctx context.Context, purpose, subject string, hidden []byte) ([]byte, error) {
 	if len(hidden) < 3 || hidden[0] != hiddenFormat {
 		return nil, ErrHidden
 	}
@@ -62,7 +70,7 @@ func (k *Key) Reveal(ctx context.Context, subject string, hidden []byte) ([]byte
 	if size == 0 || size > len(rest) {
 		return nil, ErrHidden
 	}
-	out, err := k.Client.Decrypt(ctx, &kms.DecryptInput{KeyId: &k.ID, CiphertextBlob: rest[:size], EncryptionContext: parameterContext(subject)})
+	out, err := k.Client.Decrypt(ctx, &kms.DecryptInput{KeyId: &k.ID, CiphertextBlob: rest[:size], EncryptionContext: hiddenContext(purpose, subject)})
 	if _, foreign := errors.AsType[*types.InvalidCiphertextException](err); foreign {
 		return nil, ErrHidden
 	}

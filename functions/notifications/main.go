@@ -1,0 +1,47 @@
+// Command notifications is the Lambda function behind /v1/me/notifications and
+// /v1/teams/{id}/notifications: what people and teams want to be told of.
+package main
+
+import (
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+
+	"pagefree/internal/audit"
+	"pagefree/internal/identity"
+	"pagefree/internal/notify"
+	"pagefree/internal/platform/awscfg"
+	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/safehttp"
+	"pagefree/internal/platform/secret"
+	"pagefree/internal/platform/settings"
+)
+
+func main() {
+	env := settings.From(os.Getenv)
+	log.Setup(os.Stdout, "notifications")
+	cfg := awscfg.FromEnv(os.Getenv)
+	db := dynamodb.NewFromConfig(cfg)
+	people := dynamo.Table{Name: env.Text("IDENTITY_TABLE"), DB: db}
+	ledger := audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}
+	service := &notify.Service{
+		Store:    notify.Store{Identity: people},
+		People:   identity.Directory{Store: identity.Store{Identity: people}},
+		Webhooks: secret.Webhooks{Key: &secret.Key{ID: env.Text("SECRETS_KEY_ID"), Client: kms.NewFromConfig(cfg)}},
+		CheckURL: safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}).Check,
+		Audit:    ledger,
+		Now:      time.Now,
+	}
+	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
+	env.Check()
+
+	api := httpapi.New()
+	api.OnDenied(audit.Denials(ledger, time.Now))
+	notify.Routes(api, service)
+	lambda.Start(httpapi.Lambda(api.Handler(), edge))
+}

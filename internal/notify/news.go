@@ -1,0 +1,77 @@
+package notify
+
+import (
+	"context"
+	"strconv"
+
+	"pagefree/internal/platform/id"
+	"pagefree/internal/platform/outbox"
+	"pagefree/internal/platform/teams"
+)
+
+// item is an event of a heap with what is known of it now.
+type item struct {
+	outbox.Event
+	execution Execution
+	version   Version
+}
+
+// news is what a letter is made of: what of a heap is still worth a mail.
+type news struct {
+	items    []item
+	incident Incident // that a heap is of, or that the only execution was for
+}
+
+// news reads how things are now: what was confirmed, reviewed or resolved since
+// it was put onto the heap is not told as if it still waited, and who left the
+// team is told nothing.
+func (n *Notifier) news(ctx context.Context, h heap, to teams.Person) (news, error) {
+	var out news
+	for _, e := range h.Events {
+		if !still(to, e) {
+			continue
+		}
+		i := item{Event: e}
+		var err error
+		switch e.Type {
+		case outbox.ExecutionEnded, outbox.ExecutionWaits, outbox.ExecutionExpired:
+			var team TeamSettings
+			if team, err = n.Store.team(ctx, e.TeamID); err != nil {
+				return news{}, err
+			}
+			output := team.IncludeOutput && e.TeamID != "" && e.Type == outbox.ExecutionEnded && len(h.Events) == 1
+			var found bool
+			i.execution, found, err = n.Facts.Execution(ctx, e.About, output)
+			if found && e.Type == outbox.ExecutionWaits && i.execution.Status != "AWAITING_CONFIRMATION" {
+				continue
+			}
+		case outbox.RunbookSubmitted:
+			number, _ := strconv.Atoi(e.Detail["version"])
+			var found bool
+			i.version, found, err = n.Facts.Version(ctx, e.About, number)
+			if err == nil && (!found || !i.version.Waits) {
+				continue
+			}
+		}
+		if err != nil {
+			return news{}, err
+		}
+		out.items = append(out.items, i)
+	}
+	about := ""
+	switch {
+	case len(out.items) == 0:
+	case id.Valid(id.Incident, h.Subject):
+		about = h.Subject
+	case len(out.items) == 1:
+		if about = out.items[0].execution.IncidentID; about == "" {
+			about = out.items[0].Detail["incidentId"]
+		}
+	}
+	if about == "" {
+		return out, nil
+	}
+	var err error
+	out.incident, _, err = n.Facts.Incident(ctx, about)
+	return out, err
+}
