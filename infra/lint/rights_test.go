@@ -141,7 +141,7 @@ func TestWritePrefixes(t *testing.T) {
 	ends, runs := []string{"brake#*", "due#*", "ex#*", "inc#*"}, []string{"brake#*", "due#*", "ex#*", "inc#*", "rb#*", "tgt#*"}
 	tests := map[string]map[string][]string{
 		"AutomationTable": {
-			"RunbooksFunction": {"rb#*", "rbname#*", "secret#*", "secretid#*", "tgt#*", "tgtname#*"}, "IncidentsFunction": {"dedup#*", "inc#*", "svc#*", "svcname#*"},
+			"RunbooksFunction": {"rb#*", "rbname#*", "secret#*", "secretid#*", "tgt#*", "tgtname#*"}, "IncidentsFunction": {"dedup#*", "inc#*", "react#*", "svc#*", "svcname#*"},
 			"ExecutionsFunction": {"brake#*", "due#*", "ex#*", "inc#*", "pause#*", "rb#*"}, "DispatcherFunction": runs,
 			"WatchdogFunction": ends, "CallbacksFunction": ends, "CommandsFunction": ends,
 			"AlertsFunction":       {"alert#*", "dedup#*", "dlv#*", "failed#*", "inc#*", "queue#*", "react#*", "svc#*", "taken#*"},
@@ -149,6 +149,7 @@ func TestWritePrefixes(t *testing.T) {
 			"IdentityFunction":     {"team#*"},
 			"IntegrationsFunction": {"int#*"},
 			"NotifierFunction":     {"failed#*", "notice#*", "quiet#*", "told#*"},
+			"ReactorFunction":      {"brake#*", "dedup#*", "due#*", "ex#*", "failed#*", "inc#*", "rb#*", "react#*", "svc#*", "wf#*", "wflive#*", "wfr#*"},
 			"WorkflowsFunction":    {"react#*", "wf#*", "wflive#*", "wfname#*", "wfr#*"},
 		},
 		"StatusTable": {
@@ -235,7 +236,15 @@ func TestTrust(t *testing.T) {
 		"the people's table": {arn: identity, want: []string{
 			"AuthorizerFunction", "BouncesFunction", "IdentityFunction", "NotificationsFunction", "NotifierFunction", "PageMailFunction", "PartnersFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction"}},
 		"the runbooks' table": {arn: automation, want: []string{
-			"AccessesFunction", "AlertsFunction", "AuthorizerFunction", "CallbacksFunction", "CommandsFunction", "DispatcherFunction", "ExecutionsFunction", "HooksFunction", "IdentityFunction", "IncidentsFunction", "IntegrationsFunction", "NotificationsFunction", "NotifierFunction", "PageMailFunction", "PartnersFunction", "RunbooksFunction", "SigninFunction", "SigninMailFunction", "StatusClockFunction", "StatusFunction", "StatusPagesFunction", "WatchdogFunction", "WorkflowsFunction"}},
+			"AlertsFunction", "CallbacksFunction", "CommandsFunction", "DispatcherFunction", "ExecutionsFunction", "HooksFunction", "IdentityFunction", "IncidentsFunction",
+			"IntegrationsFunction", "NotifierFunction", "ReactorFunction", "RunbooksFunction", "StatusPagesFunction", "WatchdogFunction", "WorkflowsFunction"}},
+		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*", want: []string{"AccessesFunction", "AuthorizerFunction", "PageMailFunction", "PartnersFunction", "SigninFunction", "SigninMailFunction", "StatusClockFunction", "StatusFunction", "StatusPagesFunction"}},
+		"making seals":            {arn: tmpl.Keys["SealKey"].ARN, action: "kms:GenerateMac", want: []string{"RunbooksFunction"}},
+		"checking seals":          {arn: tmpl.Keys["SealKey"].ARN, action: "kms:VerifyMac", want: []string{"DispatcherFunction"}},
+		"encrypting secrets": {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Encrypt", want: []string{ // each for its own purpose
+			"ExecutionsFunction", "IntegrationsFunction", "NotificationsFunction", "ReactorFunction", "RunbooksFunction"}},
+		"decrypting secrets": {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Decrypt", want: []string{ // so are these
+			"DispatcherFunction", "HooksFunction", "NotifierFunction", "ReactorFunction"}},
 		"deriving cursors": {arn: tmpl.Keys["DeriveKey"].ARN, action: "kms:GenerateMac", want: []string{
 			"AuditFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "IntegrationsFunction", "PartnersFunction", "RunbooksFunction", "StatusFunction", "StatusPagesFunction", "WorkflowsFunction"}},
 		"signing blocks":  {arn: tmpl.Keys["AuditKey"].ARN, action: "kms:Sign", want: []string{"AuditSealerFunction"}},
