@@ -142,6 +142,12 @@ func (p *people) change(id string, to func(*teams.Person)) {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	t.Parallel()
+	return makeWorld(t, 3)
+}
+
+// makeWorld is a world whose clients try each call so often.
+func makeWorld(t *testing.T, attempts int) *world {
+	t.Helper()
 	env := awstest.New(t)
 	w := &world{
 		t: t, env: env, now: roomtest.NewClock(time.Date(2060, 3, 1, 12, 0, 0, 0, time.UTC)), people: &people{}, id: map[string]string{}, echo: &echo.Target{},
@@ -151,6 +157,7 @@ func newWorld(t *testing.T) *world {
 		cfg := env.Config
 		if function != "" {
 			cfg = env.ConfigOf(function)
+			cfg.RetryMaxAttempts = attempts
 		}
 		return dynamo.Table{Name: env.Table(id), DB: dynamodb.NewFromConfig(cfg)}
 	}
@@ -171,7 +178,7 @@ func newWorld(t *testing.T) *world {
 	w.notifier = &notify.Notifier{
 		Store:  notify.Store{Identity: table("NotifierFunction", "IdentityTable"), Automation: table("NotifierFunction", "AutomationTable")},
 		People: w.people, Facts: w.facts, Origin: origin.NewSource(from, nil),
-		Post:     &noticemail.Post{SES: sesv2.NewFromConfig(env.ConfigOf("NotifierFunction")), Origin: origin.NewSource(from, nil), From: "pagefree@pagefree.test"},
+		Post:     &noticemail.Post{SES: sesv2.NewFromConfig(env.ConfigOf("NotifierFunction"), func(o *sesv2.Options) { o.RetryMaxAttempts = attempts }), Origin: origin.NewSource(from, nil), From: "pagefree@pagefree.test"},
 		Webhooks: webhooks("NotifierFunction"), Client: client,
 		Audit: audit.Log{Table: table("NotifierFunction", "AuditTable")}, Now: w.now.Now,
 	}

@@ -64,7 +64,6 @@ const (
 	whyAdmin     = "You get this as an admin of the team, or since you started it."
 	whyReviewer  = "You get this since you may approve it."
 	whyNamed     = "You get this since a workflow of your team names you, or a group that you are in."
-	settingsPath = "/v1/me/notifications"
 )
 
 // ofIncident tells how an incident is now, whatever came in between. That it

@@ -115,6 +115,15 @@ func plant(t *testing.T) (*pages, map[string]http.Header) {
 	p.incidents["private"] = p.call(responder, http.StatusCreated, "POST", p.under("/incidents"), object{
 		"title": "Mulgara", "impact": "critical", "status": "investigating", "body": "Mulgara", "components": []object{},
 		"audience": object{"partnerAccessIds": []string{globex}}, "internalIncidentId": internal}).Text("id")
+	// From here on both are mailed: what follows tells each of what they see, and of nothing else.
+	for _, caller := range []string{"acme", "globex"} {
+		p.call(lead, http.StatusOK, "PATCH", p.under("/partners/"+p.accesses[caller]), object{"mail": true})
+	}
+	for body, incident := range map[string]string{"Guillem goes on": "acme", "Dunnart goes on": "globex", "Seagull goes on": "both"} {
+		p.call(responder, http.StatusCreated, "POST", p.under("/incidents/"+p.incidents[incident]+"/updates"), object{"status": "monitoring", "body": body})
+	}
+	p.call(responder, http.StatusCreated, "POST", p.under("/maintenances"), object{
+		"title": "Potoroo moves again", "body": "Potoroo", "startsAt": soon, "endsAt": soon.Add(time.Hour), "components": []string{theirs}})
 	grant("expired", "Expired", object{"expiresAt": time.Now().Add(1500 * time.Millisecond)})
 	gone := time.Now().Add(1600 * time.Millisecond)
 	p.call(lead, http.StatusOK, "DELETE", p.under("/partners/"+grant("revoked", "Revoked", nil)), nil)
@@ -194,6 +203,7 @@ func TestNothingLeaks(t *testing.T) {
 			}
 		}
 	}
+	mails(t, p)
 	for _, path := range readerRoutes() {
 		covered := false
 		for row := range rows {
@@ -216,6 +226,27 @@ func search(t *testing.T, what, partner string, a client.Answer) {
 	for word, readers := range planted {
 		if strings.Contains(text, word) && (partner == "" || !slices.Contains(readers, partner)) {
 			t.Errorf("%s: %q leaked", what, word)
+		}
+	}
+}
+
+// mails holds what the partners of a page were mailed against the same words.
+func mails(t *testing.T, p *pages) {
+	t.Helper()
+	subjects := func(partner string) (all []string) {
+		for _, m := range p.stack.Mail(partner + "@partners.test") {
+			if !strings.Contains(m.Subject, ": ") { // a link to sign in by
+				continue
+			}
+			all = append(all, m.Subject)
+			search(t, "a mail to "+partner, partner, client.Answer{Header: http.Header{}, Raw: m.Subject + m.Text + m.HTML})
+		}
+		return all
+	}
+	for partner, want := range map[string]int{"acme": 2, "globex": 3} { // updates of what they see; globex a maintenance too
+		p.until("the mails to "+partner, func() bool { return len(p.stack.Mail(partner+"@partners.test")) > want && p.drained("PageMailQueue") })
+		if got := subjects(partner); len(got) < want {
+			t.Errorf("%s was mailed %q", partner, got)
 		}
 	}
 }

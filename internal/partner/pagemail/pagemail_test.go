@@ -11,7 +11,9 @@ import (
 	front "pagefree/infra/local/aws"
 	"pagefree/infra/local/ses"
 	"pagefree/internal/partner"
+	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/mailstop"
 	"pagefree/internal/platform/timestamp"
 	"pagefree/internal/status"
 )
@@ -510,6 +512,31 @@ func TestSomebodyWhoCannotBeMailed(t *testing.T) {
 				t.Errorf("then mailed %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// TestAnAddressWhoseMailIsStopped: it is passed over, whichever partner it is of, and nobody waits for it.
+func TestAnAddressWhoseMailIsStopped(t *testing.T) {
+	w := newWorld(t)
+	acme := w.grant("Acme", nil)
+	w.person(acme, "ann@partners.test")
+	people := dynamo.Table{Name: w.env.Table("IdentityTable"), DB: w.table.DB}
+	w.ok(dynamo.Commit(t.Context(), people.DB, mailstop.Add(people, "ann@partners.test", mailstop.Stop{Reason: mailstop.Bounce, At: timestamp.Of(w.now.Now())})))
+	w.publish("One", nil)
+	if got := to(w.deliver()); got != "acme" {
+		t.Errorf("mailed %q", got)
+	}
+	list, _, err := w.partners.People(w.ctx, w.page, acme, httpapi.Page{Limit: 10})
+	w.ok(err)
+	for _, p := range list {
+		if stopped := p.MailStopped != nil && p.MailStopped.Reason == mailstop.Bounce; stopped != (p.Email == "ann@partners.test") {
+			t.Errorf("%s is shown as %+v", p.Email, p.MailStopped)
+		}
+	}
+	w.ok(dynamo.Commit(t.Context(), people.DB, mailstop.Lift(people, "ann@partners.test", timestamp.Of(w.now.Now()))))
+	w.publish("Two", nil)
+	if got := to(w.deliver()); got != "acme ann" {
+		t.Errorf("then mailed %q", got)
 	}
 }
 
