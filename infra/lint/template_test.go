@@ -261,6 +261,27 @@ func TestGatewayResponses(t *testing.T) {
 	}
 }
 
+// TestOneVariable: a resource of API Gateway has one variable child at most, {id} or {proxy+}, and always of the same
+// name: CloudFormation fails at the second ("A sibling of this resource already has a variable path part").
+func TestOneVariable(t *testing.T) {
+	children := map[string]string{}
+	for _, route := range deployed(t).API.Routes {
+		parent := ""
+		for _, part := range strings.Split(strings.TrimPrefix(route.Path, "/"), "/") {
+			if strings.HasPrefix(part, "{") {
+				if other := children[parent]; other != "" && other != part {
+					t.Errorf("%s: beside %s/%s", route.Path, parent, other)
+				}
+				children[parent] = part
+			}
+			parent += "/" + part
+		}
+	}
+	if len(children) < 5 {
+		t.Errorf("hardly any variable was found: %v", children)
+	}
+}
+
 // TestDoors: a route has the authorizer and a usage plan, or method throttling.
 func TestDoors(t *testing.T) {
 	api := deployed(t).API
