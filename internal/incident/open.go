@@ -118,7 +118,7 @@ func (i Incident) worsened(alert Incident) Incident {
 	if slices.Contains(atLeast(alert.Severity), i.Severity) {
 		return i
 	}
-	i.Severity, i.Unattended = alert.Severity, trust.Lower(i.ceiling(), alert.ceiling())
+	i.Severity, i.Unattended = alert.Severity, trust.Lower(i.Ceiling(), alert.Ceiling())
 	i.UpdatedAt, i.Rev = alert.CreatedAt, i.Rev+1
 	return i
 }
