@@ -74,6 +74,9 @@ func headers(j target.Job, body []byte, now time.Time) (http.Header, error) {
 		return nil, err
 	}
 	h.Set("X-PageFree-Execution", j.ExecutionID)
+	if j.Depth > 0 { // so that what comes back of it triggers no workflow without end
+		h.Set("X-PageFree-Depth", strconv.Itoa(j.Depth))
+	}
 	return h, nil
 }
 
