@@ -150,7 +150,7 @@ func (r Run) leave(n int, onFailure string, status Status, output map[string]any
 	if s.StartedAt == nil && status != Skipped {
 		s.StartedAt = s.CompletedAt
 	}
-	if why != "" {
+	if why, _ = clip(why, maxWhy); why != "" {
 		s.Error = &why
 	}
 	r.Claim = ""
