@@ -68,7 +68,7 @@ func TestDyingAtAnyCall(t *testing.T) {
 			w.env.Faults.Clear()
 		}
 		drive(func() error { return w.engine.Match(ctx, ev) }) // its item is still there
-		w.sweep()
+		w.later(2 * time.Minute)
 		runs := w.executions(ev.About)
 		if len(runs) != 1 {
 			t.Fatalf("call %d: %d executions", n, len(runs))

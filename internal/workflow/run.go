@@ -234,6 +234,8 @@ func (s StepRun) due(deadline, now time.Time) timestamp.Time {
 		at = s.Until.Time
 	case s.Status == Waiting:
 		at = now.Add(look)
+	case s.Status == Pending: // whoever wrote this goes on with it, unless they die
+		at = now.Add(claimFor)
 	}
 	if at.After(deadline) {
 		at = deadline
