@@ -26,7 +26,7 @@ import (
 // What is kept of a step, in bytes: fifty steps have to fit into an item of 400 KB.
 const (
 	maxStdout = 4 << 10
-	maxInput  = 2 << 10
+	maxInput  = 2 << 10 // of each long text, or of all values together
 	maxWhy    = 500
 )
 
@@ -125,7 +125,6 @@ func (s step) fill(t string) (string, error) {
 
 // failed ends the step, or is the error of a write that may be tried again.
 func (e *Engine) failed(ctx context.Context, s step, why string) (bool, error) {
-	why, _ = clip(why, maxWhy)
 	return true, e.commit(ctx, s.was, s.is.leave(s.n, s.OnFailure, Failed, nil, why, s.now), s.now)
 }
 
@@ -241,6 +240,9 @@ const masked = "***"
 // declares, and cut. Of a runbook that cannot be read all are secret.
 func (s step) shown(values map[string]string) map[string]any {
 	shown, left := map[string]any{}, maxInput
+	for name := range values {
+		left -= len(name)
+	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		hide := s.known == nil
 		if s.known != nil {
@@ -250,7 +252,7 @@ func (s step) shown(values map[string]string) map[string]any {
 			shown[name] = masked
 			continue
 		}
-		value, _ := clip(values[name], left)
+		value, _ := clip(values[name], max(left, 0))
 		left -= len(value)
 		shown[name] = value
 	}

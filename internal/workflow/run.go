@@ -150,7 +150,7 @@ func (r Run) leave(n int, onFailure string, status Status, output map[string]any
 	if s.StartedAt == nil && status != Skipped {
 		s.StartedAt = s.CompletedAt
 	}
-	if why != "" {
+	if why, _ = clip(why, maxWhy); why != "" {
 		s.Error = &why
 	}
 	r.Claim = ""
@@ -234,6 +234,8 @@ func (s StepRun) due(deadline, now time.Time) timestamp.Time {
 		at = s.Until.Time
 	case s.Status == Waiting:
 		at = now.Add(look)
+	case s.Status == Pending: // whoever wrote this goes on with it, unless they die
+		at = now.Add(claimFor)
 	}
 	if at.After(deadline) {
 		at = deadline

@@ -55,7 +55,7 @@ func (e *Engine) doWebhook(ctx context.Context, s step) (bool, error) {
 	header.Set("X-PageFree-Run", s.is.ID)
 
 	seen, cut := text.Clip(body, false, maxInput)
-	input := map[string]any{"url": s.URL, "headers": slices.Sorted(maps.Keys(s.Headers)), "body": seen, "bodyTruncated": cut}
+	input := map[string]any{"url": s.URL, "body": seen, "bodyTruncated": cut}
 	claimed := s.is.enter(s.n, Running, input, s.now)
 	claimed.Claim = ulid.Make().String()
 	claimed = claimed.remind(s.now)

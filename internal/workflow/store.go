@@ -241,13 +241,24 @@ func (s Store) runsOf(ctx context.Context, workflowID string, page httpapi.Page)
 	if err != nil {
 		return nil, "", err
 	}
-	keys := make([]dynamo.Key, len(names))
-	for i, m := range names {
-		keys[i] = runKey(m.SK)
+	var runs []Run
+	for few := range slices.Chunk(names, 20) { // a run has up to 400 KB
+		keys := make([]dynamo.Key, len(few))
+		for i, m := range few {
+			keys[i] = runKey(m.SK)
+		}
+		more, err := dynamo.GetAll[Run](ctx, s.Table, keys)
+		if err != nil {
+			return nil, "", err
+		}
+		slices.SortFunc(more, func(a, b Run) int { return strings.Compare(b.ID, a.ID) })
+		runs = append(runs, more...)
+		fits, stopped, err := httpapi.Fit(runs, "", func(r Run) string { return r.ID })
+		if err != nil || stopped != "" {
+			return fits, stopped, err
+		}
 	}
-	runs, err := dynamo.GetAll[Run](ctx, s.Table, keys)
-	slices.SortFunc(runs, func(a, b Run) int { return strings.Compare(b.ID, a.ID) })
-	return runs, next, err
+	return runs, next, nil
 }
 
 // runsFor lists the runs for an incident, newest first.

@@ -139,6 +139,17 @@ func (w *world) fresh(ctx context.Context) (map[string][]string, error) {
 	add("secrets", demo.Lead, "/v1/secrets", map[string]any{"name": fmt.Sprintf("token-%d", w.made), "teamId": w.team, "value": "not known to anybody"})
 	add("keys", demo.Lead, "/v1/api-keys", map[string]any{"name": named("robot"), "teamId": w.team, "role": "OBSERVER"})
 
+	for _, dictionary := range []string{"workflows", "workflows"} { // one may go
+		w.made++
+		workflow := add(dictionary, demo.Lead, "/v1/workflows", map[string]any{
+			"name": named("Tidy up"), "teamId": w.team, "trigger": map[string]any{"on": []string{"incident.escalated"}},
+			"steps": []map[string]any{{"id": "sleep", "type": "wait", "seconds": 600}, {"id": "say", "type": "note", "text": "{{incident.title}}"}},
+		})
+		for range 2 { // to be cancelled, and to be retried
+			add("runs", demo.Responder, "/v1/workflows/"+workflow+"/runs", map[string]any{"incidentId": incident})
+		}
+	}
+
 	sandbox := map[string]any{"type": "sandbox"}
 	for _, dictionary := range []string{"targets", "targets", "proposals", "proposals", "proposals", "proposals"} { // approved ones, and ones that wait
 		w.made++
