@@ -67,6 +67,7 @@ type contentItem struct {
 type queued struct {
 	PK     string          `dynamodbav:"pk"`
 	SK     string          `dynamodbav:"sk"`
+	TTL    int64           `dynamodbav:"ttl"`
 	Action incident.Action `dynamodbav:"action"`
 }
 
@@ -149,7 +150,7 @@ func (s Store) accept(d Delivery, w waiting, c content) []dynamo.Op {
 	}
 	if w.Group != "" {
 		k := queueKey(w.IntegrationID, w.Group, d.ID)
-		ops = append(ops, s.Table.Create(queued{PK: k.PK, SK: k.SK, Action: d.Action}))
+		ops = append(ops, s.Table.Create(queued{PK: k.PK, SK: k.SK, TTL: s.expiry(d), Action: d.Action}))
 	}
 	return append(ops, due.Put(s.Table, dueItem(w.IntegrationID, d)))
 }
