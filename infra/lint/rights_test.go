@@ -138,11 +138,11 @@ func TestEphemeralPrefixes(t *testing.T) {
 func TestWritePrefixes(t *testing.T) {
 	all := []string(nil) // the whole table
 	// The timeline's entries are the incidents'; a runbook is only checked.
-	ends, runs := []string{"brake#*", "due#*", "ex#*", "inc#*"}, []string{"brake#*", "due#*", "ex#*", "inc#*", "rb#*", "tgt#*"}
+	ends, runs := []string{"brake#*", "due#*", "ex#*", "inc#*", "react#*"}, []string{"brake#*", "due#*", "ex#*", "inc#*", "rb#*", "react#*", "tgt#*"}
 	tests := map[string]map[string][]string{
 		"AutomationTable": {
-			"RunbooksFunction": {"rb#*", "rbname#*", "secret#*", "secretid#*", "tgt#*", "tgtname#*"}, "IncidentsFunction": {"dedup#*", "inc#*", "svc#*", "svcname#*"},
-			"ExecutionsFunction": {"brake#*", "due#*", "ex#*", "inc#*", "pause#*", "rb#*"}, "DispatcherFunction": runs,
+			"RunbooksFunction": {"rb#*", "rbname#*", "react#*", "secret#*", "secretid#*", "tgt#*", "tgtname#*"}, "IncidentsFunction": {"dedup#*", "inc#*", "react#*", "svc#*", "svcname#*"},
+			"ExecutionsFunction": {"brake#*", "due#*", "ex#*", "inc#*", "pause#*", "rb#*", "react#*"}, "DispatcherFunction": runs,
 			"WatchdogFunction": ends, "CallbacksFunction": ends, "CommandsFunction": ends,
 			"IdentityFunction":     {"team#*"},
 			"IntegrationsFunction": {"int#*"}, "HooksFunction": {"alert#*", "content#*", "dlv#*", "queue#*"},

@@ -28,14 +28,14 @@ func (s *Service) Confirm(ctx context.Context, id string) (View, error) {
 		return View{}, err
 	}
 	if !now.Before(e.CreatedAt.Add(ConfirmWithin)) {
-		return s.cancelled(ctx, e, "The confirmation did not come in time.", problem.Transition("confirm", "too old"))
+		return s.cancelled(ctx, e, tooLate, problem.Transition("confirm", "too old"))
 	}
 	rb, ver, err := s.Runbooks.Runnable(ctx, e.RunbookID)
 	if err != nil {
 		return View{}, err
 	}
 	if why, ok := errors.AsType[*problem.Error](mayStillRun(rb, ver, e)); ok {
-		return s.cancelled(ctx, e, why.Detail, problem.New(http.StatusConflict, runbook.NotApproved, "%s", why.Detail))
+		return s.cancelled(ctx, e, stopped{reason: why.Detail}, problem.New(http.StatusConflict, runbook.NotApproved, "%s", why.Detail))
 	}
 	is, err := s.step(ctx, e, confirmed{by: who.ID}, told{"execution.confirmed", map[string]any{}}, s.Runbooks.StillRuns(rb))
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Service) cancel(ctx context.Context, id string) (v View, cannot bool, e
 		return View{}, false, problem.Transition("cancel", string(e.Status))
 	}
 	if e.Status != Running {
-		v, err = s.cancelled(ctx, e, "Cancelled by a responder.", nil)
+		v, err = s.cancelled(ctx, e, stopped{reason: "Cancelled by a responder."}, nil)
 		return v, false, err
 	}
 	if e.CancelRequestedAt == nil {
@@ -89,9 +89,12 @@ func (s *Service) cancel(ctx context.Context, id string) (v View, cannot bool, e
 	return e.view(&out), !can, err
 }
 
-// cancelled ends e for a reason, then returns it, or why it had to end.
-func (s *Service) cancelled(ctx context.Context, e Execution, reason string, why error) (View, error) {
-	is, err := s.step(ctx, e, stopped{reason: reason}, told{toldAs[Cancelled], map[string]any{"reason": reason}})
+// tooLate is that nobody confirmed an execution in time.
+var tooLate = stopped{reason: "The confirmation did not come in time.", expired: true}
+
+// cancelled ends e, which does not run, then returns it, or why it had to end.
+func (s *Service) cancelled(ctx context.Context, e Execution, stop stopped, why error) (View, error) {
+	is, err := s.step(ctx, e, stop, told{toldAs[Cancelled], map[string]any{"reason": stop.reason}})
 	if err != nil {
 		return View{}, lostRace(err)
 	}

@@ -205,7 +205,7 @@ func (w *world) tamper(pk, sk, update string, values map[string]any) {
 		av[name] = m
 	}
 	var names map[string]string
-	for _, reserved := range []string{"parameters", "sequence"} {
+	for _, reserved := range []string{"parameters", "sequence", "status"} {
 		if strings.Contains(update, "#"+reserved) {
 			names = map[string]string{"#" + reserved: reserved}
 		}

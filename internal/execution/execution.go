@@ -14,6 +14,7 @@ import (
 
 	"pagefree/internal/execution/target"
 	"pagefree/internal/platform/timestamp"
+	"pagefree/internal/platform/trust"
 	"pagefree/internal/runbook"
 )
 
@@ -58,6 +59,12 @@ type Execution struct {
 	CreatedAt         timestamp.Time      `dynamodbav:"createdAt"`
 	StartedAt         *timestamp.Time     `dynamodbav:"startedAt"`
 	CompletedAt       *timestamp.Time     `dynamodbav:"completedAt"`
+
+	RunID      string     `dynamodbav:"workflowRunId,omitempty"` // of the workflow that started it
+	StepID     string     `dynamodbav:"stepId,omitempty"`
+	Unattended trust.Risk `dynamodbav:"unattended,omitempty"` // of a run: the highest risk that what set it off may start by itself
+	Depth      int        `dynamodbav:"depth,omitempty"`      // how many workflows stand behind it
+	External   []string   `dynamodbav:"external,omitempty"`   // parameters whose values came from outside
 
 	Nonce    string         `dynamodbav:"nonce,omitempty"` // of the claim: only its holder records an outcome
 	Slot     string         `dynamodbav:"slot,omitempty"`  // that it holds while it runs, of its runbook's

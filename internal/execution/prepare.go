@@ -136,6 +136,9 @@ func (d *Dispatcher) underSeal(ctx context.Context, c candidate) (prepared, erro
 	if ver.RequiresConfirm && e.ConfirmedByID == nil {
 		return prepared{}, fmt.Errorf("%w: nobody confirmed it", runbook.ErrSealBroken)
 	}
+	if err := e.withinCeiling(ver); err != nil {
+		return prepared{}, err
+	}
 	if ver.ServiceID != nil && (c.incident == nil || c.incident.ServiceID != *ver.ServiceID) {
 		return prepared{}, fmt.Errorf("%w: it is for another service", runbook.ErrSealBroken)
 	}
@@ -154,7 +157,7 @@ func (d *Dispatcher) underSeal(ctx context.Context, c candidate) (prepared, erro
 		return prepared{}, err
 	}
 	p := prepared{job: target.Job{
-		ExecutionID: e.ID, Attempt: e.Attempt, Nonce: ulid.Make().String(),
+		ExecutionID: e.ID, Attempt: e.Attempt, Nonce: ulid.Make().String(), Depth: e.Depth,
 		Runbook:  target.Runbook{ID: c.runbook.ID, Name: c.runbook.Name, Version: ver.Version},
 		Incident: c.incident, Language: ver.Language, Script: ver.ScriptContent, Values: values, Env: env,
 		Confidential: confidential(ver.Parameters, env),

@@ -11,6 +11,7 @@ import (
 
 	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/outbox"
 	"pagefree/internal/platform/queue"
 )
 
@@ -41,6 +42,7 @@ type write struct {
 	output  *Output // of the attempt that was
 	more    []dynamo.Op
 	awaited bool // somebody waits for the slot that is given back
+	expired bool // nobody confirmed it in time
 }
 
 // ops are the writes of a step. The execution's own is the first; what else
@@ -60,6 +62,9 @@ func (r Recorder) ops(ctx context.Context, w write) (ops []dynamo.Op, giveBack i
 	}
 	if w.told.as != "" {
 		ops = append(ops, r.Journal.tell(ctx, w.is, r.Now(), w.told.as, w.told.detail)...)
+	}
+	for _, e := range w.events(ctx, r.Now()) {
+		ops = append(ops, outbox.Put(r.Store.Table, e))
 	}
 	return append(ops, r.Store.moveDue(w.was, w.is)...), giveBack
 }
@@ -195,7 +200,8 @@ func (r Recorder) step(ctx context.Context, was Execution, event any, t told, mo
 	if err != nil {
 		return was, err
 	}
-	return is, r.commit(ctx, write{was: was, is: is, told: t, more: more})
+	stop, _ := event.(stopped)
+	return is, r.commit(ctx, write{was: was, is: is, told: t, more: more, expired: stop.expired})
 }
 
 // dueItem is the reminder of an execution in the state that it is in.

@@ -8,9 +8,12 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
+	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/secret"
+	"pagefree/internal/platform/trust"
 	"pagefree/internal/runbook"
 )
 
@@ -26,6 +29,22 @@ func (c candidate) withinSeal() error {
 		return fmt.Errorf("%w: its time limit is %d s, and %d s were approved", runbook.ErrSealBroken, e.Timeout, ver.TimeoutSeconds)
 	case c.incident != nil && e.ServiceID != c.incident.ServiceID || e.IncidentID == nil && e.ServiceID != "":
 		return fmt.Errorf("%w: it counts among the runs of another service", runbook.ErrSealBroken)
+	}
+	return nil
+}
+
+// withinCeiling holds what set an execution off against the risk that was
+// sealed: one that a workflow started runs only if its trigger proved enough, or
+// a person confirmed it. What names a run in one place must name it in each:
+// else an altered row would pass as somebody's own.
+func (e Execution) withinCeiling(ver runbook.Version) error {
+	byRun := e.TriggeredBy == ByWorkflow
+	if byRun != (e.RunID != "") || byRun != strings.HasPrefix(e.TriggeredByID, id.WorkflowRun+"_") || byRun && e.RunID != e.TriggeredByID {
+		return fmt.Errorf("%w: it is not clear whether a workflow started it", runbook.ErrSealBroken)
+	}
+	person := e.ConfirmedByID != nil && strings.HasPrefix(*e.ConfirmedByID, id.User+"_")
+	if byRun && !person && !e.Unattended.Covers(trust.Risk(ver.Risk)) {
+		return fmt.Errorf("%w: its trigger may start %q by itself, its risk is %s, and nobody confirmed it", runbook.ErrSealBroken, e.Unattended, ver.Risk)
 	}
 	return nil
 }

@@ -83,7 +83,10 @@ type (
 	// refused: it may not run, or never will.
 	refused struct{ why string }
 	// stopped: somebody, or time, does not want it to run.
-	stopped struct{ by, reason string }
+	stopped struct {
+		by, reason string
+		expired    bool // nobody confirmed it in time
+	}
 	// postponed: it waits on, for a slot or because it is asked after again.
 	postponed struct {
 		until   time.Time

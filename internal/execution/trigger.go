@@ -13,6 +13,7 @@ import (
 	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/id"
+	"pagefree/internal/platform/outbox"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/timestamp"
@@ -41,6 +42,7 @@ type plan struct {
 	values   map[string]any
 	encoded  string // values, as JSON
 	who      principal.Principal
+	step     *Step // of the workflow that asks for it; nil for everybody else
 }
 
 // prepare authorizes a request and resolves it. Trigger and Preview share it,
@@ -173,12 +175,10 @@ func (s *Service) Trigger(ctx context.Context, req Request) (v View, replayed bo
 		return View{}, false, err
 	}
 	now := s.Now()
-	e, err := p.execution(now).hide(ctx, s.Hidden, p.values)
+	e, ops, err := s.begin(ctx, p, now)
 	if err != nil {
 		return View{}, false, err
 	}
-	ops := append(s.Journal.tell(ctx, e, now, "execution.triggered", map[string]any{"runbookId": e.RunbookID, "version": e.VersionUsed}),
-		s.Store.create(e), due.Put(s.Store.Table, dueItem(e)))
 	if keyHash != "" {
 		ops = append(ops, s.Store.remember(p.who.ID, keyHash, bodyHash, e.ID, now))
 	}
@@ -191,12 +191,32 @@ func (s *Service) Trigger(ctx context.Context, req Request) (v View, replayed bo
 		}
 		return View{}, false, err
 	}
-	if e.Status == Pending {
-		s.enqueue(ctx, e, 0)
-	}
+	s.Hurry(ctx, e)
 	v = e.view(&Output{})
 	v.Warnings, v.deprecation = p.runbook.Warnings(), p.runbook.Deprecation()
 	return v, false, nil
+}
+
+// begin makes the execution of a plan, and all of its writes.
+func (s *Service) begin(ctx context.Context, p plan, now time.Time) (Execution, []dynamo.Op, error) {
+	e, err := p.execution(now).hide(ctx, s.Hidden, p.values)
+	if err != nil {
+		return Execution{}, nil, err
+	}
+	ops := append(s.Journal.tell(ctx, e, now, "execution.triggered", map[string]any{"runbookId": e.RunbookID, "version": e.VersionUsed}),
+		s.Store.create(e), due.Put(s.Store.Table, dueItem(e)))
+	if e.Status == AwaitingConfirmation {
+		ops = append(ops, outbox.Put(s.Store.Table, e.event(ctx, outbox.ExecutionWaits, now)))
+	}
+	return e, ops, nil
+}
+
+// Hurry sends an execution that was committed to the dispatcher. One that waits
+// for its confirmation, or whose message is lost, needs nothing.
+func (s *Service) Hurry(ctx context.Context, e Execution) {
+	if e.Status == Pending {
+		s.enqueue(ctx, e, 0)
+	}
 }
 
 func (p plan) execution(now time.Time) Execution {
@@ -206,17 +226,16 @@ func (p plan) execution(now time.Time) Execution {
 		Target: p.version.Target, Timeout: p.version.TimeoutSeconds, Attempt: 1, MaxAttempts: 1 + p.version.MaxRetries,
 		CreatedAt: timestamp.Of(now), DueAt: timestamp.Of(now.Add(requeueAfter)), Rev: 1,
 	}
-	switch p.who.Kind {
-	case principal.APIKey:
+	if p.who.Kind == principal.APIKey {
 		e.TriggeredBy = ByAPI
-	case principal.Workflow:
-		e.TriggeredBy = ByWorkflow
+	}
+	if p.step != nil {
+		e.TriggeredBy, e.RunID, e.StepID, e.Unattended, e.Depth = ByWorkflow, p.step.RunID, p.step.StepID, p.step.Unattended, p.step.Depth
 	}
 	if p.incident != nil {
 		e.IncidentID, e.ServiceID = &p.incident.ID, p.incident.ServiceID
 	}
-	if p.version.RequiresConfirm {
-		reason := "This runbook asks for a confirmation before it runs."
+	if reason := p.waits(); reason != "" {
 		e.Status, e.Reason, e.DueAt = AwaitingConfirmation, &reason, timestamp.Of(now.Add(ConfirmWithin))
 	}
 	for _, param := range p.version.Parameters {
@@ -224,6 +243,7 @@ func (p plan) execution(now time.Time) Execution {
 			e.Secret = append(e.Secret, param.Name)
 		}
 	}
+	e.External = p.external()
 	return e
 }
 

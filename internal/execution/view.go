@@ -32,6 +32,8 @@ type View struct {
 	Error             *string             `json:"error"`
 	Reason            *string             `json:"reason,omitempty" doc:"why it waits, or was cancelled"`
 	ConfirmedByID     *string             `json:"confirmedById,omitempty"`
+	WorkflowRunID     string              `json:"workflowRunId,omitempty" doc:"of the workflow's run that started it"`
+	External          []string            `json:"externalParameters,omitempty" doc:"parameters whose values came from outside, with an alert"`
 	CancelRequestedAt *timestamp.Time     `json:"cancelRequestedAt,omitempty" doc:"somebody wants it to stop; how it ended is its status"`
 	CreatedAt         timestamp.Time      `json:"createdAt"`
 	StartedAt         *timestamp.Time     `json:"startedAt"`
@@ -48,7 +50,7 @@ func (e Execution) view(out *Output) View {
 		TriggeredBy: e.TriggeredBy, TriggeredByID: e.TriggeredByID, Status: e.Status, Parameters: map[string]any{}, Target: e.Target,
 		Attempt: e.Attempt, MaxAttempts: e.MaxAttempts, ExitCode: e.ExitCode, Error: e.Error, Reason: e.Reason,
 		Invocations: e.Invocations, ConfirmedByID: e.ConfirmedByID, CancelRequestedAt: e.CancelRequestedAt,
-		CreatedAt: e.CreatedAt, StartedAt: e.StartedAt, CompletedAt: e.CompletedAt,
+		WorkflowRunID: e.RunID, External: e.External, CreatedAt: e.CreatedAt, StartedAt: e.StartedAt, CompletedAt: e.CompletedAt,
 	}
 	if len(e.Attempts) > 1 {
 		v.Attempts = e.Attempts

@@ -87,7 +87,7 @@ func (w *Watchdog) handle(ctx context.Context, item due.Item) error {
 	case dueRunning:
 		err = w.Follow(ctx, e)
 	case dueConfirm:
-		_, err = w.step(ctx, e, stopped{reason: "The confirmation did not come in time."}, told{toldAs[Cancelled], map[string]any{"attempt": e.Attempt}})
+		_, err = w.step(ctx, e, tooLate, told{toldAs[Cancelled], map[string]any{"attempt": e.Attempt}})
 	}
 	if _, lost := dynamo.Failed(err); lost { // it moved on by itself
 		return nil

@@ -56,6 +56,7 @@ type world struct {
 	faults     *front.Faults
 
 	before runbook.Runbook // of a test that slips it back
+	rb     string          // of a test whose steps name it
 
 	team, other string
 	svc, inc    string

@@ -22,8 +22,8 @@ func TestAnIncidentsLife(t *testing.T) {
 	}
 	want := map[string]any{
 		"id": made.id(), "title": "Orders fail", "description": "", "severity": "HIGH", "status": "TRIGGERED", "serviceId": svc, "teamId": w.team,
-		"labels": map[string]any{"zone": "eu"}, "dedupKey": nil, "source": map[string]any{"kind": "manual"}, "alertCount": 1.0,
-		"acknowledgedById": nil, "acknowledgedAt": nil, "resolvedById": nil, "resolvedAt": nil,
+		"labels": map[string]any{"zone": "eu"}, "dedupKey": nil, "source": map[string]any{"kind": "manual", "trust": "person", "external": false}, "alertCount": 1.0,
+		"acknowledgedById": nil, "acknowledgedAt": nil, "resolvedById": nil, "resolvedAt": nil, "escalatedAt": nil,
 		"createdById": "usr_responder", "createdAt": made.Body["createdAt"], "updatedAt": made.Body["createdAt"],
 	}
 	if !reflect.DeepEqual(made.Body, want) {
@@ -123,7 +123,7 @@ func TestAHundredEqualAlertsAtOnce(t *testing.T) {
 		}
 	}
 	got := w.must(200, "observer", "GET", "/v1/incidents/"+answers[0].id(), nil).Body
-	if created != 1 || got["alertCount"] != 100.0 || !reflect.DeepEqual(got["source"], map[string]any{"kind": "api"}) {
+	if created != 1 || got["alertCount"] != 100.0 || !reflect.DeepEqual(got["source"], map[string]any{"kind": "api", "trust": "signed", "external": true}) {
 		t.Errorf("got %d created and %v, want 1 and an alertCount of 100 from an API key", created, got)
 	}
 	if items := w.must(200, "observer", "GET", "/v1/incidents", nil).Items(); len(items) != 1 {

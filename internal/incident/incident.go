@@ -145,9 +145,9 @@ func (i Incident) escalating(on Service, now time.Time) Incident {
 	return i
 }
 
-// ceiling is the highest risk that its source may start by itself. Incidents of
+// Ceiling is the highest risk that its source may start by itself. Incidents of
 // releases that kept none go by who made them.
-func (i Incident) ceiling() trust.Risk {
+func (i Incident) Ceiling() trust.Risk {
 	switch {
 	case i.Unattended != "":
 		return i.Unattended

@@ -3,6 +3,7 @@ package incident
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/id"
@@ -80,11 +81,14 @@ func (d *Desk) fold(ctx context.Context, incidentID string, alert Incident, once
 		entries: []Entry{{Kind: EntryAlert}}, ops: []dynamo.Op{d.Store.fold(incidentID, alert.Severity, timestamp.Of(d.Now()))},
 	}
 	counted := a
-	for conflicts := 0; conflicts < rounds; {
+	conflicts := 0
+	for range 3 * rounds { // it may become worse at every turn
 		err = d.commit(ctx, a)
 		if errors.Is(err, dynamo.ErrContended) {
-			conflicts++
-			continue
+			if conflicts++; conflicts < rounds {
+				continue
+			}
+			return false, err
 		}
 		stood, failed := dynamo.Failed(err)
 		if !failed {
@@ -104,19 +108,17 @@ func (d *Desk) fold(ctx context.Context, incidentID string, alert Incident, once
 			a.entries = []Entry{{Kind: EntryAlert}, {Kind: EntryUpdated, Detail: detail}}
 		}
 	}
-	return false, err
+	return false, dynamo.ErrContended
 }
 
 // worsened is an incident that becomes as bad as an alert, and that one's
 // source has a part in it from then on: the lower ceiling binds. What was
 // worse already is as it was.
 func (i Incident) worsened(alert Incident) Incident {
-	for _, s := range atLeast(alert.Severity) {
-		if i.Severity == s {
-			return i
-		}
+	if slices.Contains(atLeast(alert.Severity), i.Severity) {
+		return i
 	}
-	i.Severity, i.Unattended = alert.Severity, trust.Lower(i.ceiling(), alert.ceiling())
+	i.Severity, i.Unattended = alert.Severity, trust.Lower(i.Ceiling(), alert.Ceiling())
 	i.UpdatedAt, i.Rev = alert.CreatedAt, i.Rev+1
 	return i
 }

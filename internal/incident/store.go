@@ -106,9 +106,13 @@ func (s Store) replace(i Incident) dynamo.Op {
 func (s Store) fold(incidentID string, alert Severity, at timestamp.Time) dynamo.Op {
 	update := expression.Add(expression.Name("alertCount"), expression.Value(1)).
 		Set(expression.Name("updatedAt"), expression.Value(at.String()))
-	bad := expression.Name("severity").Equal(expression.Value(alert))
-	for _, worse := range atLeast(alert)[1:] {
-		bad = bad.Or(expression.Name("severity").Equal(expression.Value(worse)))
+	var bad expression.ConditionBuilder
+	for _, s := range atLeast(alert) {
+		if is := dynamo.Is("severity", s); bad.IsSet() {
+			bad = bad.Or(is)
+		} else {
+			bad = is
+		}
 	}
 	return s.Table.Update(incidentKey(incidentID), update, dynamo.Present().And(
 		expression.Name("status").NotEqual(expression.Value(Resolved)), bad))

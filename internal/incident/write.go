@@ -61,7 +61,7 @@ func event(ctx context.Context, kind string, i Incident, now time.Time) outbox.E
 	if who, is := principal.From(ctx); is {
 		e.ActorID = who.ID
 	}
-	e.Unattended = trust.Lower(i.ceiling(), proved(ctx))
+	e.Unattended = trust.Lower(i.Ceiling(), proved(ctx))
 	e.Depth = max(i.Depth, outbox.DepthOf(ctx))
 	e.Detail = map[string]string{"serviceId": i.ServiceID, "severity": string(i.Severity)}
 	return e

@@ -343,7 +343,8 @@ var (
 // make net/http, or anybody on the way, send a request again is among them.
 var reserved = []string{
 	"Connection", "Content-Encoding", "Content-Length", "Expect", "Host", "Keep-Alive", "Proxy-Authorization", "Proxy-Connection",
-	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Webhook-Id", "Webhook-Signature", "Webhook-Timestamp", "X-Pagefree-Execution",
+	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Webhook-Id", "Webhook-Signature", "Webhook-Timestamp",
+	"X-Pagefree-Depth", "X-Pagefree-Execution",
 }
 
 // ReservedHeader reports whether a webhook's target may not set the header.

@@ -151,6 +151,7 @@ func TestContent(t *testing.T) {
 		"a header of two lines":              {header("X-A", "a\r\nX-B: b"), "target.headers"},
 		"a header with a space in its name":  {header("X A", "a"), "target.headers"},
 		"the idempotency key":                {header("X-Idempotency-Key", "a"), "target.headers"},
+		"our own header":                     {header("x-pagefree-depth", "0"), "target.headers"},
 		"a named target":                     {target(Target{Type: Named, TargetID: "tgt_1"}), ""},
 		"a named target without a name":      {target(Target{Type: Named}), "target.targetId"},
 	}

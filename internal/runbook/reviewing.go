@@ -4,12 +4,14 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/id"
+	"pagefree/internal/platform/outbox"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/timestamp"
@@ -63,8 +65,16 @@ func (s *Service) Submit(ctx context.Context, runbookID string, n int) (VersionV
 		v.Check = &found
 		is := r
 		is.NewestStatus, is.NewestSubmitter, is.UpdatedAt = PendingReview, &by, timestamp.Of(now)
-		return v.view(is), s.Store.submit(ctx, r, is, v, waiting(is, v, now), s.record(ctx, is, "submitted", now, map[string]any{"version": n}))
+		return v.view(is), s.Store.submit(ctx, r, is, v, waiting(is, v, now), s.record(ctx, is, "submitted", now, map[string]any{"version": n}), submitted(is, v, p, now))
 	})
+}
+
+// submitted is what whoever may approve a version is told.
+func submitted(r Runbook, v Version, by principal.Principal, now time.Time) outbox.Event {
+	e := outbox.New(outbox.RunbookSubmitted, r.ID, r.Team(), now)
+	e.ActorID = by.ID
+	e.Detail = map[string]string{"version": strconv.Itoa(v.Version), "name": r.Name, "submittedById": *v.SubmittedByID}
+	return e
 }
 
 func (s *Service) read(ctx context.Context, runbookID string, n int) (Runbook, Version, error) {

@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 
 	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/outbox"
 	"pagefree/internal/platform/problem"
 )
 
@@ -98,7 +99,7 @@ func (s Store) checked(ctx context.Context, v Version, record dynamo.Op) error {
 }
 
 // submit puts a version into review, and into the queue of those who may approve it.
-func (s Store) submit(ctx context.Context, old, is Runbook, v Version, waits reviewItem, record dynamo.Op) error {
+func (s Store) submit(ctx context.Context, old, is Runbook, v Version, waits reviewItem, record dynamo.Op, tell outbox.Event) error {
 	u := expression.Set(expression.Name("status"), expression.Value(v.Status)).
 		Set(expression.Name("check"), expression.Value(v.Check)).
 		Set(expression.Name("submittedById"), expression.Value(v.SubmittedByID))
@@ -106,7 +107,7 @@ func (s Store) submit(ctx context.Context, old, is Runbook, v Version, waits rev
 		s.Table.Update(versionKey(v.RunbookID, v.Version), u, dynamo.Is("status", Draft)),
 		s.replace(old, is),
 		s.Table.Put(waits, expression.Or(dynamo.Absent(), dynamo.Present())),
-		record)
+		record, outbox.Put(s.Table, tell))
 }
 
 // approve writes an approval and moves the pointer. Whoever v names as its

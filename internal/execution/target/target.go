@@ -42,6 +42,7 @@ type Job struct {
 	ExecutionID  string
 	Attempt      int    // from 1
 	Nonce        string // of the claim: another one with each attempt
+	Depth        int    // how many workflows stand behind it
 	Runbook      Runbook
 	Incident     *incident.Incident
 	Language     string // as in runbook.Version

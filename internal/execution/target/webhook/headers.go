@@ -39,6 +39,9 @@ func headers(j target.Job, body []byte, now time.Time) (http.Header, error) {
 	h.Set("Accept", "application/json") // Rundeck's older versions answer by XML otherwise
 	h.Set("User-Agent", userAgent)
 	h.Set("X-PageFree-Execution", j.ExecutionID)
+	if j.Depth > 0 { // so that what comes back of it triggers no workflow without end
+		h.Set("X-PageFree-Depth", strconv.Itoa(j.Depth))
+	}
 	if j.Target.SignWith == "" {
 		return h, nil
 	}

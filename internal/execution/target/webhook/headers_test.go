@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,6 +32,22 @@ func TestHeaders(t *testing.T) {
 	} {
 		if got.Get(name) != want {
 			t.Errorf("%s: got %q, want %q", name, got.Get(name), want)
+		}
+	}
+}
+
+// TestDepth: what a workflow started says how many stand behind it, and nobody else does.
+func TestDepth(t *testing.T) {
+	r := receive(t, func(http.ResponseWriter, *http.Request) {})
+	for depth, want := range map[int][]string{0: nil, 3: {"3"}} {
+		j := r.job()
+		j.Depth = depth
+		if _, err := r.Send(t.Context(), j); err != nil {
+			t.Fatal(err)
+		}
+		all := r.requests()
+		if got := all[len(all)-1].header.Values("X-PageFree-Depth"); !slices.Equal(got, want) {
+			t.Errorf("%d: got %q, want %q", depth, got, want)
 		}
 	}
 }

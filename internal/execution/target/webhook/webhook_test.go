@@ -107,7 +107,7 @@ func TestBodies(t *testing.T) {
 	}{
 		"generic": {preset: generic, want: `{"executionId":"` + executionID + `","runbook":{"id":"rb_1","name":"restart & <see>","version":3},
 			"incident":{"id":"inc_1","title":"disk full","description":"","severity":"HIGH","status":"","serviceId":"","teamId":"","labels":null,"dedupKey":"disk",
-			"source":{"kind":""},"alertCount":0,"acknowledgedById":null,"acknowledgedAt":null,"resolvedById":null,"resolvedAt":null,"createdById":"",
+			"source":{"kind":"","external":false},"alertCount":0,"escalatedAt":null,"acknowledgedById":null,"acknowledgedAt":null,"resolvedById":null,"resolvedAt":null,"createdById":"",
 			"createdAt":"0001-01-01T00:00:00.000Z","updatedAt":"0001-01-01T00:00:00.000Z"},
 			"attempt":2,"language":"BASH","script":"echo <&>","parameters":{"HOST":"web-1","COUNT":3,"RATIO":0.5,"FORCE":true},
 			"callback":{"url":"https://pagefree.example.com/v1/callbacks/` + executionID + `","token":"` + theToken + `"}}`},
