@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"pagefree/infra/local/awsjson"
+	"pagefree/infra/local/sns"
 )
 
 // request is what a call asks for, read off its body.
@@ -34,6 +35,8 @@ func describe(s *Server, c *Call, r *http.Request, body []byte) request {
 		return s.describeKMS(c.Operation, body)
 	case "ses":
 		return s.describeSES(body)
+	case "sns":
+		return s.describeSNS(c.Operation, r, body)
 	case "ssm":
 		return s.describeSSM(c.Operation, body)
 	case "s3":
@@ -104,6 +107,8 @@ func refused(who string, n need, why string) *awsjson.Error {
 		e.Status, e.Query = http.StatusForbidden, "AccessDenied"
 	case "ses", "lambda":
 		e.Status = http.StatusForbidden
+	case "sns":
+		e.Code, e.Status = "AuthorizationError", http.StatusForbidden
 	case "s3":
 		e.Code, e.Status = "AccessDenied", http.StatusForbidden
 	}
@@ -208,6 +213,21 @@ func (s *Server) describeSES(body []byte) request {
 		r.needs = append(r.needs, need{action: action, resource: s.arn("ses", "configuration-set/"+in.ConfigurationSetName), context: context})
 	}
 	return r
+}
+
+func (s *Server) describeSNS(operation string, r *http.Request, body []byte) request {
+	if sns.Open(r) != "" { // for everybody
+		return request{body: body}
+	}
+	_, in := sns.Read(r, body)
+	resource := in.Get("TopicArn")
+	switch {
+	case in.Get("Name") != "":
+		resource = s.arn("sns", in.Get("Name"))
+	case resource == "":
+		resource = s.arn("sns", "*")
+	}
+	return request{body: body, needs: []need{{action: "sns:" + operation, resource: resource}}}
 }
 
 func (s *Server) describeLambda(r *http.Request, body []byte) request {

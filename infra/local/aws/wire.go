@@ -8,6 +8,7 @@ import (
 
 	"pagefree/infra/local/awsjson"
 	"pagefree/infra/local/s3"
+	"pagefree/infra/local/sns"
 )
 
 // protocol is how a service words an error.
@@ -15,10 +16,13 @@ type protocol struct {
 	version string // of AWS's JSON protocol; empty for the REST services
 	sqs     bool   // repeats the code in the older protocol's header
 	xml     bool   // S3
+	query   bool   // SNS
 }
 
 func (p protocol) refuse(w http.ResponseWriter, e *awsjson.Error) {
 	switch {
+	case p.query:
+		sns.WriteError(w, e)
 	case p.xml:
 		s3.WriteError(w, &s3.Error{Code: e.Code, Message: e.Message, Status: cmp.Or(e.Status, http.StatusBadRequest)})
 	case p.version == "":
@@ -45,7 +49,7 @@ var targets = map[string]struct {
 }
 
 // identify reads service and operation off a request. An unknown service has an empty name.
-func identify(r *http.Request) (service, operation string, wire protocol) {
+func identify(r *http.Request, body []byte) (service, operation string, wire protocol) {
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
 		prefix, operation := awsjson.Split(target)
 		if t, ok := targets[prefix]; ok {
@@ -59,6 +63,13 @@ func identify(r *http.Request) (service, operation string, wire protocol) {
 			return "s3", operation, protocol{xml: true}
 		}
 		return "s3", r.Method + " " + path, protocol{xml: true}
+	}
+	if operation := sns.Open(r); operation != "" {
+		return "sns", operation, protocol{query: true}
+	}
+	if strings.Contains(r.Header.Get("Authorization"), "/sns/aws4_request") {
+		operation, _ := sns.Read(r, body)
+		return "sns", operation, protocol{query: true}
 	}
 	switch {
 	case strings.HasPrefix(path, "/2015-03-31/functions/") && strings.HasSuffix(path, "/invocations"):

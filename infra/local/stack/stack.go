@@ -32,6 +32,7 @@ import (
 	"pagefree/infra/local/poll"
 	"pagefree/infra/local/s3"
 	"pagefree/infra/local/ses"
+	"pagefree/infra/local/sns"
 	"pagefree/infra/local/sqs"
 	"pagefree/infra/local/ssm"
 	"pagefree/infra/local/streams"
@@ -57,6 +58,7 @@ type Options struct {
 	Every      time.Duration            // instead of each schedule's own distance
 	Timeouts   map[string]time.Duration // of functions, by logical id
 	Visibility time.Duration            // of every queue
+	Resend     []time.Duration          // the waits before SNS tries an endpoint again
 	Second     time.Duration            // of the timeouts of Run Command
 	NoEvents   bool                     // EventBridge delivers nothing, which it never promises to
 	Nodes      []ssm.Node               // managed ones, instead of the contract's
@@ -78,6 +80,7 @@ type Stack struct {
 	engine    *engine.Engine
 	sqs       *sqs.Service
 	ses       *ses.Service
+	sns       *sns.Service
 	echo      echo.Target
 	functions *lambda.Service
 	aws       *aws.Server
@@ -206,8 +209,12 @@ func (s *Stack) serve(awsListeners []net.Listener, binaries string) error {
 		return errors.Join(err, s.functions.Close())
 	}
 	s.onClose(systems.Close)
+	if s.sns, err = sns.New(sns.Options{Template: s.template, Functions: s.functions, RetryAfter: s.opts.Resend, Log: s.opts.Log}); err != nil {
+		return errors.Join(err, s.functions.Close())
+	}
+	s.onClose(s.sns.Close)
 	s.aws, err = aws.New(aws.Options{
-		Template: s.template, DynamoDB: s.engine.Endpoint(), SQS: s.sqs, KMS: keys, SES: s.ses, SSM: systems, S3: objects,
+		Template: s.template, DynamoDB: s.engine.Endpoint(), SQS: s.sqs, KMS: keys, SES: s.ses, SNS: s.sns, SSM: systems, S3: objects,
 		Lambda: s.functions.Handler(), Kill: s.functions.Kill,
 		Caller: func(key string) (aws.Caller, bool) {
 			c, ok := s.functions.Caller(key)
@@ -272,6 +279,9 @@ func (s *Stack) Mail(to string) []ses.Mail { return s.ses.Mails(to) }
 
 // Webhooks lists what the echo target received, newest first.
 func (s *Stack) Webhooks() []echo.Request { return s.echo.Requests() }
+
+// SNS are the topics, for tests and for what publishes on this machine.
+func (s *Stack) SNS() *sns.Service { return s.sns }
 
 // Functions are the processes, for tests and measurements.
 func (s *Stack) Functions() *lambda.Service { return s.functions }

@@ -174,6 +174,15 @@ func TestSchedule(t *testing.T) {
 	})
 }
 
+// TestTopic: a function hears what is published to the topic that the template subscribes it to.
+func TestTopic(t *testing.T) {
+	s := start(t, Options{})
+	if _, err := s.SNS().Publish(s.Template().Topics["Words"].ARN, "", "heard"); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the subscriber", func() bool { return mustGet(t, s.URL+"/get/heard") == "1" })
+}
+
 func TestMail(t *testing.T) {
 	s := start(t, Options{})
 	mustGet(t, s.URL+"/mail/b@pagefree.test")

@@ -17,6 +17,7 @@ type builder struct {
 func (b *builder) build() {
 	b.each("AWS::DynamoDB::Table", b.table)
 	b.each("AWS::SQS::Queue", b.queue)
+	b.each("AWS::SNS::Topic", b.topic)
 	b.each("AWS::KMS::Key", b.key)
 	b.each("AWS::KMS::Alias", b.alias)
 	b.each("AWS::SSM::Parameter", b.parameter)
@@ -28,6 +29,7 @@ func (b *builder) build() {
 	b.each("AWS::ApiGateway::UsagePlan", b.usagePlan)
 	b.each("AWS::ApiGateway::UsagePlanKey", b.usagePlanKey)
 	b.each("AWS::Serverless::Function", b.function)
+	b.each("AWS::SNS::Subscription", b.subscription)
 	b.each("AWS::IAM::Policy", b.attachPolicy)
 	b.each("AWS::IAM::ManagedPolicy", b.attachPolicy)
 	b.checkReferences()
@@ -134,6 +136,25 @@ func (b *builder) queue(r *resource, p properties) {
 		MaxReceiveCount: redrive.integer("maxReceiveCount", 0),
 		FIFO:            p.flag("FifoQueue", false),
 	}
+}
+
+func (b *builder) topic(r *resource, _ properties) {
+	b.t.Topics[r.id] = &Topic{LogicalID: r.id, ARN: b.refText(r)}
+}
+
+// subscription gives a function its topic. Whoever else subscribes, by mail say, is not of this machine.
+func (b *builder) subscription(r *resource, p properties) {
+	if p.text("Protocol", "") != "lambda" {
+		return
+	}
+	p.only("Endpoint", "Protocol", "TopicArn")
+	for _, f := range b.t.Functions {
+		if f.ARN == p.text("Endpoint", "") {
+			f.TopicSources = append(f.TopicSources, TopicSource{Name: r.id, TopicARN: p.text("TopicArn", "")})
+			return
+		}
+	}
+	p.fail("Endpoint %q is no function of this template", p.text("Endpoint", ""))
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

@@ -74,6 +74,9 @@ func (b *builder) event(r *resource, f *Function, name string, p properties) {
 			Name: name, RuleARN: b.e.arn("events", "rule/"+rule), Pattern: p.sub("Pattern").m,
 			Enabled: p.flag("Enabled", true) && p.text("State", "ENABLED") == "ENABLED",
 		})
+	case "SNS":
+		p.only("Topic")
+		f.TopicSources = append(f.TopicSources, TopicSource{Name: name, TopicARN: p.text("Topic", "")})
 	case "DynamoDB":
 		p.only("BatchSize", "BisectBatchOnFunctionError", "DestinationConfig", "Enabled", "FilterCriteria", "FunctionResponseTypes",
 			"MaximumBatchingWindowInSeconds", "MaximumRecordAgeInSeconds", "MaximumRetryAttempts", "ParallelizationFactor",

@@ -34,6 +34,7 @@ type Template struct {
 	Functions  map[string]*Function // these and all below by logical id
 	Tables     map[string]*Table
 	Queues     map[string]*Queue
+	Topics     map[string]*Topic
 	Keys       map[string]*Key
 	SSM        map[string]*Parameter
 	Buckets    map[string]*Bucket
@@ -140,7 +141,7 @@ func (e *evaluator) assemble(doc map[string]any) (*Template, error) {
 	t := &Template{
 		StackName: e.opts.StackName, Region: e.opts.Region, AccountID: e.opts.AccountID,
 		Parameters: map[string]string{}, Functions: map[string]*Function{}, Tables: map[string]*Table{},
-		Queues: map[string]*Queue{}, Keys: map[string]*Key{}, SSM: map[string]*Parameter{}, Buckets: map[string]*Bucket{}, Secrets: map[string]*Secret{}, Outputs: map[string]string{},
+		Queues: map[string]*Queue{}, Topics: map[string]*Topic{}, Keys: map[string]*Key{}, SSM: map[string]*Parameter{}, Buckets: map[string]*Bucket{}, Secrets: map[string]*Secret{}, Outputs: map[string]string{},
 		Resources: map[string]Resource{},
 	}
 	for name, v := range e.parameters {
@@ -177,7 +178,7 @@ var served = []string{
 	"AWS::ApiGateway::ApiKey", "AWS::ApiGateway::UsagePlan", "AWS::ApiGateway::UsagePlanKey",
 	"AWS::CloudFront::Distribution", "AWS::CloudFront::Function", "AWS::CloudFront::ResponseHeadersPolicy", "AWS::DynamoDB::Table",
 	"AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::Role", "AWS::KMS::Alias", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::SQS::Queue",
-	"AWS::SSM::Parameter", "AWS::SecretsManager::Secret", "AWS::Serverless::Api", "AWS::Serverless::Function",
+	"AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SSM::Parameter", "AWS::SecretsManager::Secret", "AWS::Serverless::Api", "AWS::Serverless::Function",
 }
 
 func isServed(kind string) bool { return slices.Contains(served, kind) }

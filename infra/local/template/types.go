@@ -26,6 +26,7 @@ type Function struct {
 	QueueSources   []QueueSource
 	Schedules      []Schedule
 	Rules          []Rule
+	TopicSources   []TopicSource
 	StreamSources  []StreamSource
 	MaxConcurrency int // ReservedConcurrentExecutions; 0 when not set
 }
@@ -68,6 +69,18 @@ type Rule struct {
 	RuleARN string
 	Pattern map[string]any // as written: lists of values and matchers, and mappings of them
 	Enabled bool
+}
+
+// TopicSource is a subscription to a topic, by an event of the function or an AWS::SNS::Subscription.
+type TopicSource struct {
+	Name     string // of the event, or the logical id of the subscription
+	TopicARN string
+}
+
+// Topic is an AWS::SNS::Topic.
+type Topic struct {
+	LogicalID string
+	ARN       string
 }
 
 // StreamSource is an event source mapping from a table's stream.

@@ -1,4 +1,4 @@
-// Command probe is the functions of the stack's own tests: behind the API, behind a queue, on a clock, and one that hears events.
+// Command probe is the functions of the stack's own tests: behind the API, behind a queue, on a clock, and two that hear events and messages of a topic.
 package main
 
 import (
@@ -44,6 +44,8 @@ func main() {
 		lambda.Start(worker)
 	case "listener":
 		lambda.Start(func(ctx context.Context, e events.CloudWatchEvent) error { return note(ctx, e.Source) })
+	case "subscriber":
+		lambda.Start(func(ctx context.Context, e events.SNSEvent) error { return note(ctx, e.Records[0].SNS.Message) })
 	case "clock":
 		lambda.Start(func(ctx context.Context, _ events.CloudWatchEvent) error { return note(ctx, "clock") })
 	}
