@@ -136,6 +136,9 @@ func (w *world) fresh(ctx context.Context) (map[string][]string, error) {
 	}
 	service := add("services", demo.Lead, "/v1/services", map[string]any{"name": named("billing"), "teamId": w.team})
 	incident := add("incidents", demo.Responder, "/v1/incidents", map[string]any{"title": named("It is slow"), "severity": "LOW", "serviceId": service})
+	for range 3 { // some are deleted
+		add("integrations", demo.Lead, "/v1/integrations", map[string]any{"name": named("alerts"), "provider": "generic", "teamId": w.team, "serviceId": service})
+	}
 	add("secrets", demo.Lead, "/v1/secrets", map[string]any{"name": fmt.Sprintf("token-%d", w.made), "teamId": w.team, "value": "not known to anybody"})
 	add("keys", demo.Lead, "/v1/api-keys", map[string]any{"name": named("robot"), "teamId": w.team, "role": "OBSERVER"})
 

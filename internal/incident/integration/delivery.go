@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"unicode/utf8"
 
 	"pagefree/internal/incident"
@@ -142,9 +143,14 @@ func cut(s string, limit int) string {
 	return s[:limit]
 }
 
+// packers are kept: each holds more than half a megabyte, and every delivery needs two.
+var packers = sync.Pool{New: func() any { return gzip.NewWriter(io.Discard) }}
+
 func pack(raw []byte) []byte {
 	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
+	w := packers.Get().(*gzip.Writer)
+	defer packers.Put(w)
+	w.Reset(&out)
 	_, _ = w.Write(raw) // into memory
 	_ = w.Close()
 	return out.Bytes()

@@ -102,6 +102,7 @@ func (d *Door) receive(ctx context.Context, i Integration, r hook.Request, is De
 	if err := admit(p, r); err != nil {
 		return Receipt{}, err
 	}
+	r = arrived(r)
 	keys, err := d.keys(ctx, i, now)
 	if err != nil {
 		return Receipt{}, err

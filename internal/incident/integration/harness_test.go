@@ -323,6 +323,8 @@ func (s sender) deliveries() []map[string]any {
 	return s.w.must(200, "lead", "GET", s.path()+"/deliveries?limit=200", nil).Items()
 }
 
+func keyOf(pk, sk string) dynamo.Key { return dynamo.Key{PK: pk, SK: sk} }
+
 // count is how many items a partition of the automation table has.
 func (w *world) count(pk string) int {
 	w.t.Helper()

@@ -67,6 +67,7 @@ type contentItem struct {
 type queued struct {
 	PK     string          `dynamodbav:"pk"`
 	SK     string          `dynamodbav:"sk"`
+	TTL    int64           `dynamodbav:"ttl"`
 	Action incident.Action `dynamodbav:"action"`
 }
 
@@ -149,7 +150,7 @@ func (s Store) accept(d Delivery, w waiting, c content) []dynamo.Op {
 	}
 	if w.Group != "" {
 		k := queueKey(w.IntegrationID, w.Group, d.ID)
-		ops = append(ops, s.Table.Create(queued{PK: k.PK, SK: k.SK, Action: d.Action}))
+		ops = append(ops, s.Table.Create(queued{PK: k.PK, SK: k.SK, TTL: s.expiry(d), Action: d.Action}))
 	}
 	return append(ops, due.Put(s.Table, dueItem(w.IntegrationID, d)))
 }
@@ -187,15 +188,25 @@ func (s Store) incidentOf(ctx context.Context, integrationID, deliveryID string)
 }
 
 // ahead are the deliveries of the same dedup key that came before one and are
-// not handled yet, oldest first.
+// not handled yet, oldest first: all of them, or the order would not hold.
 func (s Store) ahead(ctx context.Context, d deliveryItem) ([]queued, error) {
-	q := dynamo.Query{Values: []string{queueKey(d.IntegrationID, d.Group, "").PK}, Sort: dynamo.SK, To: d.ID, Limit: maxAhead, Oldest: true}
-	list, _, err := dynamo.List(ctx, s.Table, q, func(q queued) string { return q.SK }, nil)
-	return list, err
+	q := dynamo.Query{Values: []string{queueKey(d.IntegrationID, d.Group, "").PK}, Sort: dynamo.SK, To: d.ID, Limit: aheadPage, Oldest: true}
+	var all []queued
+	for {
+		list, next, err := dynamo.List(ctx, s.Table, q, func(q queued) string { return q.SK }, nil)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+		if next == "" {
+			return all, nil
+		}
+		q.Before = next
+	}
 }
 
-// maxAhead bounds how many deliveries before one are looked at.
-const maxAhead = 1000
+// aheadPage is how many of them one call reads.
+const aheadPage = 1000
 
 // handled are the writes of what became of a delivery. The first fails when
 // somebody else handled it meanwhile.

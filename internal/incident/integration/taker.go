@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -61,12 +60,18 @@ func (t *Taker) Batch(ctx context.Context, batch events.SQSEvent) events.SQSEven
 	}, t.Handle)
 }
 
-// Handle takes the delivery that a message names, unless that was done.
+// Handle takes the delivery that a message names, unless that was done. One
+// that waits for another is left to the sweep.
 func (t *Taker) Handle(ctx context.Context, m Message) error {
 	if m.IntegrationID == "" || m.DeliveryID == "" {
 		return errors.New("a message that names no delivery")
 	}
-	return t.handle(ctx, m.IntegrationID, m.DeliveryID)
+	err := t.handle(ctx, m.IntegrationID, m.DeliveryID)
+	if behind, waits := errors.AsType[*behindError](err); waits {
+		slog.WarnContext(ctx, "delivery waits", "integration", m.IntegrationID, "delivery", m.DeliveryID, "error", behind)
+		return nil
+	}
+	return err
 }
 
 func (t *Taker) handle(ctx context.Context, integrationID, deliveryID string) error {
@@ -75,10 +80,19 @@ func (t *Taker) handle(ctx context.Context, integrationID, deliveryID string) er
 		return err
 	}
 	if err := t.before(ctx, d); err != nil {
-		return fmt.Errorf("%s waits: %w", deliveryID, err)
+		return err
 	}
 	return t.take(ctx, d, c)
 }
+
+// behindError says that a delivery waits for one before it, which failed.
+type behindError struct {
+	deliveryID string
+	cause      error
+}
+
+func (e *behindError) Error() string { return "it waits for " + e.deliveryID + ": " + e.cause.Error() }
+func (e *behindError) Unwrap() error { return e.cause }
 
 // before takes what came before a delivery and decides what it means. Equal
 // ones may change places: of a hundred that fire, none waits for the others.
@@ -106,7 +120,7 @@ func (t *Taker) before(ctx context.Context, d deliveryItem) error {
 			continue
 		}
 		if err := t.take(ctx, earlier, c); err != nil {
-			return fmt.Errorf("for %s: %w", earlier.ID, err)
+			return &behindError{earlier.ID, err}
 		}
 	}
 	return nil
@@ -147,7 +161,11 @@ func (t *Taker) sweepShard(ctx context.Context, shard int) error {
 	}
 	var errs []error
 	for _, item := range items {
-		if err := t.due(ctx, item); err != nil {
+		err := t.due(ctx, item)
+		if _, waits := errors.AsType[*behindError](err); waits { // that is no try of its own
+			continue
+		}
+		if err != nil {
 			slog.ErrorContext(ctx, "delivery not handled", "subject", item.Subject, "tries", item.Tries, "error", err)
 			errs = append(errs, t.countTry(ctx, item, err))
 		}
