@@ -46,7 +46,11 @@ func (d *Desk) open(ctx context.Context, i Incident, detail map[string]any, deli
 				return "", err
 			}
 			if held {
-				lost, err := d.fold(ctx, holder, i, d.mark(delivery, Taken{IncidentID: holder, Folded: true}))
+				alert := i
+				if delivery == "" { // who posts is answered the open incident as it is; a PATCH changes its severity
+					alert.Severity = Low
+				}
+				lost, err := d.fold(ctx, holder, alert, d.mark(delivery, Taken{IncidentID: holder, Folded: true}))
 				if lost { // it was resolved since: the key is free now
 					continue
 				}

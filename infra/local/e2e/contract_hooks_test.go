@@ -38,6 +38,7 @@ func contractIntegrations(t *testing.T, c *contract) {
 	topic := "arn:aws:sns:us-east-1:123456789012:alarms"
 	key := c.key(t, "TEAM_ADMIN").Text("key")
 	_, _, id := c.integrate(t, "generic")
+	_, _, raised := c.integrate(t, "generic")
 	one := "/v1/integrations/" + id
 	c.play(t, map[string]scenario{
 		"by an observer":               {as: observer, do: "POST /v1/integrations", send: body(), want: 403, code: "forbidden"},
@@ -73,7 +74,7 @@ func contractIntegrations(t *testing.T, c *contract) {
 		"listed":                       {as: lead, do: "GET /v1/integrations?limit=200&teamId=" + c.team, want: 200, has: id, lacks: `"secret":"`},
 		"listed elsewhere":             {as: outsider, do: "GET /v1/integrations", want: 200, lacks: id},
 		"raised by its team":           {as: lead, do: "PATCH " + one, send: object{"unattendedRisk": "MEDIUM"}, want: 403, code: "forbidden"},
-		"raised by an admin":           {as: admin, do: "PATCH " + one, send: object{"unattendedRisk": "HIGH"}, want: 200, has: `"unattendedRisk":"HIGH"`},
+		"raised by an admin":           {as: admin, do: "PATCH /v1/integrations/" + raised, send: object{"unattendedRisk": "HIGH"}, want: 200, has: `"unattendedRisk":"HIGH"`},
 		"rotated by a key":             {as: key, do: "POST " + one + "/rotate-secret", want: 403, code: "forbidden"},
 		"rotated by another team":      {as: outsider, do: "POST " + one + "/rotate-secret", want: 404, code: "not_found"},
 		"its deliveries":               {as: lead, do: "GET " + one + "/deliveries", want: 200},
@@ -107,16 +108,16 @@ func contractHooks(t *testing.T, c *contract) {
 		"nobody's hook":            {do: "POST /v1/hooks/int_" + unknown, with: bearer(secret), send: alert, want: 404, code: "not_found"},
 		"no id":                    {do: "POST /v1/hooks/x", with: bearer(secret), send: alert, want: 404, code: "not_found"},
 		"a GET":                    {do: "GET " + hook, with: bearer(secret), want: 405, code: "method_not_allowed"},
-		"no JSON":                  {do: do, with: bearer(secret), send: text("{"), want: 400},
-		"no object":                {do: do, with: bearer(secret), send: text("[1]"), want: 422},
-		"a text":                   {do: do, with: bearer(secret), send: text(`"x"`), want: 422},
+		"no JSON":                  {do: do, with: bearer(secret), send: text("{"), want: 400, code: "body_invalid"},
+		"no object":                {do: do, with: bearer(secret), send: text("[1]"), want: 422, code: "validation_failed"},
+		"a text":                   {do: do, with: bearer(secret), send: text(`"x"`), want: 422, code: "validation_failed"},
 		"an unknown shape":         {do: do, with: bearer(secret), send: object{"hello": "world"}, want: 202},
-		"a form":                   {do: do, with: http.Header{"Authorization": {"Bearer " + secret}, "Content-Type": {"application/x-www-form-urlencoded"}}, send: text("a=b"), want: 415},
-		"brotli":                   {do: do, with: http.Header{"Authorization": {"Bearer " + secret}, "Content-Encoding": {"br"}}, send: alert, want: 415},
+		"a form":                   {do: do, with: http.Header{"Authorization": {"Bearer " + secret}, "Content-Type": {"application/x-www-form-urlencoded"}}, send: text("a=b"), want: 415, code: "unsupported_media_type"},
+		"brotli":                   {do: do, with: http.Header{"Authorization": {"Bearer " + secret}, "Content-Encoding": {"br"}}, send: alert, want: 415, code: "unsupported_media_type"},
 		"gzip":                     {do: do, with: gzipped, send: packed([]byte(encoded(t, alert))), want: 202},
-		"broken gzip":              {do: do, with: gzipped, send: text("nothing packed"), want: 400},
-		"a small body that is big": {do: do, with: gzipped, send: packed(bytes.Repeat([]byte(" "), 2<<20)), want: 413},
-		"a big body":               {do: do, with: bearer(secret), send: text(`{"title":"` + strings.Repeat("x", 1<<20) + `"}`), want: 413},
+		"broken gzip":              {do: do, with: gzipped, send: text("nothing packed"), want: 400, code: "body_invalid"},
+		"a small body that is big": {do: do, with: gzipped, send: packed(bytes.Repeat([]byte(" "), 2<<20)), want: 413, code: "body_too_large"},
+		"a big body":               {do: do, with: bearer(secret), send: text(`{"title":"` + strings.Repeat("x", 1<<20) + `"}`), want: 413, code: "body_too_large"},
 	})
 
 	t.Run("an alert is an incident, and so is what nobody understands", func(t *testing.T) {
@@ -203,7 +204,7 @@ func contractHooks(t *testing.T, c *contract) {
 		})
 		got := together(20, func() string {
 			a := c.ask(t, nobody, do, text(payload), again)
-			return fmt.Sprint(a.Status, a.Body["duplicate"])
+			return fmt.Sprintf("%d%v", a.Status, a.Body["duplicate"])
 		})
 		if got["202true"] != 20 {
 			t.Errorf("a replay twenty times at once: %v", got)

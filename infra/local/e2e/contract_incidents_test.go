@@ -15,7 +15,7 @@ func contractIncidents(t *testing.T, c *contract) {
 	body := object{"title": c.name("Incident"), "severity": "HIGH", "serviceId": c.service}
 	a := c.want(t, responder, "POST /v1/incidents", with(body, "description", "d", "labels", object{"zone": "eu-1"}, "dedupKey", c.name("k")), 201, "")
 	id := a.Text("id")
-	want := "acknowledgedAt acknowledgedById alertCount createdAt createdById dedupKey description id labels resolvedAt resolvedById serviceId severity source status teamId title updatedAt"
+	want := "acknowledgedAt acknowledgedById alertCount createdAt createdById dedupKey description escalatedAt id labels resolvedAt resolvedById serviceId severity source status teamId title updatedAt"
 	if got := members(a.Body); got != want {
 		t.Errorf("an incident has\n%s, want\n%s", got, want)
 	}

@@ -18,7 +18,7 @@ func contractNotifications(t *testing.T, c *contract) {
 		"changed by a responder":      {as: responder, do: "PUT " + of, send: object{}, want: 403, code: "forbidden"},
 		"changed by another team":     {as: outsider, do: "PUT " + of, send: object{}, want: 404, code: "not_found"},
 		"a webhook into the machine":  {as: lead, do: "PUT " + of, send: slack("http://127.0.0.1:22/"), want: 422, code: "address_forbidden"},
-		"a webhook to a file":         {as: lead, do: "PUT " + of, send: slack("file:///etc/passwd"), want: 422},
+		"a webhook to a file":         {as: lead, do: "PUT " + of, send: slack("file:///etc/passwd"), want: 422, code: "address_forbidden"},
 		"a format that is none":       {as: lead, do: "PUT " + of, send: object{"webhook": object{"url": "https://example.com/x", "format": "teams"}}, want: 422, code: "validation_failed"},
 		"a stranger in it":            {as: lead, do: "PUT " + of, send: object{"pager": true}, want: 422, code: "validation_failed"},
 		"a stranger in mine":          {as: observer, do: "PUT /v1/me/notifications", send: object{"pager": true}, want: 422, code: "validation_failed"},

@@ -25,11 +25,19 @@ var reactions = []struct {
 	{"ReactorFunction", kind{"meets conflicts", "dynamodb", "TransactWriteItems", 5, aws.Conflict}},
 	{"ReactorFunction", kind{"dies while reading", "dynamodb", "GetItem", 1, aws.KillBefore}},
 	{"ReactorFunction", kind{"meets a table that fails", "dynamodb", "GetItem", 3, aws.Fail}},
-	{"ReactorFunction", kind{"dies before it hurries somebody", "sqs", "SendMessage", 1, aws.KillBefore}},
 	{"ReactorFunction", kind{"dies after it hurried somebody", "sqs", "SendMessage", 1, aws.KillAfter}},
 	{"AlertsFunction", kind{"dies before a transaction", "dynamodb", "TransactWriteItems", 1, aws.KillBefore}},
 	{"AlertsFunction", kind{"dies after a transaction", "dynamodb", "TransactWriteItems", 1, aws.KillAfter}},
 	{"AlertsFunction", kind{"loses the answer of a transaction", "dynamodb", "TransactWriteItems", 2, aws.Swallow}},
+	{"ReactorFunction", kind{"dies before it hurries somebody", "sqs", "SendMessage", 1, aws.KillBefore}}, // the last: see campaign
+}
+
+// campaign leaves out, but for a long one, what takes the watchdog two minutes to find out.
+func campaign() int {
+	if *executions < 1000 {
+		return len(reactions) - 1
+	}
+	return len(reactions)
 }
 
 // TestFaultReactor throws faults at the reactor, and at what makes incidents of alerts, while workflows go through every kind of
@@ -48,8 +56,8 @@ func TestFaultReactor(t *testing.T) {
 
 	const burst = 3
 	workflows, struck := map[string]string{}, map[string]int{}
-	for n := 0; n < max(*executions/5, len(reactions)+1); {
-		r := reactions[(n/burst+rng.IntN(2))%len(reactions)]
+	for n := 0; n < max(*executions/5, 12); {
+		r := reactions[rng.IntN(campaign())]
 		f := l.stack.Faults().Add(aws.Fault{Function: r.function, Service: r.service, Operation: r.operation, Nth: 1 + rng.IntN(3*burst), Times: r.times, Do: r.do})
 		for range burst {
 			name := fmt.Sprint("fault", n)

@@ -126,7 +126,7 @@ func decode(body []byte) (object, error) {
 	}
 	o, ok := v.(map[string]any)
 	if !ok {
-		return nil, problem.New(http.StatusUnprocessableEntity, problem.ValidationFailed, "The body has to be a JSON object.")
+		return nil, problem.InvalidField("body", "it has to be a JSON object")
 	}
 	return o, nil
 }

@@ -137,7 +137,7 @@ func certificateOf(address, topic string) bool {
 // CheckTopic is a 422 for what is no ARN of a topic.
 func CheckTopic(location, arn string) error {
 	if host, _ := snsHost(arn); host == "" {
-		return problem.InvalidField(location, "the ARN of an SNS topic, arn:aws:sns:<region>:<account>:<name>")
+		return problem.InvalidField(location, "the ARN of an SNS topic: it names the service sns, a region, an account and the topic")
 	}
 	return nil
 }

@@ -27,19 +27,20 @@ const keepResend = 24 * time.Hour
 // from as far in the future as it may then grow old.
 const keepWindow = 2 * Window
 
-// refused is a 401. The scheme is what RFC 9110 wants beside it.
-func refused(code problem.Code, scheme, format string, args ...any) *problem.Error {
+// refused is a 401. RFC 9110 wants a scheme beside it, and there is none for
+// signatures in a header: it is that of every other 401 here.
+func refused(code problem.Code, format string, args ...any) *problem.Error {
 	e := problem.New(http.StatusUnauthorized, code, format, args...)
-	e.Header = http.Header{"WWW-Authenticate": {scheme}}
+	e.Header = http.Header{"WWW-Authenticate": {"Bearer"}}
 	return e
 }
 
 func missing(header string) error {
-	return refused(SignatureMissing, "Signature", "The delivery has no %s.", header)
+	return refused(SignatureMissing, "The delivery has no %s.", header)
 }
 
 func invalid(format string, args ...any) error {
-	return refused(SignatureInvalid, "Signature", format, args...)
+	return refused(SignatureInvalid, format, args...)
 }
 
 func wrongSignature() error {
@@ -49,7 +50,7 @@ func wrongSignature() error {
 // timely holds a signed time against the window.
 func timely(at, now time.Time, before, after time.Duration) error {
 	if at.Before(now.Add(-before)) || at.After(now.Add(after)) {
-		return refused(TimestampStale, "Signature", "The delivery is of %s, too far from now. If it was sent just now, a clock is wrong.",
+		return refused(TimestampStale, "The delivery is of %s, too far from now. If it was sent just now, a clock is wrong.",
 			at.UTC().Format(time.RFC3339))
 	}
 	return nil
@@ -102,7 +103,7 @@ func bearer(id func(Request, object) string) func(context.Context, Request, Keys
 			given = strings.TrimSpace(token)
 		}
 		if given == "" {
-			return Proof{}, refused(SignatureMissing, "Bearer", "Send the integration's secret as Authorization: Bearer, or in %s.", SecretHeader)
+			return Proof{}, refused(SignatureMissing, "Send the integration's secret as Authorization: Bearer, or in %s.", SecretHeader)
 		}
 		sum := sha256.Sum256([]byte(given))
 		for _, hash := range k.Hashes {
@@ -111,7 +112,7 @@ func bearer(id func(Request, object) string) func(context.Context, Request, Keys
 			}
 		}
 		if !ok {
-			return Proof{}, refused(SignatureInvalid, "Bearer", "This is not a live secret of this integration.")
+			return Proof{}, refused(SignatureInvalid, "This is not a live secret of this integration.")
 		}
 		if id == nil {
 			return Proof{}, nil

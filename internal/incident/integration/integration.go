@@ -134,7 +134,7 @@ func (n New) check(p hook.Provider) error {
 	case byTopic(p) && n.TopicARN == nil:
 		add("body.topicArn", "cloudwatch needs the ARN of the SNS topic")
 	case byTopic(p) && !topic().MatchString(*n.TopicARN):
-		add("body.topicArn", "the ARN of a standard SNS topic, such as arn:aws:sns:eu-central-1:123456789012:alarms")
+		add("body.topicArn", "the ARN of a standard SNS topic: it names the service sns, a region, an account and the topic")
 	}
 	if message := checkSecret(p, n.Secret); message != "" {
 		add("body.secret", message)
