@@ -120,6 +120,7 @@ func TestTrustOfATrigger(t *testing.T) {
 			t.Errorf("%s: %v", name, e)
 			continue
 		}
+		l.mailed(demo.Responder, e["runbookName"].(string), "waits for a confirmation") // of its runbook: others may stand in the same mail
 		if a, err := l.api.Do(t.Context(), "POST", "/v1/executions/"+id+"/confirm", key, nil); err != nil || a.Status != http.StatusForbidden {
 			t.Errorf("%s: an API key confirms: %d %s", name, a.Status, a.Raw)
 		}
@@ -128,9 +129,6 @@ func TestTrustOfATrigger(t *testing.T) {
 		if run := l.runOf(workflows[name]); run.Text("status") != "COMPLETED" {
 			t.Errorf("%s, confirmed: %s", name, run.Raw)
 		}
-	}
-	for _, risk := range []string{"Medium", "High"} { // of what else waited there is a digest a minute later
-		l.mailed(demo.Responder, "[CONFIRM] "+risk, "Reason: ")
 	}
 }
 
