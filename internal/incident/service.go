@@ -138,8 +138,8 @@ func (d *Desk) Reopen(ctx context.Context, incidentID string) (Incident, error) 
 		if !found || on.DeletedAt != nil {
 			return changed{}, problem.New(http.StatusConflict, "service_deleted", "Its service was deleted. Open an incident of another one.")
 		}
-		if i.DedupKey != nil {
-			holder, held, err := d.Store.holder(ctx, i.ServiceID, *i.DedupKey)
+		if of, has := slotOf(i); has {
+			holder, held, err := d.Store.holder(ctx, of)
 			if err != nil {
 				return changed{}, err
 			}
