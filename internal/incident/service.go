@@ -89,7 +89,10 @@ func (d *Desk) Update(ctx context.Context, incidentID, ifMatch string, p Inciden
 			return changed{}, err
 		}
 		next, detail, err := i.patch(p, now)
-		return changed{next: next, nothing: detail == nil, as: "incident.updated", entry: Entry{Kind: EntryUpdated, Detail: detail}}, err
+		if who, _ := principal.From(ctx); detail != nil && who.Kind != principal.User { // no member wrote its words any more
+			next.Source.External = true
+		}
+		return changed{next: next.atMost(ctx), nothing: detail == nil, as: "incident.updated", entry: Entry{Kind: EntryUpdated, Detail: detail}}, err
 	})
 }
 
@@ -147,7 +150,7 @@ func (d *Desk) Reopen(ctx context.Context, incidentID string) (Incident, error) 
 				return changed{}, problem.New(http.StatusConflict, "dedup_key_taken", "The incident %s is open with the same dedup key. Work on that one.", holder)
 			}
 		}
-		next = next.escalating(on, now)
+		next = next.escalating(on, now).atMost(ctx)
 		return changed{
 			next: next, as: outbox.IncidentReopened, entry: Entry{Kind: EntryReopened, Status: string(next.Status)},
 			with: d.Store.claim(next),

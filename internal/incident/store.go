@@ -117,7 +117,7 @@ func (s Store) replace(i Incident) dynamo.Op {
 		"title": i.Title, "description": i.Description, "severity": i.Severity, "labels": i.Labels,
 		"status": i.Status, "acknowledgedById": i.AcknowledgedByID, "acknowledgedAt": i.AcknowledgedAt,
 		"resolvedById": i.ResolvedByID, "resolvedAt": i.ResolvedAt, "updatedAt": i.UpdatedAt,
-		"escalatedAt": i.EscalatedAt, "escalateAt": i.EscalateAt,
+		"escalatedAt": i.EscalatedAt, "escalateAt": i.EscalateAt, "source": i.Source, "unattended": i.Ceiling(),
 	} {
 		update = update.Set(expression.Name(name), expression.Value(value))
 	}
