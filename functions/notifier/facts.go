@@ -38,11 +38,12 @@ func (f facts) Execution(ctx context.Context, executionID string, output bool) (
 		return *s
 	}
 	out := notify.Execution{
-		ID: e.ID, Runbook: e.RunbookName, Status: string(e.Status), Error: text(e.Error), Reason: text(e.Reason), IncidentID: text(e.IncidentID),
+		ID: e.ID, Runbook: e.RunbookName, Status: string(e.Status), Error: e.Told(), Reason: text(e.Reason), IncidentID: text(e.IncidentID),
 	}
 	if !output {
 		return out, true, nil
 	}
+	out.Error = text(e.Error)
 	wrote, err := store.Output(ctx, e.ID, e.Attempt)
 	out.Stdout, out.Stderr, out.StdoutCut, out.StderrCut = wrote.Stdout, wrote.Stderr, wrote.StdoutTruncated, wrote.StderrTruncated
 	return out, true, err

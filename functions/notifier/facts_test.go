@@ -85,6 +85,20 @@ func TestFacts(t *testing.T) {
 	if got, _, err := know.Execution(t.Context(), ex, true); err != nil || got != want {
 		t.Errorf("with its output: got %+v, %v", got, err)
 	}
+
+	// What the receiver of a webhook wrote is output, too.
+	hooked, words := id.New(id.Execution, now), "password hunter2 was refused"
+	ok(dynamo.Commit(t.Context(), all.DB, all.Create(struct {
+		PK string `dynamodbav:"pk"`
+		SK string `dynamodbav:"sk"`
+		execution.Execution
+	}{"ex#" + hooked, "ex", execution.Execution{ID: hooked, Status: execution.StatusFailed, Error: &words, Target: runbook.Target{Type: runbook.Webhook}, Attempt: 1}})))
+	if got, _, err := know.Execution(t.Context(), hooked, false); err != nil || got.Error != "the receiver reported a failure" {
+		t.Errorf("a webhook's: got %+v, %v", got, err)
+	}
+	if got, _, err := know.Execution(t.Context(), hooked, true); err != nil || got.Error != words {
+		t.Errorf("with its output: got %+v, %v", got, err)
+	}
 	if _, found, err := know.Execution(t.Context(), id.New(id.Execution, now), true); found || err != nil {
 		t.Errorf("no execution: %v, %v", found, err)
 	}

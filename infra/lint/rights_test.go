@@ -133,6 +133,42 @@ func TestEphemeralPrefixes(t *testing.T) {
 	}
 }
 
+// TestReadPrefixes: what integrations are proved by, and the bodies that came to them, are read by who has to. The others
+// that read the whole table run scripts, or show people what they do.
+func TestReadPrefixes(t *testing.T) {
+	whole := []string{"DispatcherFunction", "ExecutionsFunction", "IncidentsFunction", "RunbooksFunction", "WatchdogFunction"}
+	want := map[string][]string{
+		"int#x":     {"HooksFunction", "IntegrationsFunction"},
+		"content#x": {"AlertsFunction"},
+		"secret#x":  {"ReactorFunction"},
+	}
+	tmpl := deployed(t)
+	got := map[string][]string{}
+	for id, f := range tmpl.Functions {
+		for _, s := range rights(f, tmpl.Tables["AutomationTable"].ARN) {
+			if !slices.ContainsFunc(s.Actions, func(a string) bool {
+				return slices.Contains([]string{"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan"}, a)
+			}) {
+				continue
+			}
+			keys := s.Conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+			if len(keys) == 0 && !slices.Contains(whole, id) {
+				t.Errorf("%s, %s: reads the whole automation table", id, s.Sid)
+			}
+			for item := range want {
+				if slices.ContainsFunc(keys, func(k string) bool { return strings.HasSuffix(k, "*") && strings.HasPrefix(item, strings.TrimSuffix(k, "*")) }) && !slices.Contains(got[item], id) {
+					got[item] = append(got[item], id)
+				}
+			}
+		}
+	}
+	for item, who := range want {
+		if slices.Sort(got[item]); !slices.Equal(got[item], who) {
+			t.Errorf("%s: read by %q, want %q", item, got[item], who)
+		}
+	}
+}
+
 // TestWritePrefixes: what a function may write into a table that several share. What runs is sealed; this keeps a flaw in
 // one function from making what another one believes.
 func TestWritePrefixes(t *testing.T) {

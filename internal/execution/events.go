@@ -2,6 +2,7 @@ package execution
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +10,8 @@ import (
 
 	"pagefree/internal/platform/outbox"
 	"pagefree/internal/platform/principal"
+	"pagefree/internal/platform/text"
+	"pagefree/internal/runbook"
 )
 
 // events are what workflows and notifications learn of a step: that an
@@ -52,6 +55,27 @@ func codeOf(failure *string) string {
 		return ""
 	}
 	return code
+}
+
+var httpStatus = text.Pattern(`^http [0-9]{3}`)
+
+// Told is why an execution did not work, in words of ours alone: of a webhook,
+// whose receiver may have written the error, its code, status or exit code. It
+// is what mails and others may say who are not told what a script wrote.
+func (e Execution) Told() string {
+	switch code := codeOf(e.Error); {
+	case e.Error == nil:
+		return ""
+	case e.Target.Type != runbook.Webhook:
+		return *e.Error
+	case code != "":
+		return code
+	case e.ExitCode != nil:
+		return fmt.Sprintf("exit code %d", *e.ExitCode)
+	case httpStatus().MatchString(*e.Error):
+		return httpStatus().FindString(*e.Error)
+	}
+	return "the receiver reported a failure"
 }
 
 // event is what is told of an execution: neither output nor parameters, and of

@@ -134,6 +134,50 @@ func TestAlertsEscalateToo(t *testing.T) {
 
 // TestEscalatingWhatIsAcknowledgedAtThatMoment: either is first, and both leave
 // one order of things.
+// TestWhatAKeyHadAHandIn: what a key changed or reopened escalates with what a key may start, though a person opened it.
+func TestWhatAKeyHadAHandIn(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		do       func(w *world, path string)
+		external bool
+		want     trust.Risk
+	}{
+		"a key's change": {func(w *world, path string) {
+			w.must(200, "responder's key", "PATCH", path, map[string]any{"severity": "CRITICAL", "labels": map[string]any{"run": "this"}})
+		}, true, trust.Medium},
+		"a change that is none": {func(w *world, path string) {
+			w.must(200, "responder's key", "PATCH", path, map[string]any{"severity": "HIGH"})
+		}, false, trust.High},
+		"a person's change": {func(w *world, path string) {
+			w.must(200, "responder", "PATCH", path, map[string]any{"severity": "CRITICAL"})
+		}, false, trust.High},
+		"reopened by a key": {func(w *world, path string) {
+			w.must(200, "responder", "POST", path+"/resolve", nil)
+			w.must(200, "responder's key", "POST", path+"/reopen", nil)
+		}, false, trust.Medium},
+		"reopened by a person": {func(w *world, path string) {
+			w.must(200, "responder's key", "POST", path+"/resolve", nil)
+			w.must(200, "responder", "POST", path+"/reopen", nil)
+		}, false, trust.High},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			i := w.incident(w.escalating(1), "x")
+			test.do(w, "/v1/incidents/"+i)
+			w.clock.Advance(2 * time.Minute)
+			w.escalate(i)
+			events, _ := w.react(i)
+			if last := events[len(events)-1]; last.Type != outbox.IncidentEscalated || last.Unattended != test.want {
+				t.Errorf("got %+v, want it escalated with %s", last, test.want)
+			}
+			if got := w.must(200, "observer", "GET", "/v1/incidents/"+i, nil).Body["source"].(map[string]any); got["external"] != test.external || got["kind"] != "manual" {
+				t.Errorf("its source: got %v, want external %v", got, test.external)
+			}
+		})
+	}
+}
+
 func TestEscalatingWhatIsAcknowledgedAtThatMoment(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -40,8 +40,8 @@ func (d *Desk) Create(ctx context.Context, n NewIncident) (i Incident, opened bo
 func (d *Desk) open(ctx context.Context, i Incident, detail map[string]any, delivery string) (incidentID string, err error) {
 	conflicts := 0
 	for range 3 * rounds { // in a storm of alerts and resolves the key changes hands often
-		if i.DedupKey != nil {
-			holder, held, err := d.Store.holder(ctx, i.ServiceID, *i.DedupKey)
+		if of, has := slotOf(i); has {
+			holder, held, err := d.Store.holder(ctx, of)
 			if err != nil {
 				return "", err
 			}

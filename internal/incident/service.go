@@ -89,7 +89,10 @@ func (d *Desk) Update(ctx context.Context, incidentID, ifMatch string, p Inciden
 			return changed{}, err
 		}
 		next, detail, err := i.patch(p, now)
-		return changed{next: next, nothing: detail == nil, as: "incident.updated", entry: Entry{Kind: EntryUpdated, Detail: detail}}, err
+		if who, _ := principal.From(ctx); detail != nil && who.Kind != principal.User { // no member wrote its words any more
+			next.Source.External = true
+		}
+		return changed{next: next.atMost(ctx), nothing: detail == nil, as: "incident.updated", entry: Entry{Kind: EntryUpdated, Detail: detail}}, err
 	})
 }
 
@@ -138,8 +141,8 @@ func (d *Desk) Reopen(ctx context.Context, incidentID string) (Incident, error) 
 		if !found || on.DeletedAt != nil {
 			return changed{}, problem.New(http.StatusConflict, "service_deleted", "Its service was deleted. Open an incident of another one.")
 		}
-		if i.DedupKey != nil {
-			holder, held, err := d.Store.holder(ctx, i.ServiceID, *i.DedupKey)
+		if of, has := slotOf(i); has {
+			holder, held, err := d.Store.holder(ctx, of)
 			if err != nil {
 				return changed{}, err
 			}
@@ -147,7 +150,7 @@ func (d *Desk) Reopen(ctx context.Context, incidentID string) (Incident, error) 
 				return changed{}, problem.New(http.StatusConflict, "dedup_key_taken", "The incident %s is open with the same dedup key. Work on that one.", holder)
 			}
 		}
-		next = next.escalating(on, now)
+		next = next.escalating(on, now).atMost(ctx)
 		return changed{
 			next: next, as: outbox.IncidentReopened, entry: Entry{Kind: EntryReopened, Status: string(next.Status)},
 			with: d.Store.claim(next),

@@ -17,7 +17,7 @@ import (
 //
 //	inc#<incident>         inc             the incident         byTeam inc#<team>, byKind inc
 //	inc#<incident>         tl#<ulid>       a timeline entry
-//	dedup#<service>#<hash> dedup           which open incident holds the dedup key
+//	dedup#<service>#...    dedup           which open incident holds the dedup key (slot)
 //	taken#<delivery>       taken           what became of an alert; it expires
 //	svc#<service>          svc             the service          byTeam svc#<team>, byKind svc
 //	svc#<service>          open#<incident> an open incident of the service
@@ -53,9 +53,31 @@ func incidentKey(incidentID string) dynamo.Key {
 	return dynamo.Key{PK: incidentPK(incidentID), SK: incidentSK}
 }
 
-func pointerKey(serviceID, dedupKey string) dynamo.Key {
-	sum := sha256.Sum256([]byte(dedupKey)) // callers' text stays out of keys, and their length is bounded
-	return dynamo.Key{PK: "dedup#" + serviceID + "#" + hex.EncodeToString(sum[:]), SK: pointerSK}
+// slot is what one open incident at a time holds: a dedup key of a service. Each
+// integration has its keys for itself, so that who learns the secret of one
+// neither ends what another opened, nor holds a key that another would open by;
+// those of people and API keys are one space.
+type slot struct{ service, integration, dedupKey string }
+
+// slotOf is the slot of an incident, and false for one without a dedup key.
+func slotOf(i Incident) (slot, bool) {
+	if i.DedupKey == nil {
+		return slot{}, false
+	}
+	s := slot{service: i.ServiceID, dedupKey: *i.DedupKey}
+	if i.Source.IntegrationID != nil {
+		s.integration = *i.Source.IntegrationID
+	}
+	return s, true
+}
+
+func (s slot) key() dynamo.Key {
+	pk := "dedup#" + s.service + "#"
+	if s.integration != "" {
+		pk += s.integration + "#"
+	}
+	sum := sha256.Sum256([]byte(s.dedupKey)) // callers' text stays out of keys, and their length is bounded
+	return dynamo.Key{PK: pk + hex.EncodeToString(sum[:]), SK: pointerSK}
 }
 
 func itemOf(i Incident) incidentItem {
@@ -74,10 +96,10 @@ func Reading(incidentID string, out *Incident, found *bool) dynamo.Read {
 	return dynamo.Read{Key: incidentKey(incidentID), Out: out, Found: found}
 }
 
-// holder is the open incident that holds a dedup key of a service.
-func (s Store) holder(ctx context.Context, serviceID, dedupKey string) (incidentID string, found bool, err error) {
+// holder is the open incident that holds a slot.
+func (s Store) holder(ctx context.Context, of slot) (incidentID string, found bool, err error) {
 	var p pointer
-	found, err = s.Table.Get(ctx, pointerKey(serviceID, dedupKey), &p)
+	found, err = s.Table.Get(ctx, of.key(), &p)
 	return p.IncidentID, found, err
 }
 
@@ -95,7 +117,7 @@ func (s Store) replace(i Incident) dynamo.Op {
 		"title": i.Title, "description": i.Description, "severity": i.Severity, "labels": i.Labels,
 		"status": i.Status, "acknowledgedById": i.AcknowledgedByID, "acknowledgedAt": i.AcknowledgedAt,
 		"resolvedById": i.ResolvedByID, "resolvedAt": i.ResolvedAt, "updatedAt": i.UpdatedAt,
-		"escalatedAt": i.EscalatedAt, "escalateAt": i.EscalateAt,
+		"escalatedAt": i.EscalatedAt, "escalateAt": i.EscalateAt, "source": i.Source, "unattended": i.Ceiling(),
 	} {
 		update = update.Set(expression.Name(name), expression.Value(value))
 	}
@@ -137,8 +159,8 @@ func (s Store) claim(i Incident) []dynamo.Op {
 	if i.EscalateAt != nil {
 		ops = append(ops, due.Put(s.Table, escalation(i)))
 	}
-	if i.DedupKey != nil {
-		p := pointerKey(i.ServiceID, *i.DedupKey)
+	if held, has := slotOf(i); has {
+		p := held.key()
 		ops = append(ops, s.Table.Create(pointer{PK: p.PK, SK: p.SK, IncidentID: i.ID}))
 	}
 	return ops
@@ -147,8 +169,8 @@ func (s Store) claim(i Incident) []dynamo.Op {
 // release undoes claim.
 func (s Store) release(i Incident) []dynamo.Op {
 	ops := append(s.forget(i), s.Table.Delete(openKey(i.ServiceID, i.ID), either()))
-	if i.DedupKey != nil {
-		ops = append(ops, s.Table.Delete(pointerKey(i.ServiceID, *i.DedupKey), expression.Or(dynamo.Absent(), dynamo.Is(pointerSubject, i.ID))))
+	if held, has := slotOf(i); has {
+		ops = append(ops, s.Table.Delete(held.key(), expression.Or(dynamo.Absent(), dynamo.Is(pointerSubject, i.ID))))
 	}
 	return ops
 }

@@ -111,7 +111,7 @@ func (d *Desk) takeResolve(ctx context.Context, from From, a Alert) (Taken, erro
 		holder, held := "", false
 		if a.DedupKey != "" {
 			var err error
-			if holder, held, err = d.Store.holder(ctx, from.ServiceID, a.DedupKey); err != nil {
+			if holder, held, err = d.Store.holder(ctx, slot{from.ServiceID, from.IntegrationID, a.DedupKey}); err != nil {
 				return Taken{}, err
 			}
 		}

@@ -253,8 +253,10 @@ func TestAWorseAlertMakesItsIncidentWorse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	svc := w.service("Checkout")
-	// A person opened it, so that its own ceiling is the highest.
-	i := w.must(201, "responder", "POST", "/v1/incidents", map[string]any{"title": "x", "severity": "MEDIUM", "serviceId": svc, "dedupKey": "k"}).id()
+	// It was opened while its integration's ceiling was the highest.
+	raised, first := w.from(svc, "dlv_first"), fire("k")
+	raised.Unattended, first.Title, first.Severity = trust.High, "x", incident.Medium
+	i := w.take(raised, first).IncidentID
 	var wg sync.WaitGroup
 	for n, severity := range []incident.Severity{incident.High, incident.Critical, incident.Low, incident.Critical, incident.High, incident.Medium} {
 		wg.Go(func() {
@@ -270,22 +272,64 @@ func TestAWorseAlertMakesItsIncidentWorse(t *testing.T) {
 	if got["severity"] != "CRITICAL" || got["alertCount"] != 7.0 || got["title"] != "x" {
 		t.Errorf("got %v, want it CRITICAL with 7 alerts", got)
 	}
-	raised := 0
+	worse := 0
 	for _, e := range w.must(200, "observer", "GET", "/v1/incidents/"+i+"/timeline", nil).Items() {
 		if e["kind"] == "updated" {
-			raised++
+			worse++
 			if e["detail"].(map[string]any)["severity"] == nil || e["actor"].(map[string]any)["id"] != "int_1" {
 				t.Errorf("got %v", e)
 			}
 		}
 	}
-	if raised < 1 || raised > 2 {
-		t.Errorf("it was raised %d times, want once or twice", raised)
+	if worse < 1 || worse > 2 {
+		t.Errorf("it was raised %d times, want once or twice", worse)
 	}
 	w.must(200, "responder", "POST", "/v1/incidents/"+i+"/acknowledge", nil)
 	events, _ := w.react(i)
 	if last := events[len(events)-1]; last.Unattended != trust.Low || last.Detail["severity"] != "CRITICAL" {
 		t.Errorf("what a bearer secret made worse proves no more than that: got %+v", last)
+	}
+}
+
+// TestAnIntegrationHasItsKeysForItself: what knows one secret neither ends nor holds up what others opened.
+func TestAnIntegrationHasItsKeysForItself(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	svc := w.service("Checkout")
+	signed := func(delivery string) incident.From {
+		from := w.from(svc, delivery)
+		from.IntegrationID, from.Provider, from.Trust, from.Unattended = "int_2", "cloudwatch", trust.SignedTime, trust.Medium
+		return from
+	}
+	persons := w.must(201, "responder", "POST", "/v1/incidents", map[string]any{"title": "x", "severity": "LOW", "serviceId": svc, "dedupKey": "k"}).id()
+	worst := fire("k")
+	worst.Severity = incident.Critical
+	bearers := w.take(w.from(svc, "dlv_1"), worst)
+	signeds := w.take(signed("dlv_2"), fire("k"))
+	if !bearers.Opened || !signeds.Opened {
+		t.Fatalf("got %+v and %+v, want an incident each beside the person's", bearers, signeds)
+	}
+	if events, _ := w.react(signeds.IncidentID); len(events) != 1 || events[0].Unattended != trust.Medium {
+		t.Errorf("the signed one: got %+v, want it told by its own ceiling", events)
+	}
+	if again := w.must(200, "responder's key", "POST", "/v1/incidents", map[string]any{"title": "x", "severity": "LOW", "serviceId": svc, "dedupKey": "k"}); again.id() != persons {
+		t.Errorf("an API key's alert: got %s, want the person's incident", again.id())
+	}
+	if got := w.take(w.from(svc, "dlv_3"), resolve("k")); got.IncidentID != bearers.IncidentID || !got.Resolved {
+		t.Errorf("resolved: got %+v, want its own", got)
+	}
+	if got := w.take(w.from(svc, "dlv_4"), resolve("k")); got != (incident.Taken{}) {
+		t.Errorf("resolved once more: got %+v, want nothing", got)
+	}
+	for _, i := range []string{persons, signeds.IncidentID} {
+		if got := w.must(200, "observer", "GET", "/v1/incidents/"+i, nil).Body; got["status"] != "TRIGGERED" || got["severity"] != "LOW" || got["dedupKey"] != "k" {
+			t.Errorf("got %v, want it as it was", got)
+		}
+	}
+	// Reopened, it holds its key in its own space again.
+	w.must(200, "responder", "POST", "/v1/incidents/"+bearers.IncidentID+"/reopen", nil)
+	if got := w.take(w.from(svc, "dlv_5"), fire("k")); got != (incident.Taken{IncidentID: bearers.IncidentID, Folded: true}) {
+		t.Errorf("after a reopen: got %+v, want it folded", got)
 	}
 }
 

@@ -84,6 +84,13 @@ func proved(ctx context.Context) trust.Risk {
 	return trust.Low
 }
 
+// atMost is an incident that whoever acts in a context has a part in from then
+// on: what escalates later starts no more than they may.
+func (i Incident) atMost(ctx context.Context) Incident {
+	i.Unattended = trust.Lower(i.Ceiling(), proved(ctx))
+	return i
+}
+
 // changed is what a decision made of an incident.
 type changed struct {
 	next    Incident

@@ -96,5 +96,8 @@ func audience(e outbox.Event, w wanted, people []teams.Person, team TeamSettings
 // still reports whether a person may be told of an event when its mail leaves,
 // a minute after it was decided that they are.
 func still(p teams.Person, e outbox.Event) bool {
+	if e.TeamID == "" && e.Type == outbox.RunbookSubmitted { // nobody else may approve it
+		return p.Active && p.PlatformAdmin
+	}
 	return p.Active && (e.TeamID == "" || p.In(e.TeamID) != principal.None || p.PlatformAdmin)
 }

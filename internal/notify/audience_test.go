@@ -125,6 +125,28 @@ func TestAMessageLeavesNoTeam(t *testing.T) {
 	}
 }
 
+// TestStill: who lost the right to see a thing is not mailed of it, though it was theirs a minute ago.
+func TestStill(t *testing.T) {
+	of := func(kind, team string) outbox.Event { return outbox.Event{Type: kind, TeamID: team} }
+	admin, nobody := teams.Person{Active: true, PlatformAdmin: true}, teams.Person{Active: true}
+	for name, test := range map[string]struct {
+		p    teams.Person
+		e    outbox.Event
+		want bool
+	}{
+		"a review of a global runbook":      {admin, of(outbox.RunbookSubmitted, ""), true},
+		"and who is no admin any more":      {nobody, of(outbox.RunbookSubmitted, ""), false},
+		"an admin who was deactivated":      {teams.Person{PlatformAdmin: true}, of(outbox.RunbookSubmitted, ""), false},
+		"who started what belongs to none":  {nobody, of(outbox.ExecutionEnded, ""), true},
+		"who left the team":                 {nobody, of(outbox.IncidentCreated, team), false},
+		"who left it, and starts the thing": {nobody, of(outbox.ExecutionEnded, team), false},
+	} {
+		if got := still(test.p, test.e); got != test.want {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
+
 func TestTold(t *testing.T) {
 	tests := map[string]struct {
 		kind, status string

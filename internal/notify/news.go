@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"maps"
 	"strconv"
 
 	"pagefree/internal/platform/id"
@@ -44,6 +45,13 @@ func (n *Notifier) news(ctx context.Context, h heap, to teams.Person) (news, err
 			i.execution, found, err = n.Facts.Execution(ctx, e.About, output)
 			if found && e.Type == outbox.ExecutionWaits && i.execution.Status != "AWAITING_CONFIRMATION" {
 				continue
+			}
+		case outbox.WorkflowNotify:
+			var team TeamSettings
+			team, err = n.Store.team(ctx, e.TeamID)
+			if whole := e.Detail["messageWithOutput"]; team.IncludeOutput && whole != "" {
+				i.Detail = maps.Clone(e.Detail)
+				i.Detail["subject"], i.Detail["message"] = e.Detail["subjectWithOutput"], whole
 			}
 		case outbox.RunbookSubmitted:
 			number, _ := strconv.Atoi(e.Detail["version"])

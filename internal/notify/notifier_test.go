@@ -3,6 +3,7 @@ package notify_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -387,6 +388,41 @@ func TestOutputOnlyWhereItIsWanted(t *testing.T) {
 		}
 		if strings.Contains(m.HTML, "</pre><b>") || !strings.Contains(m.HTML, "(the end of it)") {
 			t.Errorf("HTML %.300q", m.HTML)
+		}
+	}
+}
+
+// TestAMessageThatQuotesOutput: a workflow's message holds what a script wrote only in mails of a team that switched that on.
+func TestAMessageThatQuotesOutput(t *testing.T) {
+	w := newWorld(t)
+	message := func() outbox.Event {
+		return w.event(outbox.WorkflowNotify, id.New(id.WorkflowRun, w.now.Now()), map[string]string{
+			"to": "team", "workflowId": id.New(id.Workflow, w.now.Now()), "workflowName": "Tell",
+			"subject": "withheld s", "message": "withheld m", "subjectWithOutput": "hunter2 s", "messageWithOutput": "hunter2 m",
+		})
+	}
+	for _, format := range []string{"standard", "slack"} {
+		w.hook(200, format)
+		w.handle(message())
+	}
+	for _, m := range w.sent() {
+		if all := m.Subject + m.Text + m.HTML; strings.Contains(all, "hunter2") || !strings.Contains(m.Text, "withheld m") || m.Subject != "withheld s" {
+			t.Errorf("got %s", all)
+		}
+	}
+	w.must(200, "lead", "PUT", "/v1/teams/"+w.team+"/notifications", map[string]any{"includeOutput": true, "webhook": map[string]any{"url": w.at + "200", "format": "standard"}})
+	w.handle(message())
+	mails := w.sent()
+	if len(mails) == 0 || mails[0].Subject != "hunter2 s" || !strings.Contains(mails[0].Text, "hunter2 m") {
+		t.Errorf("switched on: got %+v", mails)
+	}
+	requests := w.echo.Requests()
+	if len(requests) != 3 {
+		t.Errorf("%d webhooks, want 3", len(requests))
+	}
+	for _, r := range requests {
+		if strings.Contains(fmt.Sprint(r), "hunter2") {
+			t.Errorf("a webhook holds it: %v", r)
 		}
 	}
 }

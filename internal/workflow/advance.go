@@ -129,11 +129,10 @@ func (e *Engine) follow(ctx context.Context, was Run, d Definition, n int, late 
 	status, why := Completed, ""
 	if ex.Status != execution.Completed {
 		status, why = Failed, "The execution is "+string(ex.Status)
-		for _, more := range []*string{ex.Error, ex.Reason} {
-			if more != nil && *more != "" {
-				why += ": " + *more
-				break
-			}
+		if more := ex.Told(); more != "" { // it is mailed
+			why += ": " + more
+		} else if ex.Reason != nil && *ex.Reason != "" {
+			why += ": " + *ex.Reason
 		}
 		if ex.ExitCode != nil {
 			why += fmt.Sprintf(" (exit code %d)", *ex.ExitCode)

@@ -1,9 +1,11 @@
 package workflow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"pagefree/internal/execution"
 	"pagefree/internal/incident"
@@ -72,6 +74,7 @@ func (e *Engine) Match(ctx context.Context, ev outbox.Event) error {
 		return err
 	}
 	var failed []error
+	var begun []string
 	for _, w := range workflows {
 		if w.Trigger.matches(ev.Type, inc) != "" {
 			continue
@@ -84,8 +87,14 @@ func (e *Engine) Match(ctx context.Context, ev outbox.Event) error {
 			failed = append(failed, err)
 			continue
 		}
-		if err := e.Advance(ctx, run.ID); err != nil { // its reminder stands
-			slog.WarnContext(ctx, "a run did not go on yet", "run", run.ID, "error", err)
+		begun = append(begun, run.ID)
+	}
+	for _, runID := range begun { // all have begun: a receiver that takes its time keeps none of them from it
+		if !timeLeft(ctx) {
+			break
+		}
+		if err := e.Advance(ctx, runID); err != nil { // its reminder stands
+			slog.WarnContext(ctx, "a run did not go on yet", "run", runID, "error", err)
 		}
 	}
 	return errors.Join(failed...)
@@ -104,6 +113,13 @@ func (e *Engine) Ended(ctx context.Context, ev outbox.Event) error {
 // more than any needs.
 const maxMoves = 4*MaxSteps + 20
 
+// timeLeft reports whether there is time for another move, which may be a
+// request: one that is cut short is a step whose outcome nobody knows.
+func timeLeft(ctx context.Context) bool {
+	end, ends := ctx.Deadline()
+	return !ends || time.Until(end) > sendFor+3*time.Second
+}
+
 // Advance does what a run has to do now. Where that is nothing, or the run is
 // over or gone, it does nothing. When it returns nil, a reminder of the run that
 // was due is moved or removed already.
@@ -111,11 +127,14 @@ func (e *Engine) Advance(ctx context.Context, runID string) error {
 	if !id.Valid(id.WorkflowRun, runID) {
 		return nil
 	}
-	lost := 0
+	lost, began := 0, int64(0)
 	for range maxMoves {
 		run, d, found, err := e.Store.load(ctx, runID)
 		if err != nil || !found {
 			return err
+		}
+		if began = cmp.Or(began, run.Rev); run.Rev > began && !timeLeft(ctx) { // its reminder was moved, and stands
+			return nil
 		}
 		more, err := e.move(as(ctx, run), run, d)
 		if _, raced := dynamo.Failed(err); raced { // somebody else moved it, or what the decision stood on

@@ -11,6 +11,7 @@ import (
 
 	"pagefree/internal/execution"
 	"pagefree/internal/platform/outbox"
+	"pagefree/internal/platform/trust"
 )
 
 func TestTheSameEventStartsOneRun(t *testing.T) {
@@ -248,6 +249,41 @@ func TestTheDepth(t *testing.T) {
 	// What a run does is told of with the run's depth.
 	if got := w.events(outbox.IncidentResolved); len(got) != 1 || got[0].Depth != 1 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestWhoRetries: a run goes on with what whoever retries it may start, and a key raises nothing.
+func TestWhoRetries(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		began trust.Risk
+		by    string
+		want  trust.Risk
+	}{
+		"a person's, by a key":    {trust.High, "responder's key", trust.Medium},
+		"a bearer's, by a key":    {trust.Low, "responder's key", trust.Low},
+		"a bearer's, by a person": {trust.Low, "responder", trust.High},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			wf := w.workflow("Free", []m{{"id": "clean", "type": "runbook", "runbookId": w.runbook()}})
+			ev := w.event(outbox.IncidentCreated, w.incident("Disk full").ID)
+			ev.Unattended = test.began
+			w.match(ev)
+			run := w.only(wf)
+			first := run.step("clean")["executionId"].(string)
+			if got := w.execution(first).Unattended; got != test.began {
+				t.Errorf("it began with %s, want %s", got, test.began)
+			}
+			w.ends(first, execution.StatusFailed, 1, "", true)
+			w.must(200, test.by, "POST", "/v1/workflow-runs/"+run.id()+"/retry", nil)
+			w.sweep()
+			second := w.run(run.id()).step("clean")["executionId"].(string)
+			if got := w.execution(second).Unattended; second == first || got != test.want {
+				t.Errorf("retried, it starts %s by itself, want %s", got, test.want)
+			}
+		})
 	}
 }
 

@@ -261,16 +261,10 @@ func (s step) shown(values map[string]string) map[string]any {
 
 // doNotify hands a message to whoever mails.
 func (e *Engine) doNotify(ctx context.Context, s step) (bool, error) {
-	subject, err := s.fill(s.Subject)
+	subject, message, err := s.words()
 	if err != nil {
 		return e.failed(ctx, s, unresolved+err.Error())
 	}
-	message, err := s.fill(s.Message)
-	if err != nil {
-		return e.failed(ctx, s, unresolved+err.Error())
-	}
-	subject, _ = clip(strings.Map(oneLine, subject), maxSubject)
-	message, _ = clip(message, MaxMessage)
 	seen, _ := clip(message, maxInput)
 	s.is = s.is.enter(s.n, Running, map[string]any{"to": s.To, "subject": subject, "message": seen}, s.now)
 	ev := outbox.New(outbox.WorkflowNotify, s.is.ID, s.is.TeamID, s.now)
@@ -278,17 +272,34 @@ func (e *Engine) doNotify(ctx context.Context, s step) (bool, error) {
 	ev.Detail = map[string]string{
 		"to": strings.Join(s.To, ","), "subject": subject, "message": message,
 		"workflowId": s.is.WorkflowID, "workflowName": s.is.WorkflowName, "incidentId": s.is.IncidentID, "stepId": s.ID,
-		"quotesOutput": strconv.FormatBool(quotesOutput(s.Subject) || quotesOutput(s.Message)),
+	}
+	if quotesOutput(s.Subject) || quotesOutput(s.Message) { // whether people are mailed that is the team's choice
+		ev.Detail["subjectWithOutput"], ev.Detail["messageWithOutput"] = subject, message
+		s.scope = withoutOutput(s.scope)
+		if ev.Detail["subject"], ev.Detail["message"], err = s.words(); err != nil {
+			return e.failed(ctx, s, unresolved+err.Error())
+		}
 	}
 	return e.completed(ctx, s, map[string]any{}, outbox.Put(e.Store.Table, ev))
 }
 
-// quotesOutput tells whether a template names what a script wrote.
+// words are the subject and the message of a notify step, filled and cut.
+func (s step) words() (subject, message string, err error) {
+	if subject, err = s.fill(s.Subject); err != nil {
+		return "", "", err
+	}
+	if message, err = s.fill(s.Message); err != nil {
+		return "", "", err
+	}
+	subject, _ = clip(strings.Map(oneLine, subject), maxSubject)
+	message, _ = clip(message, MaxMessage)
+	return subject, message, nil
+}
+
+// quotesOutput tells whether a template names what a script or a receiver wrote.
 func quotesOutput(t string) bool {
 	parsed, err := template.Parse(t)
-	return err != nil || slices.ContainsFunc(parsed.Paths(), func(path string) bool {
-		return strings.HasPrefix(path, "steps.") && strings.HasSuffix(path, ".stdout")
-	})
+	return err != nil || slices.ContainsFunc(parsed.Paths(), isOutput)
 }
 
 func oneLine(r rune) rune {

@@ -1,7 +1,9 @@
 package workflow
 
 import (
+	"maps"
 	"strconv"
+	"strings"
 	"time"
 
 	"pagefree/internal/incident"
@@ -79,6 +81,26 @@ func (w world) fill(steps []Step, n int, results []StepRun, runs *runbook.Runboo
 			}
 		}
 	}
+	return s
+}
+
+// isOutput tells of a path whose value a script or a receiver wrote.
+func isOutput(path string) bool {
+	return strings.HasPrefix(path, "steps.") && strings.HasSuffix(path, ".stdout")
+}
+
+// withheld stands for what a script wrote where people may not be told of it.
+const withheld = "(its output stands in the run)"
+
+// withoutOutput is a scope with withheld in place of every output.
+func withoutOutput(s template.Scope) template.Scope {
+	fields := maps.Clone(s.Fields)
+	for path, value := range fields {
+		if isOutput(path) && value != nil {
+			fields[path] = new(withheld)
+		}
+	}
+	s.Fields = fields
 	return s
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -39,6 +40,9 @@ func (s *Service) Create(ctx context.Context, draft Draft) (Workflow, error) {
 		return Workflow{}, err
 	}
 	d := draft.definition()
+	if err := maySend(ctx, d, Definition{}); err != nil {
+		return Workflow{}, err
+	}
 	if err := s.check(ctx, d); err != nil {
 		return Workflow{}, err
 	}
@@ -106,11 +110,32 @@ func (s *Service) Replace(ctx context.Context, workflowID, ifMatch string, edit 
 		return Workflow{}, problem.InvalidField("body.teamId", "a workflow stays with its team")
 	}
 	d := edit.definition()
+	if err := maySend(ctx, d, was.Definition); err != nil {
+		return Workflow{}, err
+	}
 	if err := s.check(ctx, d); err != nil {
 		return Workflow{}, err
 	}
 	is := was.change(d, author(who), s.Now())
 	return is, s.commit(ctx, is, "workflow.updated", s.Store.replace(was, is)...)
+}
+
+// maySend refuses an API key that would send a secret of the team anywhere, or
+// sign by one, but as was does already: no key reads a secret, and a request to
+// an address of its choice would be a way to. A runbook that does so is reviewed.
+func maySend(ctx context.Context, is, was Definition) error {
+	for _, step := range is.Steps {
+		names := runbook.Target{Headers: step.Headers, SignWith: step.SignWith}.SecretNames()
+		if step.Type != Webhook || len(names) == 0 || slices.ContainsFunc(was.Steps, func(old Step) bool {
+			return old.Type == Webhook && old.URL == step.URL && maps.Equal(old.Headers, step.Headers) && old.SignWith == step.SignWith
+		}) {
+			continue
+		}
+		if _, err := principal.RequirePerson(ctx, is.TeamID, principal.TeamAdmin); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Delete removes a workflow. Its runs stay, and those that have begun go on.

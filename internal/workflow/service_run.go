@@ -294,8 +294,9 @@ func (s *Service) Retry(ctx context.Context, runID string) (Run, error) {
 		}
 		now := s.Now()
 		is := was.next().retried(d)
-		if who.Kind == principal.User {
-			is.Unattended = trust.Person.Unattended()
+		is.Unattended = trust.Person.Unattended()
+		if who.Kind != principal.User { // a key proves no more than it does, even of what a person began
+			is.Unattended = trust.Lower(was.Unattended, trust.Signed.Unattended())
 		}
 		held, err := s.Store.live(ctx, is.WorkflowID, is.IncidentID)
 		if err != nil {

@@ -372,8 +372,30 @@ func TestNotify(t *testing.T) {
 	i := w.created("Disk full")
 	got := w.events(outbox.WorkflowNotify)
 	if len(got) != 1 || got[0].Detail["to"] != person+",team" || got[0].Detail["subject"] != "Disk full" || got[0].Detail["message"] != "It is HIGH." ||
-		got[0].Detail["incidentId"] != i.ID || got[0].Detail["quotesOutput"] != "false" || got[0].Depth != 1 || !id.Valid(id.WorkflowRun, got[0].About) {
+		got[0].Detail["incidentId"] != i.ID || got[0].Detail["messageWithOutput"] != "" || got[0].Depth != 1 || !id.Valid(id.WorkflowRun, got[0].About) {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestNotifyQuotesOutput: what a script wrote stands apart from what anybody is told.
+func TestNotifyQuotesOutput(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wf := w.workflow("Tell", []m{
+		{"id": "clean", "type": "runbook", "runbookId": w.runbook()},
+		{"id": "tell", "type": "notify", "to": []string{"team"}, "subject": "{{trim steps.clean.stdout}}", "message": "{{incident.title}}: {{steps.clean.stdout}}, {{steps.clean.status}}"},
+	})
+	w.created("Disk full")
+	run := w.only(wf)
+	w.ends(run.step("clean")["executionId"].(string), execution.Completed, 0, "token=hunter2", true)
+	got := w.events(outbox.WorkflowNotify)
+	if len(got) != 1 {
+		t.Fatalf("got %+v", got)
+	}
+	d := got[0].Detail
+	if d["subject"] != "(its output stands in the run)" || d["message"] != "Disk full: (its output stands in the run), COMPLETED" ||
+		d["subjectWithOutput"] != "token=hunter2" || d["messageWithOutput"] != "Disk full: token=hunter2, COMPLETED" {
+		t.Errorf("got %v", d)
 	}
 }
 

@@ -198,6 +198,7 @@ func TestLoop(t *testing.T) {
 			t.Parallel()
 			l := newLoop(t, options)
 			hook, secret := l.integration("generic")
+			l.call(lead, http.StatusOK, "PUT", "/v1/teams/"+l.teamID+"/notifications", object{"includeOutput": true})
 			workflow := l.workflow("loop", nil, l.everyStep("loop", l.fixer("Loop", "LOW")))
 			if a := l.alert(hook, secret, object{"title": "Disk full", "severity": "critical", "dedupKey": "disk", "labels": object{"host": "web-7", "for": "loop"}}); a.Status != http.StatusAccepted || a.Body["accepted"] != true || a.Body["duplicate"] != false {
 				t.Fatalf("the hook answers %d %s", a.Status, a.Raw)

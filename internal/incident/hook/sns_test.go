@@ -30,14 +30,22 @@ func TestSNS(t *testing.T) {
 		body   string
 		want   string
 	}{
-		"as it is sent":             {},
-		"with a subject":            {before: func(m map[string]any) { m["Subject"] = "ALARM: x" }},
-		"a null subject":            {before: func(m map[string]any) { m["Subject"] = nil }},
-		"an unsigned member":        {after: func(m map[string]any) { m["UnsubscribeURL"] = "https://example.com/" }}, // SNS does not sign it, and nobody here follows it
-		"a subject put in later":    {before: func(m map[string]any) { delete(m, "Subject") }, after: func(m map[string]any) { m["Subject"] = "x" }, want: wrong},
-		"a subject taken out":       {after: func(m map[string]any) { delete(m, "Subject") }, want: wrong},
-		"another message":           {after: func(m map[string]any) { m["Message"] = "x" }, want: wrong},
-		"another id":                {after: func(m map[string]any) { m["MessageId"] = "x" }, want: wrong},
+		"as it is sent":          {},
+		"with a subject":         {before: func(m map[string]any) { m["Subject"] = "ALARM: x" }},
+		"a null subject":         {before: func(m map[string]any) { m["Subject"] = nil }},
+		"an unsigned member":     {after: func(m map[string]any) { m["UnsubscribeURL"] = "https://example.com/" }}, // SNS does not sign it, and nobody here follows it
+		"a subject put in later": {before: func(m map[string]any) { delete(m, "Subject") }, after: func(m map[string]any) { m["Subject"] = "x" }, want: wrong},
+		"a subject taken out":    {after: func(m map[string]any) { delete(m, "Subject") }, want: wrong},
+		"another message":        {after: func(m map[string]any) { m["Message"] = "x" }, want: wrong},
+		"another id":             {after: func(m map[string]any) { m["MessageId"] = "x" }, want: wrong},
+		"another way to part it": {before: func(m map[string]any) {
+			m["Message"] = "all is well\nMessageId\n00000000-0000-0000-0000-000000000000"
+		}, after: func(m map[string]any) {
+			m["Message"], m["MessageId"] = "all is well", "00000000-0000-0000-0000-000000000000\nMessageId\n"+m["MessageId"].(string)
+		}, want: wrong},
+		"a subject made of the message": {before: func(m map[string]any) { m["Subject"] = "x" }, after: func(m map[string]any) {
+			m["Message"], m["MessageId"], m["Subject"] = m["Message"].(string)+"\nMessageId\n"+m["MessageId"].(string), "x", "x\nSubject\nx"
+		}, want: wrong},
 		"another time":              {after: func(m map[string]any) { m["Timestamp"] = "2026-11-29T12:01:00.001Z" }, want: wrong},
 		"another type":              {after: func(m map[string]any) { m["Type"] = snsUnsubscribe }, want: wrong},
 		"no type of SNS":            {after: func(m map[string]any) { m["Type"] = "x" }, want: wrong},

@@ -212,13 +212,20 @@ func (d *Door) keys(ctx context.Context, i Integration, now time.Time) (hook.Key
 	return k, nil
 }
 
-// depthOf reads DepthHeader: a whole number of 0 to 99, and 0 for all else.
+// maxDepth stands for every depth beyond it: nothing is triggered long before.
+const maxDepth = 99
+
+// depthOf reads DepthHeader: a whole number, and 0 for what is none. One that is
+// too large for anything is still deep, and the deepest of several counts.
 func depthOf(h http.Header) int {
-	n, err := strconv.ParseUint(h.Get(DepthHeader), 10, 8)
-	if err != nil || n > 99 {
-		return 0
+	deepest := uint64(0)
+	for _, written := range h.Values(DepthHeader) {
+		n, err := strconv.ParseUint(written, 10, 64)
+		if err == nil || errors.Is(err, strconv.ErrRange) {
+			deepest = max(deepest, n)
+		}
 	}
-	return int(n)
+	return int(min(deepest, maxDepth))
 }
 
 // outage makes a 503 of what went wrong on our side: the sender tries again.

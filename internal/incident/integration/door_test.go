@@ -357,7 +357,7 @@ func TestWhatGoesAlong(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	s := w.connect("github")
-	depths := map[string]int{"": 0, "0": 0, "3": 3, "99": 99, "100": 0, "-1": 0, "+1": 0, "1.0": 0, "x": 0, " 4": 0, "00000000000000000000001": 1}
+	depths := map[string]int{"": 0, "0": 0, "3": 3, "99": 99, "100": 99, "18446744073709551616": 99, "-1": 0, "+1": 0, "1.0": 0, "x": 0, " 4": 0, "00000000000000000000001": 1}
 	n := 0
 	want := map[string]int{}
 	for written, depth := range depths {

@@ -33,7 +33,7 @@ const (
 	RunbookSubmitted = "runbook.submitted" // Detail: version
 
 	WorkflowFailed = "workflow.failed" // a run that FAILED or ran into its TIMEOUT; Detail: reason
-	WorkflowNotify = "workflow.notify" // a step of a workflow; Detail: to, subject, message
+	WorkflowNotify = "workflow.notify" // a step of a workflow; Detail: to, subject, message; where they quote what a script wrote, the whole of it in subjectWithOutput, messageWithOutput
 )
 
 // MaxDepth is the depth at which an event triggers nothing any more.
