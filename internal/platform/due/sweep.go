@@ -29,16 +29,23 @@ type Sweeper struct {
 	Table dynamo.Table
 	Lane  Lane
 	// Handle does what an item asks for, once, however often it is called. The
-	// item is removed then, unless it was kept: put elsewhere, or not done yet.
+	// item is removed then, unless it was kept: put elsewhere, or not done yet,
+	// as one that waits for another. That is no try.
 	Handle func(ctx context.Context, i Item) (kept bool, err error)
+	// GivenUp are further writes of the transaction that gives an item up; nil: none.
+	GivenUp func(ctx context.Context, i Item) ([]dynamo.Op, error)
 	// Within bounds the time of one item, so that one that hangs does not keep all others waiting.
 	Within  time.Duration
 	Now     func() time.Time
 	Metrics io.Writer
+
+	counting sync.Mutex
 }
 
-// Sweep handles every item of the lane that is due. One that fails is tried
-// again later; after ten tries it goes to the lane Failed and is counted as DueItemsFailed.
+// Sweep handles every item of the lane that is due. One that fails is logged
+// and tried again later; after ten tries it goes to the lane Failed and is
+// counted as DueItemsFailed. Its own errors are those of the table alone: that
+// one item fails is no failure of the sweep.
 func (s *Sweeper) Sweep(ctx context.Context) error {
 	var errs [Shards]error
 	var wg sync.WaitGroup
@@ -62,7 +69,7 @@ func (s *Sweeper) shard(ctx context.Context, shard int) error {
 		}
 		if err := s.Do(ctx, i); err != nil {
 			slog.ErrorContext(ctx, "due item not handled", "kind", i.Kind, "subject", i.Subject, "tries", i.Tries+1, "error", err)
-			errs = append(errs, err, s.putOff(ctx, i))
+			errs = append(errs, s.putOff(ctx, i))
 		}
 	}
 	return errors.Join(errs...)
@@ -104,10 +111,19 @@ func (s *Sweeper) giveUp(ctx context.Context, i Item) error {
 	if found, err := s.Table.Get(ctx, i.Key(), &whole); err != nil || !found {
 		return err
 	}
+	var more []dynamo.Op
+	if s.GivenUp != nil {
+		var err error
+		if more, err = s.GivenUp(ctx, i); err != nil {
+			return err
+		}
+	}
 	whole[dynamo.PK] = &types.AttributeValueMemberS{Value: Failed.New(i.Kind, i.Subject, i.At.Time).PK}
-	err := dynamo.Commit(ctx, s.Table.DB, s.Table.Create(whole), s.Table.Delete(i.Key(), dynamo.Is("tries", i.Tries)))
+	err := dynamo.Commit(ctx, s.Table.DB, append(more, s.Table.Create(whole), s.Table.Delete(i.Key(), dynamo.Is("tries", i.Tries)))...)
 	if err == nil {
 		slog.ErrorContext(ctx, "due item given up", "lane", s.Lane, "kind", i.Kind, "subject", i.Subject)
+		s.counting.Lock()
+		defer s.counting.Unlock()
 		log.Count(s.Metrics, s.Now(), "DueItemsFailed", 1)
 	}
 	return err

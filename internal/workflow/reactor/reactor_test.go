@@ -132,7 +132,7 @@ func TestActs(t *testing.T) {
 func TestUnknown(t *testing.T) {
 	w := newWorld(t)
 	w.put(due.Put(w.Table, due.React.New("a.riddle", "x", noon)))
-	if err := w.Sweeper.Sweep(t.Context()); err == nil || w.left() != 1 {
+	if err := w.Sweeper.Sweep(t.Context()); err != nil || w.left() != 1 {
 		t.Errorf("got %v, %d left", err, w.left())
 	}
 }
@@ -165,7 +165,7 @@ func TestQueueDown(t *testing.T) {
 	w := newWorld(t)
 	w.put(outbox.Put(w.Table, outbox.New(outbox.IncidentCreated, "it", "team_1", noon)))
 	w.broken["notice"] = true
-	if err := w.Sweeper.Sweep(t.Context()); err == nil || w.left() != 1 {
+	if err := w.Sweeper.Sweep(t.Context()); err != nil || w.left() != 1 {
 		t.Errorf("got %v, %d left", err, w.left())
 	}
 	w.says("match it")
