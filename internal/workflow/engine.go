@@ -7,6 +7,7 @@ import (
 
 	"pagefree/internal/execution"
 	"pagefree/internal/incident"
+	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/outbox"
@@ -56,7 +57,8 @@ func as(ctx context.Context, r Run) context.Context {
 
 // Match starts runs of the enabled workflows of the event's team that its
 // trigger matches, each of them once for an event however often that is told.
-// Events that are no trigger of workflows do nothing.
+// Events that are no trigger of workflows do nothing. The runs go on as long as
+// there is time; each has its reminder.
 func (e *Engine) Match(ctx context.Context, ev outbox.Event) error {
 	switch ev.Type {
 	case outbox.IncidentCreated, outbox.IncidentAcknowledged, outbox.IncidentResolved, outbox.IncidentEscalated:
@@ -72,6 +74,7 @@ func (e *Engine) Match(ctx context.Context, ev outbox.Event) error {
 		return err
 	}
 	var failed []error
+	var started []string
 	for _, w := range workflows {
 		if w.Trigger.matches(ev.Type, inc) != "" {
 			continue
@@ -84,8 +87,14 @@ func (e *Engine) Match(ctx context.Context, ev outbox.Event) error {
 			failed = append(failed, err)
 			continue
 		}
-		if err := e.Advance(ctx, run.ID); err != nil { // its reminder stands
-			slog.WarnContext(ctx, "a run did not go on yet", "run", run.ID, "error", err)
+		started = append(started, run.ID)
+	}
+	for _, runID := range started { // all stand before the first takes its time
+		if !due.Fits(ctx, sendIn) {
+			break
+		}
+		if err := e.Advance(ctx, runID); err != nil {
+			slog.WarnContext(ctx, "a run did not go on yet", "run", runID, "error", err)
 		}
 	}
 	return errors.Join(failed...)

@@ -22,7 +22,20 @@ const (
 	sweepLimit = 100
 	// longest bounds the wait between two tries, which doubles from a minute: ten take some three hours.
 	longest = 30 * time.Minute
+	// spare is left of an invocation beyond the time of an item: for its removal, and the answer.
+	spare = 2 * time.Second
 )
+
+// ErrNoTime says that an item was not begun, since it might not end before the
+// invocation does. It is as due as it was.
+var ErrNoTime = errors.New("the invocation ends too soon")
+
+// Fits reports whether there is so much time before a context's deadline, which
+// Lambda sets to the end of the invocation.
+func Fits(ctx context.Context, d time.Duration) bool {
+	end, ends := ctx.Deadline()
+	return !ends || time.Until(end) >= d
+}
 
 // Sweeper handles what is due in a lane.
 type Sweeper struct {
@@ -35,6 +48,8 @@ type Sweeper struct {
 	// GivenUp are further writes of the transaction that gives an item up; nil: none.
 	GivenUp func(ctx context.Context, i Item) ([]dynamo.Op, error)
 	// Within bounds the time of one item, so that one that hangs does not keep all others waiting.
+	// None is begun when there is less before the invocation's end: a function that is
+	// killed cannot tell what became of what it was at.
 	Within  time.Duration
 	Now     func() time.Time
 	Metrics io.Writer
@@ -63,11 +78,13 @@ func (s *Sweeper) shard(ctx context.Context, shard int) error {
 		return err
 	}
 	var errs []error
-	for _, i := range items {
-		if ctx.Err() != nil {
-			return errors.Join(append(errs, ctx.Err())...) // what is left comes with the next sweep
+	for n, i := range items {
+		err := s.Do(ctx, i)
+		if errors.Is(err, ErrNoTime) {
+			slog.WarnContext(ctx, "left to the next sweep", "lane", s.Lane, "items", len(items)-n)
+			break
 		}
-		if err := s.Do(ctx, i); err != nil {
+		if err != nil {
 			slog.ErrorContext(ctx, "due item not handled", "kind", i.Kind, "subject", i.Subject, "tries", i.Tries+1, "error", err)
 			errs = append(errs, s.putOff(ctx, i))
 		}
@@ -75,9 +92,12 @@ func (s *Sweeper) shard(ctx context.Context, shard int) error {
 	return errors.Join(errs...)
 }
 
-// Do handles one item and removes it. It counts no tries, so that a stream may
-// call it too: what fails there is left to the sweep.
+// Do handles one item and removes it, or is ErrNoTime. It counts no tries, so
+// that a stream may call it too: what fails there is left to the sweep.
 func (s *Sweeper) Do(ctx context.Context, i Item) error {
+	if ctx.Err() != nil || !Fits(ctx, s.Within+spare) {
+		return ErrNoTime
+	}
 	within, cancel := context.WithTimeout(ctx, s.Within)
 	defer cancel()
 	kept, err := s.Handle(within, i)
