@@ -54,7 +54,7 @@ func (d *Desk) open(ctx context.Context, i Incident, detail map[string]any, deli
 			}
 		}
 		err := d.commit(ctx, act{
-			to: i, as: outbox.IncidentCreated, told: true, once: d.mark(delivery, Taken{IncidentID: i.ID, Opened: true}),
+			to: i, as: outbox.IncidentCreated, tells: outbox.IncidentCreated, once: d.mark(delivery, Taken{IncidentID: i.ID, Opened: true}),
 			detail:  map[string]any{"serviceId": i.ServiceID, "severity": string(i.Severity), "source": i.Source.Kind},
 			entries: []Entry{{Kind: EntryCreated, Status: string(i.Status), Text: i.Title, Detail: detail}}, ops: d.Store.open(i),
 		})
@@ -104,11 +104,17 @@ func (d *Desk) fold(ctx context.Context, incidentID string, alert Incident, once
 		a = counted
 		if worse := seen.worsened(alert); worse.Rev != seen.Rev {
 			detail := map[string]any{"severity": map[string]any{"from": string(seen.Severity), "to": string(worse.Severity)}}
+			a.to, a.tells, a.from = worse, outbox.IncidentUpdated, seen.Severity
 			a.detail, a.ops = detail, []dynamo.Op{d.Store.worsen(worse)}
 			a.entries = []Entry{{Kind: EntryAlert}, {Kind: EntryUpdated, Detail: detail}}
 		}
 	}
 	return false, dynamo.ErrContended
+}
+
+// worseThan reports whether an incident is more severe than it was.
+func (i Incident) worseThan(was Incident) bool {
+	return i.Severity != was.Severity && slices.Contains(atLeast(was.Severity), i.Severity)
 }
 
 // worsened is an incident that becomes as bad as an alert, and that one's

@@ -89,7 +89,7 @@ func (d *Desk) Update(ctx context.Context, incidentID, ifMatch string, p Inciden
 			return changed{}, err
 		}
 		next, detail, err := i.patch(p, now)
-		return changed{next: next, nothing: detail == nil, as: "incident.updated", entry: Entry{Kind: EntryUpdated, Detail: detail}}, err
+		return changed{next: next, nothing: detail == nil, as: outbox.IncidentUpdated, entry: Entry{Kind: EntryUpdated, Detail: detail}}, err
 	})
 }
 
