@@ -78,7 +78,7 @@ func (d *Desk) open(ctx context.Context, i Incident, detail map[string]any, deli
 func (d *Desk) fold(ctx context.Context, incidentID string, alert Incident, once *mark) (lost bool, err error) {
 	a := act{
 		to: Incident{ID: incidentID, TeamID: alert.TeamID}, as: "incident.alerted", once: once,
-		entries: []Entry{{Kind: EntryAlert}}, ops: []dynamo.Op{d.Store.fold(incidentID, alert.Severity, timestamp.Of(d.Now()))},
+		entries: []Entry{{Kind: EntryAlert}}, ops: []dynamo.Op{d.Store.fold(incidentID, alert.Severity, alert.FiredAt, timestamp.Of(d.Now()))},
 	}
 	counted := a
 	conflicts := 0
@@ -126,5 +126,8 @@ func (i Incident) worsened(alert Incident) Incident {
 	}
 	i.Severity, i.Unattended = alert.Severity, trust.Lower(i.Ceiling(), alert.Ceiling())
 	i.UpdatedAt, i.Rev = alert.CreatedAt, i.Rev+1
+	if alert.FiredAt != nil {
+		i.FiredAt = alert.FiredAt
+	}
 	return i
 }

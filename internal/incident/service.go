@@ -109,15 +109,24 @@ func (d *Desk) Resolve(ctx context.Context, incidentID, note string) (Incident, 
 	if err := checkNote("body.note", note); err != nil {
 		return Incident{}, err
 	}
-	return d.resolve(ctx, incidentID, note, nil)
+	return d.resolve(ctx, incidentID, note, nil, nil)
 }
 
-func (d *Desk) resolve(ctx context.Context, incidentID, note string, once *mark) (Incident, error) {
+// resolve ends an incident; once and at are of the alert that does it, nil for
+// none. One that is older than the newest that fired is an errLate.
+func (d *Desk) resolve(ctx context.Context, incidentID, note string, once *mark, at *timestamp.Time) (Incident, error) {
 	return d.change(ctx, incidentID, func(i Incident, by string, now time.Time) (changed, error) {
+		with := d.Store.release(i)
+		if at != nil && i.DedupKey != nil {
+			if i.FiredAt != nil && at.Before(i.FiredAt.Time) {
+				return changed{}, errLate
+			}
+			with = append(with, d.Store.end(i.ServiceID, *i.DedupKey, *at, keepEnds, now))
+		}
 		next, err := i.resolve(by, now)
 		return changed{
 			next: next, as: outbox.IncidentResolved, entry: Entry{Kind: EntryResolved, Status: string(next.Status), Text: note},
-			with: d.Store.release(i), once: once,
+			with: with, once: once,
 		}, err
 	})
 }

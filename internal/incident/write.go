@@ -25,8 +25,8 @@ type act struct {
 	detail  map[string]any
 	tells   string   // the type of the event that others act on; "" for none
 	from    Severity // of an event that tells that the incident became worse
-	entries []Entry // of the timeline
-	once    *mark   // of the delivery that does it
+	entries []Entry  // of the timeline
+	once    *mark    // of the delivery that does it
 	ops     []dynamo.Op
 }
 

@@ -6,10 +6,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/text"
+	"pagefree/internal/platform/timestamp"
 )
 
 // severities are the words of the contract and their like.
@@ -98,6 +100,16 @@ func prose(s string) string {
 		}
 		return shown(r)
 	}, strings.ReplaceAll(s, "\r\n", "\n")))
+}
+
+// moment is a time as senders write it, nil for what is none.
+func moment(s string) *timestamp.Time {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05.999-0700"} { // the second is CloudWatch's
+		if at, err := time.Parse(layout, s); err == nil && at.Year() > 0 && at.Year() < 9999 {
+			return timestamp.Ptr(at)
+		}
+	}
+	return nil
 }
 
 // keyed is a dedup key in a provider's own space; "" where there is nothing to

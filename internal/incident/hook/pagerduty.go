@@ -87,6 +87,7 @@ func parsePagerDuty(r Request, body []byte, _ time.Time) (incident.Alert, error)
 		Labels: put(map[string]string{}, "pagerduty", data.text("id"), "service", data.text("service", "summary"), "urgency", data.text("urgency"),
 			"priority", data.text("priority", "summary"), "number", data.text("number"), "escalation_policy", data.text("escalation_policy", "summary")),
 	}
+	a.At = moment(o.text("event", "occurred_at"))
 	switch kind {
 	case "incident.triggered", "incident.escalated", "incident.reopened", "incident.unacknowledged":
 		a.Action = incident.Fire

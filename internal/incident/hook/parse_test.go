@@ -370,3 +370,25 @@ func TestBounds(t *testing.T) {
 		}
 	}
 }
+
+// TestMoments: when it happened, of the senders that sign that, in each way that they write it.
+func TestMoments(t *testing.T) {
+	for provider, body := range map[string]string{
+		"pagerduty":  `{"event":{"id":"1","event_type":"incident.triggered","occurred_at":"2026-11-29T13:00:00.123+01:00","data":{"id":"P1","title":"x"}}}`,
+		"cloudwatch": `{"Type":"Notification","Message":"{\"AlarmName\":\"x\",\"NewStateValue\":\"ALARM\",\"StateChangeTime\":\"2026-11-29T12:00:00.123+0000\"}"}`,
+	} {
+		a, err := of(t, provider).Parse(Request{}, []byte(body), noon)
+		if err != nil || a.At == nil || a.At.String() != "2026-11-29T12:00:00.123Z" {
+			t.Errorf("%s: got %v, %v", provider, a.At, err)
+		}
+	}
+	a, err := of(t, "cloudwatch").Parse(Request{}, []byte(`{"Type":"Notification","Message":"{\"detail-type\":\"CloudWatch Alarm State Change\",\"detail\":{\"alarmName\":\"x\",\"state\":{\"value\":\"OK\",\"timestamp\":\"2026-11-29T12:00:00.123+0000\"}}}"}`), noon)
+	if err != nil || a.At == nil || a.At.String() != "2026-11-29T12:00:00.123Z" {
+		t.Errorf("by EventBridge: got %v, %v", a.At, err)
+	}
+	for _, s := range []string{"", "yesterday", "2026-11-29", "10000-01-01T00:00:00Z", "-001-01-01T00:00:00Z", "1764417600"} {
+		if got := moment(s); got != nil {
+			t.Errorf("%q: got %v", s, got)
+		}
+	}
+}

@@ -122,7 +122,7 @@ func (t *Taker) take(ctx context.Context, d deliveryItem, c content) error {
 	if err != nil {
 		return err
 	}
-	err = dynamo.Commit(ctx, t.Store.Table.DB, t.Store.handled(d, resultOf(taken), taken.IncidentID, t.Now())...)
+	err = dynamo.Commit(ctx, t.Store.Table.DB, t.Store.handled(d, taken, t.Now())...)
 	if _, lost := dynamo.Failed(err); lost { // somebody else wrote the same
 		return nil
 	}

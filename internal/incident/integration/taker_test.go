@@ -2,6 +2,9 @@ package integration_test
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -283,6 +286,33 @@ func TestGivingUp(t *testing.T) {
 	}
 	if got := w.incidents(); failed != 1 || w.due() != 0 || len(got) != 2 || got[1].Status != "RESOLVED" || got[1].AlertCount != 2 {
 		t.Errorf("%d given up, %d due, and %+v", failed, w.due(), got)
+	}
+}
+
+// TestLate: what came late is on record as such, and led to nothing.
+func TestLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.connect("pagerduty", "secret", "made-by-pagerduty")
+	event := func(id, kind string, minute int) {
+		body := fmt.Sprintf(`{"event":{"id":%q,"event_type":"incident.%s","occurred_at":%q,"data":{"id":"P1","title":"Queue grows"}}}`,
+			id, kind, w.clock.Now().Add(time.Duration(minute)*time.Minute).Format(time.RFC3339))
+		h := hmac.New(sha256.New, []byte(s.secret))
+		h.Write([]byte(body))
+		w.accepted(s.post(body, "X-PagerDuty-Signature", "v1="+hex.EncodeToString(h.Sum(nil))))
+		w.take()
+	}
+	event("1", "resolved", -1)
+	event("2", "triggered", -2)
+	if got := w.incidents(); len(got) != 0 {
+		t.Errorf("got %+v", got)
+	}
+	if d := s.deliveries()[0]; d["result"] != "nothing" || !strings.Contains(fmt.Sprint(d["detail"]), "late") {
+		t.Errorf("on record: %v", d)
+	}
+	event("3", "triggered", 0)
+	if got := w.incidents(); len(got) != 1 {
+		t.Errorf("got %+v", got)
 	}
 }
 
