@@ -17,6 +17,7 @@ import (
 	"pagefree/internal/incident"
 	"pagefree/internal/incident/integration"
 	"pagefree/internal/platform/awscfg"
+	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/log"
 	"pagefree/internal/platform/settings"
@@ -43,6 +44,9 @@ func main() {
 		},
 		Now: time.Now,
 	}
+	sweeper := &due.Sweeper{
+		Table: automation, Lane: due.Alerts, Handle: taker.Due, GivenUp: taker.GivenUp, Within: integration.Within, Now: time.Now, Metrics: os.Stdout,
+	}
 	env.Check()
 
 	lambda.Start(func(ctx context.Context, in input) (any, error) {
@@ -50,7 +54,7 @@ func main() {
 		case in.Records != nil:
 			return taker.Batch(ctx, in.SQSEvent), nil
 		case in.Source == "aws.events":
-			return nil, taker.Sweep(ctx)
+			return nil, sweeper.Sweep(ctx)
 		}
 		return nil, errors.New("neither a batch of the queue nor the event of a schedule")
 	})

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"pagefree/internal/platform/timestamp"
 	"pagefree/internal/platform/trust"
 )
 
@@ -25,6 +26,7 @@ type Alert struct {
 	Labels      map[string]string `json:"labels,omitempty" dynamodbav:"labels,omitempty"`
 	DedupKey    string            `json:"dedupKey,omitempty" dynamodbav:"dedupKey,omitempty"` // "": it stands alone
 	Note        string            `json:"note,omitempty" dynamodbav:"note,omitempty"`         // of a resolve, or why it is ignored
+	At          *timestamp.Time   `json:"at,omitempty" dynamodbav:"at,omitempty"`             // when it happened, where the sender signs that; nil: not known
 	Raw         Raw               `json:"raw,omitempty" dynamodbav:"raw,omitempty"`           // the body, where its shape was unknown
 }
 

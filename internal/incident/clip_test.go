@@ -74,7 +74,7 @@ func TestRawBodies(t *testing.T) {
 	}
 	for name, raw := range map[string]Raw{
 		"deep":                       {"a": nested},
-		"a number that is too large": {"a": 1e300},
+		"a number that is too large": {"a": json.Number("1e300")},
 		"a member without a name":    {"": "a"},
 		"marks":                      {"a": "<>&"},
 	} {
@@ -108,6 +108,45 @@ func TestRawBodies(t *testing.T) {
 	var back Raw
 	if err := attributevalue.Unmarshal(stored, &back); err != nil || back["a"] != "of a release before" {
 		t.Errorf("got %v, %v", back, err)
+	}
+}
+
+// TestRawIsReadable: what is kept of a body is JSON that every reader takes, with its numbers as they were written.
+func TestRawIsReadable(t *testing.T) {
+	d := json.NewDecoder(strings.NewReader(`{"n":[1e999999,12345678901234567890.5,7],"":1,"deep":` + strings.Repeat(`{"a":[`, 3000) + "1" + strings.Repeat("]}", 3000) + "}"))
+	d.UseNumber()
+	var given Raw
+	if err := d.Decode(&given); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := attributevalue.Marshal(Alert{Raw: given}.Clipped().Raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Raw
+	if err := attributevalue.Unmarshal(stored, &back); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(back["n"], back[""]); got != "[1e999999 12345678901234567890.5 7]1" {
+		t.Errorf("numbers: got %s", got)
+	}
+	if _, is := back["n"].([]any)[0].(string); !is {
+		t.Error("a number that no float64 reaches is one still")
+	}
+	levels, v := 0, any(map[string]any(back))
+	for ; ; levels++ {
+		if m, is := v.(map[string]any); is {
+			if v = m["a"]; levels == 0 {
+				v = m["deep"]
+			}
+		} else if l, is := v.([]any); is {
+			v = l[0]
+		} else {
+			break
+		}
+	}
+	if text, is := v.(string); levels != maxRawDepth || !is || !strings.HasPrefix(text, `[{"a":[`) {
+		t.Errorf("%d deep, and there %.20v", levels, v)
 	}
 }
 

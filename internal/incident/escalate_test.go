@@ -221,11 +221,17 @@ func TestWhichChangesAreEvents(t *testing.T) {
 		want string // "" for nothing
 	}{
 		{func() { w.must(200, "responder", "POST", "/v1/incidents", body) }, ""},
-		{func() { w.must(200, "responder", "PATCH", path, `{"severity":"HIGH"}`) }, ""},
+		{func() { w.must(200, "responder", "PATCH", path, `{"severity":"MEDIUM"}`) }, outbox.IncidentUpdated},
+		{func() { w.must(200, "responder", "PATCH", path, `{"severity":"LOW","title":"y"}`) }, ""},
+		{func() {
+			w.must(200, "responder", "POST", "/v1/incidents", map[string]any{"title": "x", "severity": "HIGH", "serviceId": svc, "dedupKey": "k"})
+		}, outbox.IncidentUpdated},
+		{func() { w.must(200, "responder", "POST", "/v1/incidents", body) }, ""},
 		{func() { w.must(201, "responder", "POST", path+"/notes", `{"text":"x"}`) }, ""},
 		{func() { w.must(200, "responder", "POST", path+"/acknowledge", nil) }, outbox.IncidentAcknowledged},
 		{func() { w.must(409, "responder", "POST", path+"/acknowledge", nil) }, ""},
 		{func() { w.must(200, "responder", "POST", path+"/resolve", `{"note":"secret words"}`) }, outbox.IncidentResolved},
+		{func() { w.must(200, "responder", "PATCH", path, `{"severity":"CRITICAL"}`) }, ""},
 		{func() { w.must(200, "responder", "POST", path+"/reopen", nil) }, outbox.IncidentReopened},
 		{func() { w.must(403, "observer", "POST", path+"/resolve", nil) }, ""},
 	} {
@@ -238,6 +244,16 @@ func TestWhichChangesAreEvents(t *testing.T) {
 		if got := w.told(i); !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
+	}
+	var worse []string
+	events, _ := w.react(i)
+	for _, e := range events {
+		if e.Type == outbox.IncidentUpdated {
+			worse = append(worse, e.Detail["from"]+" "+e.Detail["severity"])
+		}
+	}
+	if !slices.Equal(worse, []string{"LOW MEDIUM", "LOW HIGH"}) {
+		t.Errorf("became worse: got %v", worse)
 	}
 }
 

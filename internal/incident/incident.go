@@ -95,6 +95,7 @@ type Incident struct {
 
 	Unattended trust.Risk      `json:"-" dynamodbav:"unattended,omitempty"` // the highest risk that its source may start by itself
 	EscalateAt *timestamp.Time `json:"-" dynamodbav:"escalateAt"`           // when it escalates; null: it does not, or nobody has to wait any more
+	FiredAt    *timestamp.Time `json:"-" dynamodbav:"firedAt,omitempty"`    // when its newest alert happened, by its sender
 	Rev        int64           `json:"-" dynamodbav:"rev"`                  // raised by every change but an alert; If-Match and the conditions stand on it
 }
 

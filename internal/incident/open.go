@@ -58,7 +58,7 @@ func (d *Desk) open(ctx context.Context, i Incident, detail map[string]any, deli
 			}
 		}
 		err := d.commit(ctx, act{
-			to: i, as: outbox.IncidentCreated, told: true, once: d.mark(delivery, Taken{IncidentID: i.ID, Opened: true}),
+			to: i, as: outbox.IncidentCreated, tells: outbox.IncidentCreated, once: d.mark(delivery, Taken{IncidentID: i.ID, Opened: true}),
 			detail:  map[string]any{"serviceId": i.ServiceID, "severity": string(i.Severity), "source": i.Source.Kind},
 			entries: []Entry{{Kind: EntryCreated, Status: string(i.Status), Text: i.Title, Detail: detail}}, ops: d.Store.open(i),
 		})
@@ -82,7 +82,7 @@ func (d *Desk) open(ctx context.Context, i Incident, detail map[string]any, deli
 func (d *Desk) fold(ctx context.Context, incidentID string, alert Incident, once *mark) (lost bool, err error) {
 	a := act{
 		to: Incident{ID: incidentID, TeamID: alert.TeamID}, as: "incident.alerted", once: once,
-		entries: []Entry{{Kind: EntryAlert}}, ops: []dynamo.Op{d.Store.fold(incidentID, alert.Severity, timestamp.Of(d.Now()))},
+		entries: []Entry{{Kind: EntryAlert}}, ops: []dynamo.Op{d.Store.fold(incidentID, alert.Severity, alert.FiredAt, timestamp.Of(d.Now()))},
 	}
 	counted := a
 	conflicts := 0
@@ -108,11 +108,17 @@ func (d *Desk) fold(ctx context.Context, incidentID string, alert Incident, once
 		a = counted
 		if worse := seen.worsened(alert); worse.Rev != seen.Rev {
 			detail := map[string]any{"severity": map[string]any{"from": string(seen.Severity), "to": string(worse.Severity)}}
+			a.to, a.tells, a.from = worse, outbox.IncidentUpdated, seen.Severity
 			a.detail, a.ops = detail, []dynamo.Op{d.Store.worsen(worse)}
 			a.entries = []Entry{{Kind: EntryAlert}, {Kind: EntryUpdated, Detail: detail}}
 		}
 	}
 	return false, dynamo.ErrContended
+}
+
+// worseThan reports whether an incident is more severe than it was.
+func (i Incident) worseThan(was Incident) bool {
+	return i.Severity != was.Severity && slices.Contains(atLeast(was.Severity), i.Severity)
 }
 
 // worsened is an incident that becomes as bad as an alert, and that one's
@@ -124,5 +130,8 @@ func (i Incident) worsened(alert Incident) Incident {
 	}
 	i.Severity, i.Unattended = alert.Severity, trust.Lower(i.Ceiling(), alert.Ceiling())
 	i.UpdatedAt, i.Rev = alert.CreatedAt, i.Rev+1
+	if alert.FiredAt != nil {
+		i.FiredAt = alert.FiredAt
+	}
 	return i
 }

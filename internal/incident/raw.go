@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -11,8 +12,13 @@ import (
 	"pagefree/internal/platform/text"
 )
 
-// MaxRaw bounds the JSON of what is kept of a body whose shape was unknown, in bytes.
-const MaxRaw = 64 << 10
+const (
+	// MaxRaw bounds the JSON of what is kept of a body whose shape was unknown, in bytes.
+	MaxRaw = 64 << 10
+	// maxRawDepth bounds how deep it nests; what lies deeper is a text. Some
+	// readers of JSON give up at a thousand levels, and at the whole list with it.
+	maxRawDepth = 200
+)
 
 // Raw is a JSON object as somebody sent it. It is stored as text: DynamoDB takes
 // neither every number, nor every name, nor more than 32 levels.
@@ -21,11 +27,12 @@ type Raw map[string]any
 // cut is the one member of a Raw that was too long: how its JSON began.
 const cut = "truncated"
 
-// bounded is r, or how it began where it is longer than MaxRaw.
+// bounded is r, readable, or how it began where it is longer than MaxRaw.
 func (r Raw) bounded() Raw {
 	if len(r) == 0 {
 		return nil
 	}
+	r = readable(map[string]any(r), 0).(map[string]any)
 	whole, err := r.encode()
 	if err != nil {
 		return Raw{cut: ""}
@@ -42,12 +49,52 @@ func (r Raw) bounded() Raw {
 	}
 }
 
+// readable is a value as every reader of JSON takes it: nested maxRawDepth deep
+// at most, and with no number that a float64 does not reach.
+func readable(v any, depth int) any {
+	switch v := v.(type) {
+	case map[string]any:
+		if depth == maxRawDepth {
+			return asText(v)
+		}
+		out := make(map[string]any, len(v))
+		for name, member := range v {
+			out[name] = readable(member, depth+1)
+		}
+		return out
+	case []any:
+		if depth == maxRawDepth {
+			return asText(v)
+		}
+		out := make([]any, len(v))
+		for i, element := range v {
+			out[i] = readable(element, depth+1)
+		}
+		return out
+	case json.Number:
+		if _, err := v.Float64(); err != nil {
+			return v.String()
+		}
+	}
+	return v
+}
+
+func asText(v any) any {
+	b, err := encode(v)
+	if err != nil {
+		return nil
+	}
+	return string(b)
+}
+
+func (r Raw) encode() ([]byte, error) { return encode(map[string]any(r)) }
+
 // encode is JSON without a longer form for <, > and &.
-func (r Raw) encode() ([]byte, error) {
+func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	err := e.Encode(map[string]any(r))
+	err := e.Encode(v)
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
@@ -60,11 +107,13 @@ func (r Raw) MarshalDynamoDBAttributeValue() (types.AttributeValue, error) {
 	return &types.AttributeValueMemberS{Value: string(b)}, err
 }
 
-// UnmarshalDynamoDBAttributeValue reads it.
+// UnmarshalDynamoDBAttributeValue reads it, each number as it was written.
 func (r *Raw) UnmarshalDynamoDBAttributeValue(v types.AttributeValue) error {
 	switch v := v.(type) {
 	case *types.AttributeValueMemberS:
-		return json.Unmarshal([]byte(v.Value), (*map[string]any)(r))
+		d := json.NewDecoder(strings.NewReader(v.Value))
+		d.UseNumber()
+		return d.Decode((*map[string]any)(r))
 	case *types.AttributeValueMemberM: // of a release that stored it so
 		return attributevalue.Unmarshal(v, (*map[string]any)(r))
 	case *types.AttributeValueMemberNULL:

@@ -92,7 +92,7 @@ func (d *Desk) Update(ctx context.Context, incidentID, ifMatch string, p Inciden
 		if who, _ := principal.From(ctx); detail != nil && who.Kind != principal.User { // no member wrote its words any more
 			next.Source.External = true
 		}
-		return changed{next: next.atMost(ctx), nothing: detail == nil, as: "incident.updated", entry: Entry{Kind: EntryUpdated, Detail: detail}}, err
+		return changed{next: next.atMost(ctx), nothing: detail == nil, as: outbox.IncidentUpdated, entry: Entry{Kind: EntryUpdated, Detail: detail}}, err
 	})
 }
 
@@ -112,15 +112,24 @@ func (d *Desk) Resolve(ctx context.Context, incidentID, note string) (Incident, 
 	if err := checkNote("body.note", note); err != nil {
 		return Incident{}, err
 	}
-	return d.resolve(ctx, incidentID, note, nil)
+	return d.resolve(ctx, incidentID, note, nil, nil)
 }
 
-func (d *Desk) resolve(ctx context.Context, incidentID, note string, once *mark) (Incident, error) {
+// resolve ends an incident; once and at are of the alert that does it, nil for
+// none. One that is older than the newest that fired is an errLate.
+func (d *Desk) resolve(ctx context.Context, incidentID, note string, once *mark, at *timestamp.Time) (Incident, error) {
 	return d.change(ctx, incidentID, func(i Incident, by string, now time.Time) (changed, error) {
+		with := d.Store.release(i)
+		if of, keyed := slotOf(i); at != nil && keyed {
+			if i.FiredAt != nil && at.Before(i.FiredAt.Time) {
+				return changed{}, errLate
+			}
+			with = append(with, d.Store.end(of, *at, keepEnds, now))
+		}
 		next, err := i.resolve(by, now)
 		return changed{
 			next: next, as: outbox.IncidentResolved, entry: Entry{Kind: EntryResolved, Status: string(next.Status), Text: note},
-			with: d.Store.release(i), once: once,
+			with: with, once: once,
 		}, err
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 
@@ -18,6 +19,7 @@ import (
 //	inc#<incident>         inc             the incident         byTeam inc#<team>, byKind inc
 //	inc#<incident>         tl#<ulid>       a timeline entry
 //	dedup#<service>#...    dedup           which open incident holds the dedup key (slot)
+//	dedup#<service>#...    last            when its sender last said that it is over; it expires
 //	taken#<delivery>       taken           what became of an alert; it expires
 //	svc#<service>          svc             the service          byTeam svc#<team>, byKind svc
 //	svc#<service>          open#<incident> an open incident of the service
@@ -29,6 +31,7 @@ const (
 	incidentKind   = "inc"
 	incidentTeam   = "inc#"
 	pointerSK      = "dedup"
+	lastSK         = "last"
 	pointerSubject = "incidentId"
 )
 
@@ -103,6 +106,26 @@ func (s Store) holder(ctx context.Context, of slot) (incidentID string, found bo
 	return p.IncidentID, found, err
 }
 
+// last is when what a dedup key stands for last ended, by the sender's clock.
+type last struct {
+	PK  string         `dynamodbav:"pk"`
+	SK  string         `dynamodbav:"sk"`
+	TTL int64          `dynamodbav:"ttl"`
+	At  timestamp.Time `dynamodbav:"at"`
+}
+
+// ended reads that, and false where it is not known, or too long ago to matter.
+func (s Store) ended(ctx context.Context, of slot, now time.Time) (timestamp.Time, bool, error) {
+	var l last
+	found, err := s.Table.Get(ctx, dynamo.Key{PK: of.key().PK, SK: lastSK}, &l)
+	return l.At, found && l.TTL > now.Unix(), err
+}
+
+// end remembers it for keep.
+func (s Store) end(of slot, at timestamp.Time, keep time.Duration, now time.Time) dynamo.Op {
+	return s.Table.Put(last{PK: of.key().PK, SK: lastSK, TTL: now.Add(keep).Unix(), At: at}, either())
+}
+
 // open are the writes of a new incident. One fails when another incident holds its dedup key.
 func (s Store) open(i Incident) []dynamo.Op {
 	return append([]dynamo.Op{s.Table.Create(itemOf(i))}, s.claim(i)...)
@@ -125,9 +148,12 @@ func (s Store) replace(i Incident) dynamo.Op {
 }
 
 // fold raises the alert count of an incident that is still open, and at least as bad as the alert.
-func (s Store) fold(incidentID string, alert Severity, at timestamp.Time) dynamo.Op {
+func (s Store) fold(incidentID string, alert Severity, fired *timestamp.Time, at timestamp.Time) dynamo.Op {
 	update := expression.Add(expression.Name("alertCount"), expression.Value(1)).
 		Set(expression.Name("updatedAt"), expression.Value(at.String()))
+	if fired != nil {
+		update = update.Set(expression.Name("firedAt"), expression.Value(fired))
+	}
 	var bad expression.ConditionBuilder
 	for _, s := range atLeast(alert) {
 		if is := dynamo.Is("severity", s); bad.IsSet() {
@@ -148,6 +174,9 @@ func (s Store) worsen(i Incident) dynamo.Op {
 		Set(expression.Name("severity"), expression.Value(i.Severity)).
 		Set(expression.Name("unattended"), expression.Value(i.Unattended)).
 		Set(expression.Name("rev"), expression.Value(i.Rev))
+	if i.FiredAt != nil {
+		update = update.Set(expression.Name("firedAt"), expression.Value(i.FiredAt))
+	}
 	return s.Table.Update(incidentKey(i.ID), update, dynamo.Is("rev", i.Rev-1))
 }
 

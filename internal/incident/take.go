@@ -20,6 +20,7 @@ type Taken struct {
 	Opened     bool   `dynamodbav:"opened"`   // a new incident
 	Folded     bool   `dynamodbav:"folded"`   // counted into the open incident of its dedup key
 	Resolved   bool   `dynamodbav:"resolved"` // that incident was resolved
+	Late       bool   `dynamodbav:"late"`     // nothing came of it: what its sender said later was heard before
 }
 
 // Take makes of an alert what it asks for, as the integration that sent it.
@@ -45,6 +46,9 @@ func (d *Desk) Take(ctx context.Context, from From, a Alert) (Taken, error) {
 		return Taken{}, err
 	}
 	a = a.Clipped()
+	if now := d.Now(); a.At != nil && (a.At.After(now.Add(ahead)) || a.At.Before(now.Add(-keepEnds))) {
+		a.At = nil // a clock that is wrong must not silence what comes after
+	}
 	var t Taken
 	if a.Action == Fire {
 		t, err = d.takeFire(ctx, from, a, on)
@@ -78,6 +82,15 @@ func (f From) ceiling() trust.Risk {
 
 func (d *Desk) takeFire(ctx context.Context, from From, a Alert, on Service) (Taken, error) {
 	now := d.Now()
+	if a.At != nil && a.DedupKey != "" {
+		ended, known, err := d.Store.ended(ctx, slot{on.ID, from.IntegrationID, a.DedupKey}, now)
+		if err != nil {
+			return Taken{}, err
+		}
+		if known && a.At.Before(ended.Time) {
+			return Taken{Late: true}, d.takeNothing(ctx, from, Taken{Late: true})
+		}
+	}
 	i, err := a.open(id.New(id.Incident, now), from, on, now)
 	if err != nil {
 		return Taken{}, err
@@ -94,7 +107,7 @@ func (d *Desk) takeFire(ctx context.Context, from From, a Alert, on Service) (Ta
 func (a Alert) open(incidentID string, from From, on Service, now time.Time) (Incident, error) {
 	at := timestamp.Of(now)
 	i := Incident{
-		ID: incidentID, Status: Triggered, ServiceID: on.ID, TeamID: on.TeamID, AlertCount: 1,
+		ID: incidentID, Status: Triggered, ServiceID: on.ID, TeamID: on.TeamID, AlertCount: 1, FiredAt: a.At,
 		Source:      Source{Kind: from.Provider, IntegrationID: &from.IntegrationID, Trust: from.Trust, External: true},
 		CreatedByID: from.IntegrationID, CreatedAt: at, UpdatedAt: at, Rev: 1, Raw: a.Raw, Depth: from.Depth, Unattended: from.ceiling(),
 	}
@@ -116,10 +129,17 @@ func (d *Desk) takeResolve(ctx context.Context, from From, a Alert) (Taken, erro
 			}
 		}
 		if !held {
-			return Taken{}, d.takeNothing(ctx, from)
+			var more []dynamo.Op
+			if a.At != nil && a.DedupKey != "" { // what fired before may be on its way still
+				more = append(more, d.Store.end(slot{from.ServiceID, from.IntegrationID, a.DedupKey}, *a.At, keepEnds, d.Now()))
+			}
+			return Taken{}, d.takeNothing(ctx, from, Taken{}, more...)
 		}
 		t := Taken{IncidentID: holder, Resolved: true}
-		_, err := d.resolve(ctx, holder, a.Note, d.mark(from.DeliveryID, t))
+		_, err := d.resolve(ctx, holder, a.Note, d.mark(from.DeliveryID, t), a.At)
+		if errors.Is(err, errLate) {
+			return Taken{Late: true}, d.takeNothing(ctx, from, Taken{Late: true})
+		}
 		if problem.CodeOf(err) == problem.InvalidTransition { // somebody else resolved it since
 			continue
 		}
@@ -128,13 +148,25 @@ func (d *Desk) takeResolve(ctx context.Context, from From, a Alert) (Taken, erro
 	return Taken{}, dynamo.ErrContended
 }
 
-func (d *Desk) takeNothing(ctx context.Context, from From) error {
-	err := dynamo.Commit(ctx, d.Store.Table.DB, d.Store.Table.Create(*d.mark(from.DeliveryID, Taken{})))
+func (d *Desk) takeNothing(ctx context.Context, from From, t Taken, more ...dynamo.Op) error {
+	ops := append([]dynamo.Op{d.Store.Table.Create(*d.mark(from.DeliveryID, t))}, more...)
+	err := dynamo.Commit(ctx, d.Store.Table.DB, ops...)
 	if lost, is := dynamo.Failed(err); is {
 		return takenBefore(lost)
 	}
 	return err
 }
+
+const (
+	// keepEnds is how long it is known when a key last ended: no sender tries for
+	// longer to deliver what fired before (PagerDuty for a day, SNS for an hour).
+	keepEnds = 24 * time.Hour
+	// ahead is how far a sender's clock may be before ours.
+	ahead = 5 * time.Minute
+)
+
+// errLate is an alert that is older than what is known of its dedup key.
+var errLate = errors.New("the alert is older than what was heard before")
 
 // keepMarks is how long a delivery may come again: SQS keeps a message for 14
 // days, and once more in its dead-letter queue.

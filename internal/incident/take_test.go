@@ -13,6 +13,7 @@ import (
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/outbox"
 	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/timestamp"
 	"pagefree/internal/platform/trust"
 )
 
@@ -418,4 +419,56 @@ func TestCeilings(t *testing.T) {
 			t.Errorf("%s: got %+v, want %s, then %s", name, events, test.created, test.then)
 		}
 	}
+}
+
+// TestOutOfOrder: what a sender says comes late where it says when it happened: a fire from before the last resolve opens
+// nothing, and a resolve from before the last fire ends nothing. Both come to the same however often they are taken.
+func TestOutOfOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	svc := w.service("Checkout")
+	noon := w.clock.Now()
+	at := func(a incident.Alert, minute int) incident.Alert {
+		a.At = timestamp.Ptr(noon.Add(time.Duration(minute) * time.Minute))
+		return a
+	}
+	w.clock.Advance(time.Hour)
+	n := 0
+	take := func(a incident.Alert) incident.Taken {
+		t.Helper()
+		n++
+		from := w.from(svc, fmt.Sprint("dlv_", n))
+		got := w.take(from, a)
+		if again := w.take(from, a); again != got {
+			t.Errorf("taken again: got %+v, then %+v", got, again)
+		}
+		return got
+	}
+	late, none := incident.Taken{Late: true}, incident.Taken{}
+	want := func(what string, got, want incident.Taken) {
+		t.Helper()
+		if want.IncidentID = got.IncidentID; got != want || want != none && want != late && got.IncidentID == "" {
+			t.Errorf("%s: got %+v, want %+v", what, got, want)
+		}
+	}
+	want("a resolve before all", take(at(resolve("k"), 10)), none)
+	want("the fire before it", take(at(fire("k"), 9)), late)
+	want("one of the same moment", take(at(fire("k"), 10)), incident.Taken{Opened: true})
+	want("another", take(at(fire("k"), 20)), incident.Taken{Folded: true})
+	want("a resolve in between", take(at(resolve("k"), 15)), late)
+	worse := at(fire("k"), 30)
+	worse.Severity = incident.Critical
+	want("a worse one", take(worse), incident.Taken{Folded: true})
+	want("a resolve before that", take(at(resolve("k"), 25)), late)
+	want("the resolve", take(at(resolve("k"), 31)), incident.Taken{Resolved: true})
+	want("a fire in between", take(at(fire("k"), 30)), late)
+	want("of another key", take(at(fire("other"), 1)), incident.Taken{Opened: true})
+	want("of no time", take(fire("k")), incident.Taken{Opened: true})
+	want("a resolve of no time", take(resolve("k")), incident.Taken{Resolved: true})
+
+	want("a resolve of tomorrow", take(at(resolve("k"), 24*60)), none) // a clock that is wrong
+	want("what fires then", take(at(fire("k"), 32)), incident.Taken{Opened: true})
+	want("its resolve", take(at(resolve("k"), 33)), incident.Taken{Resolved: true})
+	w.clock.Advance(24*time.Hour + time.Second)
+	want("a day later", take(at(fire("k"), 24*60+61)), incident.Taken{Opened: true})
 }

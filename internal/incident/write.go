@@ -21,11 +21,12 @@ const rounds = 5
 // act is what is done to an incident, all of it in one transaction.
 type act struct {
 	to      Incident // as it is from now on; of an alert that is only counted, id and team
-	as      string   // the type of its audit event, and of the event that others act on where told is set
+	as      string   // the type of its audit event
 	detail  map[string]any
-	told    bool
-	entries []Entry // of the timeline
-	once    *mark   // of the delivery that does it
+	tells   string   // the type of the event that others act on; "" for none
+	from    Severity // of an event that tells that the incident became worse
+	entries []Entry  // of the timeline
+	once    *mark    // of the delivery that does it
 	ops     []dynamo.Op
 }
 
@@ -44,8 +45,12 @@ func (d *Desk) commit(ctx context.Context, a act) error {
 		ops = append(ops, d.Store.Append(a.to.ID, e))
 	}
 	ops = append(ops, d.Audit.Record(ctx, now, audit.Entry{Type: a.as, Subject: audit.Ref{Kind: "incident", ID: a.to.ID}, TeamID: a.to.TeamID, Detail: a.detail}))
-	if a.told {
-		ops = append(ops, outbox.Put(d.Store.Table, event(ctx, a.as, a.to, now)))
+	if a.tells != "" {
+		e := event(ctx, a.tells, a.to, now)
+		if a.from != "" {
+			e.Detail["from"] = string(a.from)
+		}
+		ops = append(ops, outbox.Put(d.Store.Table, e))
 	}
 	err := dynamo.Commit(ctx, d.Store.Table.DB, ops...)
 	if lost, is := dynamo.Failed(err); is && a.once != nil && lost.Index == 0 {
@@ -126,14 +131,20 @@ func (d *Desk) change(ctx context.Context, incidentID string, decide func(i Inci
 }
 
 // write is what a decision on an incident that was read comes to. Everything
-// that changes its status is an event.
+// that changes its status is an event, and so is that it became worse.
 func (d *Desk) write(ctx context.Context, was Incident, c changed) (Incident, error) {
 	c.next.Rev = was.Rev + 1
-	told := c.next.Status != was.Status || c.as == outbox.IncidentEscalated
-	return c.next, d.commit(ctx, act{
-		to: c.next, as: c.as, detail: c.entry.Detail, told: told, entries: []Entry{c.entry}, once: c.once,
+	a := act{
+		to: c.next, as: c.as, detail: c.entry.Detail, entries: []Entry{c.entry}, once: c.once,
 		ops: append([]dynamo.Op{d.Store.replace(c.next)}, c.with...),
-	})
+	}
+	switch {
+	case c.next.Status != was.Status || c.as == outbox.IncidentEscalated:
+		a.tells = c.as
+	case c.next.Status != Resolved && c.next.worseThan(was):
+		a.tells, a.from = outbox.IncidentUpdated, was.Severity
+	}
+	return c.next, d.commit(ctx, a)
 }
 
 // again reports whether a write may succeed when it is decided anew.

@@ -30,7 +30,7 @@ const (
 func wants(e outbox.Event, by ...string) wanted {
 	w := wanted{}
 	switch e.Type {
-	case outbox.IncidentCreated, outbox.IncidentEscalated, outbox.IncidentReopened, outbox.IncidentAcknowledged, outbox.IncidentResolved:
+	case outbox.IncidentCreated, outbox.IncidentEscalated, outbox.IncidentReopened, outbox.IncidentAcknowledged, outbox.IncidentResolved, outbox.IncidentUpdated:
 		w.role = principal.Responder
 	case outbox.ExecutionWaits, outbox.ExecutionExpired:
 		w.role = principal.Responder
@@ -85,7 +85,7 @@ func audience(e outbox.Event, w wanted, people []teams.Person, team TeamSettings
 		if !o.Email.has(kind) || e.TeamID != "" && !team.Email.has(kind) {
 			continue
 		}
-		if kind == Incidents && !covers(least(team, o), severity) {
+		if kind == Incidents && !reaches(least(team, o), e, severity) {
 			continue
 		}
 		ids = append(ids, p.ID)

@@ -57,12 +57,17 @@ func TestAudience(t *testing.T) {
 		own      map[string]Own
 		want     string
 	}{
-		"an incident opened":               {kind: outbox.IncidentCreated, severity: "CRITICAL", want: responders},
-		"of HIGH":                          {kind: outbox.IncidentCreated, severity: "HIGH", want: responders},
-		"of MEDIUM":                        {kind: outbox.IncidentCreated, severity: "MEDIUM", want: ""},
-		"of LOW":                           {kind: outbox.IncidentCreated, severity: "LOW", want: ""},
-		"escalated":                        {kind: outbox.IncidentEscalated, severity: "HIGH", want: responders},
-		"escalated, of LOW":                {kind: outbox.IncidentEscalated, severity: "LOW", want: ""},
+		"an incident opened":        {kind: outbox.IncidentCreated, severity: "CRITICAL", want: responders},
+		"of HIGH":                   {kind: outbox.IncidentCreated, severity: "HIGH", want: responders},
+		"of MEDIUM":                 {kind: outbox.IncidentCreated, severity: "MEDIUM", want: ""},
+		"of LOW":                    {kind: outbox.IncidentCreated, severity: "LOW", want: ""},
+		"escalated":                 {kind: outbox.IncidentEscalated, severity: "HIGH", want: responders},
+		"escalated, of LOW":         {kind: outbox.IncidentEscalated, severity: "LOW", want: ""},
+		"worse now":                 {kind: outbox.IncidentUpdated, detail: map[string]string{"from": "MEDIUM"}, severity: "CRITICAL", want: responders},
+		"worse, and told of before": {kind: outbox.IncidentUpdated, detail: map[string]string{"from": "HIGH"}, severity: "CRITICAL", want: ""},
+		"worse, and told of before but one": {kind: outbox.IncidentUpdated, detail: map[string]string{"from": "HIGH"}, severity: "CRITICAL",
+			own: map[string]Own{ann: {Email: allKinds, MinimumSeverity: &critical}}, want: ann},
+		"worse, and not bad":               {kind: outbox.IncidentUpdated, detail: map[string]string{"from": "LOW"}, severity: "MEDIUM", want: ""},
 		"opened again":                     {kind: outbox.IncidentReopened, severity: "HIGH", want: responders},
 		"acknowledged":                     {kind: outbox.IncidentAcknowledged, severity: "HIGH", want: responders},
 		"resolved":                         {kind: outbox.IncidentResolved, severity: "HIGH", want: responders},

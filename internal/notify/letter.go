@@ -2,6 +2,7 @@ package notify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,7 +68,8 @@ const (
 )
 
 // ofIncident tells how an incident is now, whatever came in between. That it
-// was acknowledged or resolved is only told to who was told that it was open.
+// was acknowledged or resolved is only told to who was told that it was open;
+// that it became worse, while somebody works on it, to who was not.
 func ofIncident(h heap, n news) (l Letter, open, ok bool) {
 	i := n.incident
 	title, service := line(i.Title, maxTitle), line(i.Service, maxTitle)
@@ -82,10 +84,14 @@ func ofIncident(h heap, n news) (l Letter, open, ok bool) {
 		l.Facts = l.Facts[:2]
 	}
 	last := n.items[len(n.items)-1]
+	worse := slices.ContainsFunc(n.items, func(i item) bool { return i.Type == outbox.IncidentUpdated })
 	l.Facts = append(l.Facts, Fact{"When", clock(last.At.Time)})
 	switch i.Status {
 	case "TRIGGERED":
 		l.Text, open = "An incident is open.", true
+		if worse {
+			l.Text = "An incident that is open became worse."
+		}
 		for _, item := range n.items {
 			switch item.Type {
 			case outbox.IncidentEscalated:
@@ -96,15 +102,18 @@ func ofIncident(h heap, n news) (l Letter, open, ok bool) {
 		}
 	case "ACKNOWLEDGED":
 		l.Text, open = "Somebody works on this incident.", true
+		if worse {
+			l.Text = "This incident became worse. Somebody works on it."
+		}
 	case "RESOLVED":
 		l.Text = "This incident is over."
 	default: // it is gone
 		return Letter{}, h.Open, false
 	}
-	if i.Status != "TRIGGERED" && !h.Open {
+	if i.Status != "TRIGGERED" && !h.Open && !(open && worse) {
 		return Letter{}, h.Open, false
 	}
-	if i.Status != "TRIGGERED" { // the same subject, so that readers who sort by it find the thread too
+	if i.Status != "TRIGGERED" && h.Open { // the same subject, so that readers who sort by it find the thread too
 		l.Subject = "Re: " + l.Subject
 	}
 	return l, open, true

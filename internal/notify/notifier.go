@@ -105,7 +105,7 @@ func (n *Notifier) Handle(ctx context.Context, e outbox.Event) error {
 		return err
 	}
 	var errs []error
-	if team.Webhook.wants(e) && e.TeamID != "" && (kinds[e.Type] != Incidents || covers(team.MinimumSeverity, severity)) {
+	if team.Webhook.wants(e) && e.TeamID != "" && (kinds[e.Type] != Incidents || reaches(team.MinimumSeverity, e, severity)) {
 		errs = append(errs, n.hook(ctx, e, already[hooked]))
 	}
 	ids, err := n.audience(ctx, e, team, severity)

@@ -169,6 +169,43 @@ func TestAnIncidentIsToldAsItIs(t *testing.T) {
 	}
 }
 
+// TestAnIncidentBecomesWorse: who was not told of it is, whether or not somebody works on it; then also that it is over.
+func TestAnIncidentBecomesWorse(t *testing.T) {
+	for status, want := range map[string]string{"TRIGGERED": "became worse", "ACKNOWLEDGED": "became worse. Somebody works on it.", "RESOLVED": ""} {
+		t.Run(status, func(t *testing.T) {
+			w := newWorld(t)
+			i := w.incident("Payments are slow", "MEDIUM")
+			w.handle(w.event(outbox.IncidentCreated, i, nil))
+			w.handle(w.event(outbox.IncidentAcknowledged, i, nil))
+			if got := w.sent(); len(got) != 0 {
+				t.Fatalf("of MEDIUM: got %+v", got)
+			}
+			in := w.facts.incidents[i]
+			in.Severity, in.Status = "CRITICAL", status
+			w.facts.incidents[i] = in
+			e := w.event(outbox.IncidentUpdated, i, map[string]string{"from": "MEDIUM", "severity": "CRITICAL"})
+			w.handle(e)
+			w.handle(e)
+			got := w.sent()
+			if want == "" {
+				if len(got) != 0 {
+					t.Errorf("it is over: got %+v", got)
+				}
+				return
+			}
+			if to(got) != "lead responder reviewer" || got[0].Subject != "[CRITICAL] Payments are slow (Billing)" || !strings.Contains(got[0].Text, want) {
+				t.Fatalf("got %+v", got)
+			}
+			w.now.Advance(2 * time.Minute)
+			w.becomes(i, "RESOLVED")
+			w.handle(w.event(outbox.IncidentResolved, i, nil))
+			if got := w.sent(); to(got) != "lead responder reviewer" || !strings.Contains(got[0].Text, "is over") {
+				t.Errorf("resolved: got %+v", got)
+			}
+		})
+	}
+}
+
 // TestWhatIsNotSoAnyMore: what was confirmed, cancelled or reviewed, and who left, before the mail left.
 func TestWhatIsNotSoAnyMore(t *testing.T) {
 	tests := map[string]struct {
@@ -298,8 +335,8 @@ func TestThePostIsDown(t *testing.T) {
 	if err := w.notifier.Handle(t.Context(), e); err == nil {
 		t.Error("the queue is not told")
 	}
-	if err := w.sweeper.Sweep(t.Context()); err == nil {
-		t.Error("the sweep says nothing")
+	if err := w.sweeper.Sweep(t.Context()); err != nil || len(w.waiting()) == 0 {
+		t.Errorf("the sweep: got %v, and %d wait", err, len(w.waiting()))
 	}
 	w.env.Faults.Clear()
 	w.now.Advance(2 * time.Minute)

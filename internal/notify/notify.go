@@ -36,7 +36,7 @@ const (
 )
 
 var kinds = map[string]Kind{
-	outbox.IncidentCreated: Incidents, outbox.IncidentEscalated: Incidents, outbox.IncidentReopened: Incidents,
+	outbox.IncidentCreated: Incidents, outbox.IncidentEscalated: Incidents, outbox.IncidentReopened: Incidents, outbox.IncidentUpdated: Incidents,
 	outbox.IncidentAcknowledged: Incidents, outbox.IncidentResolved: Incidents,
 	outbox.ExecutionEnded: Failures, outbox.WorkflowFailed: Failures,
 	outbox.ExecutionWaits: Confirmations, outbox.ExecutionExpired: Confirmations,

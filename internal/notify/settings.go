@@ -20,6 +20,13 @@ func covers(least, severity string) bool {
 	return at < 0 || at >= slices.Index(severities, least)
 }
 
+// reaches reports whether an event of an incident of a severity is told to who
+// wants to hear of those that are as bad as least. Of one that became worse,
+// only who was not told of it before hears.
+func reaches(least string, e outbox.Event, severity string) bool {
+	return covers(least, severity) && (e.Type != outbox.IncidentUpdated || !covers(least, e.Detail["from"]))
+}
+
 // defaultSeverity is what the HTTP contract tells by default.
 const defaultSeverity = "HIGH"
 
@@ -104,7 +111,7 @@ const (
 
 // offered are the events that a webhook may ask for.
 var offered = []string{
-	outbox.IncidentCreated, outbox.IncidentEscalated, outbox.IncidentAcknowledged, outbox.IncidentResolved, outbox.IncidentReopened,
+	outbox.IncidentCreated, outbox.IncidentEscalated, outbox.IncidentAcknowledged, outbox.IncidentResolved, outbox.IncidentReopened, outbox.IncidentUpdated,
 	outbox.ExecutionEnded, outbox.ExecutionWaits, outbox.ExecutionExpired, outbox.RunbookSubmitted, outbox.WorkflowFailed, outbox.WorkflowNotify,
 }
 

@@ -263,7 +263,7 @@ func (n *Notifier) telling(ctx context.Context, e outbox.Event) (telling, error)
 var incidentWords = map[string]string{
 	outbox.IncidentCreated: "An incident was opened.", outbox.IncidentReopened: "An incident was opened again.",
 	outbox.IncidentEscalated: "Nobody has acknowledged this incident yet.", outbox.IncidentAcknowledged: "Somebody works on this incident.",
-	outbox.IncidentResolved: "This incident is over.",
+	outbox.IncidentResolved: "This incident is over.", outbox.IncidentUpdated: "This incident became worse.",
 }
 
 // escape is a text in Slack's markup: these three are all that has a meaning

@@ -9,6 +9,7 @@ import (
 
 	"pagefree/internal/execution"
 	"pagefree/internal/incident"
+	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/outbox"
@@ -58,7 +59,8 @@ func as(ctx context.Context, r Run) context.Context {
 
 // Match starts runs of the enabled workflows of the event's team that its
 // trigger matches, each of them once for an event however often that is told.
-// Events that are no trigger of workflows do nothing.
+// Events that are no trigger of workflows do nothing. The runs go on as long as
+// there is time; each has its reminder.
 func (e *Engine) Match(ctx context.Context, ev outbox.Event) error {
 	switch ev.Type {
 	case outbox.IncidentCreated, outbox.IncidentAcknowledged, outbox.IncidentResolved, outbox.IncidentEscalated:
@@ -74,7 +76,7 @@ func (e *Engine) Match(ctx context.Context, ev outbox.Event) error {
 		return err
 	}
 	var failed []error
-	var begun []string
+	var started []string
 	for _, w := range workflows {
 		if w.Trigger.matches(ev.Type, inc) != "" {
 			continue
@@ -87,13 +89,13 @@ func (e *Engine) Match(ctx context.Context, ev outbox.Event) error {
 			failed = append(failed, err)
 			continue
 		}
-		begun = append(begun, run.ID)
+		started = append(started, run.ID)
 	}
-	for _, runID := range begun { // all have begun: a receiver that takes its time keeps none of them from it
-		if !timeLeft(ctx) {
+	for _, runID := range started { // all stand before the first takes its time
+		if !due.Fits(ctx, sendIn) {
 			break
 		}
-		if err := e.Advance(ctx, runID); err != nil { // its reminder stands
+		if err := e.Advance(ctx, runID); err != nil {
 			slog.WarnContext(ctx, "a run did not go on yet", "run", runID, "error", err)
 		}
 	}
@@ -113,13 +115,6 @@ func (e *Engine) Ended(ctx context.Context, ev outbox.Event) error {
 // more than any needs.
 const maxMoves = 4*MaxSteps + 20
 
-// timeLeft reports whether there is time for another move, which may be a
-// request: one that is cut short is a step whose outcome nobody knows.
-func timeLeft(ctx context.Context) bool {
-	end, ends := ctx.Deadline()
-	return !ends || time.Until(end) > sendFor+3*time.Second
-}
-
 // Advance does what a run has to do now. Where that is nothing, or the run is
 // over or gone, it does nothing. When it returns nil, a reminder of the run that
 // was due is moved or removed already.
@@ -133,7 +128,7 @@ func (e *Engine) Advance(ctx context.Context, runID string) error {
 		if err != nil || !found {
 			return err
 		}
-		if began = cmp.Or(began, run.Rev); run.Rev > began && !timeLeft(ctx) { // its reminder was moved, and stands
+		if began = cmp.Or(began, run.Rev); run.Rev > began && !due.Fits(ctx, sendIn) { // its reminder was moved, and stands
 			return nil
 		}
 		more, err := e.move(as(ctx, run), run, d)

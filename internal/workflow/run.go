@@ -47,6 +47,7 @@ const (
 	look     = time.Minute      // how often a run that waits is looked at, should nothing wake it
 	sendFor  = 10 * time.Second // how long a webhook may take
 	claimFor = 30 * time.Second // how long a claim is left alone: longer than what is done under it
+	sendIn   = 14 * time.Second // without so much before the invocation's end no webhook is begun: to send, and to record what came of it
 )
 
 // Run is one time that a workflow was set off for an incident.
@@ -221,6 +222,13 @@ func (r Run) remind(now time.Time) Run {
 		}
 	}
 	r.DueAt = at
+	return r
+}
+
+// putOff is the run as it stands, to be looked at at once by somebody else: its
+// reminder is another one than any that is due.
+func (r Run) putOff(now time.Time) Run {
+	r.DueAt = timestamp.Of(now.Add(time.Millisecond))
 	return r
 }
 

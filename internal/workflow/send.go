@@ -16,6 +16,7 @@ import (
 
 	"pagefree/internal/execution/target"
 	"pagefree/internal/execution/target/webhook"
+	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/safehttp"
 	"pagefree/internal/platform/secret"
@@ -27,8 +28,12 @@ import (
 const maxAnswer = 2 << 10
 
 // doWebhook sends a request, at most once: it is claimed, sent, and recorded. A
-// claim whose outcome nobody recorded is not sent again.
+// claim whose outcome nobody recorded is not sent again, so none is made that
+// the end of the invocation may cut short: the next one has all its time.
 func (e *Engine) doWebhook(ctx context.Context, s step) (bool, error) {
+	if !due.Fits(ctx, sendIn) {
+		return false, dynamo.Commit(ctx, e.Store.Table.DB, e.Store.replaceRun(s.was, s.was.next().putOff(s.now))...)
+	}
 	body, err := s.body()
 	if err != nil {
 		return e.failed(ctx, s, unresolved+err.Error())

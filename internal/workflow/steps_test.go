@@ -412,3 +412,49 @@ func TestResolveOfWhatIsResolved(t *testing.T) {
 		t.Errorf("got %s", run.Text)
 	}
 }
+
+// TestNoTimeForAWebhook: one that the end of the invocation might cut short is not claimed; the next invocation sends it,
+// and of the workflows that an event starts all are started.
+func TestNoTimeForAWebhook(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var workflows []string
+	for n := range 3 {
+		workflows = append(workflows, w.workflow(fmt.Sprint("Tell ", n), []m{
+			{"id": "say", "type": "note", "text": "It begins."},
+			{"id": "hook", "type": "webhook", "url": w.receiver.base + "200"},
+		}))
+	}
+	short, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	i := w.incident("Disk full")
+	if err := w.engine.Match(short, w.event(outbox.IncidentCreated, i.ID)); err != nil {
+		t.Fatal(err)
+	}
+	for _, wf := range workflows {
+		run := w.only(wf)
+		for range 2 {
+			if err := w.engine.Advance(short, run.id()); err != nil {
+				t.Fatal(err)
+			}
+			if got := w.run(run.id()); !slices.Equal(got.statuses(), []string{"COMPLETED", "PENDING"}) {
+				t.Errorf("without time: got %s", got.Text)
+			}
+		}
+	}
+	if n, left := w.receiver.requests(), w.due(); n != 0 || len(left) != 3 {
+		t.Fatalf("%d requests, and reminders %v", n, left)
+	}
+	if left := w.due(); left[0].At.After(w.clock.Now().Add(time.Second)) {
+		t.Errorf("it waits until %v", left[0].At)
+	}
+	w.later(time.Minute)
+	for _, wf := range workflows {
+		if got := w.only(wf); !slices.Equal(got.statuses(), []string{"COMPLETED", "COMPLETED"}) {
+			t.Errorf("got %s", got.Text)
+		}
+	}
+	if n := w.receiver.requests(); n != 3 || len(w.due()) != 0 {
+		t.Errorf("%d requests, and reminders %v", n, w.due())
+	}
+}

@@ -53,8 +53,8 @@ func contractIntegrations(t *testing.T, c *contract) {
 		"cloudwatch with a secret":     post("provider", "cloudwatch", "topicArn", topic, "secret", strings.Repeat("s", 32)),
 		"cloudwatch with no topic":     post("provider", "cloudwatch", "topicArn", "arn:aws:s3:::bucket"),
 		"a topic of another provider":  post("topicArn", topic),
-		"pagerduty without its secret": post("provider", "pagerduty"),
-		"sentry without its secret":    post("provider", "sentry"),
+		"pagerduty without its secret": fine(`"secretMissing":true`, "provider", "pagerduty"), // which it shows once it has the address
+		"sentry without its secret":    fine(`"secretMissing":true`, "provider", "sentry"),
 		"a secret that is short":       post("provider", "pagerduty", "secret", "short"),
 		"what the server says":         post("trust", "signed"),
 		"datadog":                      fine(`"trust":"bearer"`, "provider", "datadog"),

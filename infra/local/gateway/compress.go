@@ -10,6 +10,34 @@ import (
 	"strings"
 )
 
+// unpacked is a body as functions get it: API Gateway unpacks gzip and deflate before anything else looks at it, whatever
+// MinimumCompressionSize says, and leaves Content-Encoding as it was. A body that is not what the header says is left alone.
+// Sources: docs.aws.amazon.com/apigateway, "Payload compression for REST APIs" and "Call an API method with a compressed
+// payload"; of the header github.com/dougmoscrop/serverless-http/issues/194.
+func unpacked(h http.Header, body []byte) ([]byte, error) {
+	var from io.Reader
+	var err error
+	switch strings.ToLower(h.Get("Content-Encoding")) {
+	case "gzip":
+		from, err = gzip.NewReader(bytes.NewReader(body))
+	case "deflate":
+		from, err = zlib.NewReader(bytes.NewReader(body))
+	default:
+		return body, nil
+	}
+	if err != nil {
+		return body, nil
+	}
+	out, err := io.ReadAll(io.LimitReader(from, maxBody+1))
+	switch {
+	case err != nil:
+		return body, nil
+	case len(out) > maxBody:
+		return nil, tooLarge
+	}
+	return out, nil
+}
+
 // compressor holds an answer back until its size is known, and compresses it as API Gateway does: of any type, from least
 // bytes on (never where least is negative), and only if what the caller likes best is gzip or deflate.
 type compressor struct {

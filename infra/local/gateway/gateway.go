@@ -1,10 +1,11 @@
 // Package gateway is API Gateway (REST) as the template sets it up: routes, the Lambda authorizer, usage plans, method
-// throttling, payload limits, the exact events, renamed response headers, gateway responses, compression.
+// throttling, payload limits, the exact events, renamed response headers, gateway responses, compression both ways.
 //
 // A route that the template lacks does not exist here either. The address of a caller is the socket's own.
 //
 // Not like API Gateway: no access logs, no CORS preflight of its own, no stage variables; throttling is exact.
-// AWS does not let a template change the body of its 413; here it does.
+// AWS does not let a template change the body of its 413; here it does. A body that is not in the coding it claims goes
+// on to its function, which by the contract answers 400; API Gateway answers 415 by itself.
 package gateway
 
 import (
@@ -142,6 +143,9 @@ func (x *exchange) answer(w http.ResponseWriter) error {
 	}
 	if len(body) > maxBody {
 		return tooLarge
+	}
+	if body, err = unpacked(x.request.Header, body); err != nil {
+		return err
 	}
 	key, err := x.authorize()
 	if err != nil {

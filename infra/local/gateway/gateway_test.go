@@ -3,7 +3,10 @@ package gateway
 import (
 	"bytes"
 	"compress/gzip"
+	"compress/zlib"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -319,6 +322,53 @@ func TestCompression(t *testing.T) {
 			}
 			if tt.packed != "deflate" && body != tt.body || resp.Header.Get("Etag") != `"1"` {
 				t.Errorf("got %d bytes, ETag %s", len(body), resp.Header.Get("Etag"))
+			}
+		})
+	}
+}
+
+// TestUnpacking: functions get what a caller packed as it was before, with the header that says otherwise.
+func TestUnpacking(t *testing.T) {
+	pack := func(open func(io.Writer) io.WriteCloser, s string) string {
+		var b bytes.Buffer
+		w := open(&b)
+		io.WriteString(w, s)
+		w.Close()
+		return b.String()
+	}
+	gzipped := func(s string) string { return pack(func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }, s) }
+	tests := map[string]struct {
+		coding, body, want string // "" for a 413
+	}{
+		"gzip":                  {"gzip", gzipped("hello"), "hello"},
+		"in capitals":           {"GZIP", gzipped("hello"), "hello"},
+		"deflate":               {"deflate", pack(func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }, "hello"), "hello"},
+		"twice":                 {"gzip", gzipped(gzipped("hello")), gzipped("hello")},
+		"not said":              {"", gzipped("hello"), gzipped("hello")},
+		"another":               {"br", "hello", "hello"},
+		"not what it says":      {"gzip", "hello", "hello"},
+		"cut":                   {"gzip", gzipped("hello")[:20], gzipped("hello")[:20]},
+		"a small one of 10 MiB": {"gzip", gzipped(strings.Repeat("a", maxBody+1)), ""},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newStand(t, func(o *Options) { o.Template.API.BinaryMediaTypes = []string{"*/*"} })
+			resp, _ := s.do(t, "POST", "/v1/things", tt.body, "Content-Encoding", tt.coding)
+			if tt.want == "" {
+				if resp.StatusCode != 413 {
+					t.Errorf("got %d", resp.StatusCode)
+				}
+				return
+			}
+			var e struct {
+				Headers map[string]string
+				Body    string
+			}
+			if err := json.Unmarshal([]byte(s.events[things]), &e); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := base64.StdEncoding.DecodeString(e.Body); err != nil || string(got) != tt.want || e.Headers["Content-Encoding"] != tt.coding {
+				t.Errorf("got %q as %q, %v", got, e.Headers["Content-Encoding"], err)
 			}
 		})
 	}

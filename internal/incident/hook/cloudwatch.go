@@ -61,6 +61,7 @@ func fromEvent(e object) object {
 		"AlarmName": e.text("detail", "alarmName"), "NewStateValue": e.text("detail", "state", "value"),
 		"NewStateReason": e.text("detail", "state", "reason"), "OldStateValue": e.text("detail", "previousState", "value"),
 		"AlarmDescription": e.text("detail", "configuration", "description"), "AWSAccountId": e.text("account"), "Region": e.text("region"),
+		"StateChangeTime": e.text("detail", "state", "timestamp"),
 	}
 	if arns := e.list("resources"); len(arns) > 0 {
 		m["AlarmArn"] = scalar(arns[0])
@@ -89,6 +90,7 @@ func alarm(m object) incident.Alert {
 			put(a.Labels, cmp.Or(object(d).text("name"), object(d).text("Name")), cmp.Or(object(d).text("value"), object(d).text("Value")))
 		}
 	}
+	a.At = moment(m.text("StateChangeTime"))
 	switch state {
 	case "OK":
 		a.Action, a.Note = incident.Resolve, "CloudWatch: "+cmp.Or(m.text("NewStateReason"), "OK")

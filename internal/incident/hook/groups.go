@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"pagefree/internal/incident"
+	"pagefree/internal/platform/text"
 )
 
 // group reads a notification of Alertmanager, or of Grafana, which sends the
@@ -98,11 +99,17 @@ func members(o object) string {
 			}
 		}
 		words := cmp.Or(alert.text("annotations", "summary"), alert.text("annotations", "description"), alert.text("valueString"))
-		fmt.Fprintf(&b, "- %s %s", alert.text("status"), line(name, 200))
+		fmt.Fprintf(&b, "- %s %s", alert.text("status"), clip(name, 200))
 		if words != "" {
-			b.WriteString(": " + line(words, 300))
+			b.WriteString(": " + clip(words, 300))
 		}
 		b.WriteString("\n")
 	}
 	return strings.TrimSpace(b.String())
+}
+
+// clip is one line of at most limit bytes.
+func clip(s string, limit int) string {
+	s, _ = text.Clip([]byte(line(s)), false, limit)
+	return s
 }

@@ -2,26 +2,16 @@ package hook
 
 import (
 	"cmp"
-	"encoding/json"
 	"maps"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/text"
-)
-
-// Limits of what an alert may carry, beside those of an incident.
-const (
-	maxTitle    = 200 // characters
-	maxDedupKey = 256
-	maxNote     = 1000 // characters
-	maxRaw      = 200_000
-	maxRawDepth = 16 // of DynamoDB's 32, below what stands above it
+	"pagefree/internal/platform/timestamp"
 )
 
 // severities are the words of the contract and their like.
@@ -69,24 +59,26 @@ func ignored(note string) incident.Alert {
 	return incident.Alert{Action: incident.Ignore, Note: note}
 }
 
-// bounded cuts an alert to the limits of an incident, whatever was sent.
+// bounded is an alert without what cannot be seen in its texts, cut to what an
+// incident may say, whatever was sent.
 func bounded(a incident.Alert, p Provider) incident.Alert {
 	fallback := p.Label + " sent something that PageFree does not know"
 	if a.Raw == nil {
 		fallback = p.Label + " alert"
 	}
-	a.Title = cmp.Or(line(a.Title, maxTitle), fallback)
-	a.Note = line(a.Note, maxNote)
+	a.Title = cmp.Or(line(a.Title), fallback)
+	a.Note = line(a.Note)
 	a.Description = prose(a.Description)
-	a.DedupKey = dedupKey(a.DedupKey)
-	a.Labels = labels(a.Labels)
-	if a.Severity == "" {
-		a.Severity = incident.Medium
+	if strings.ContainsFunc(a.DedupKey, unicode.IsControl) {
+		a.DedupKey = digest(a.DedupKey)
 	}
-	if a.Raw != nil {
-		a.Raw = raw(a.Raw)
+	a.Labels = maps.Clone(a.Labels)
+	for name, value := range a.Labels {
+		if a.Labels[name] = line(value); a.Labels[name] == "" {
+			delete(a.Labels, name)
+		}
 	}
-	return a
+	return a.Clipped()
 }
 
 // shown replaces what moves text about, or cannot be seen, by a space.
@@ -97,35 +89,27 @@ func shown(r rune) rune {
 	return r
 }
 
-// line is one line of at most limit characters.
-func line(s string, limit int) string {
-	s = strings.ToValidUTF8(s[:min(len(s), 16*limit)], "\uFFFD") // a rune cut here is cut away below
-	s = strings.Join(strings.Fields(strings.Map(shown, s)), " ")
-	if utf8.RuneCountInString(s) <= limit {
-		return s
-	}
-	return strings.TrimSpace(string([]rune(s)[:limit-1])) + "…"
-}
+// line is a text as one line.
+func line(s string) string { return strings.Join(strings.Fields(strings.Map(shown, s)), " ") }
 
-// prose is a text of several lines, of at most a description's length.
+// prose is a text of several lines.
 func prose(s string) string {
-	s = strings.ReplaceAll(s, "\r\n", "\n")
-	s = strings.Map(func(r rune) rune {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' {
 			return r
 		}
 		return shown(r)
-	}, s)
-	s, _ = text.Clip([]byte(strings.TrimSpace(s)), false, incident.MaxDescription)
-	return s
+	}, strings.ReplaceAll(s, "\r\n", "\n")))
 }
 
-// dedupKey keeps a key that an incident can have, and hashes one that is longer.
-func dedupKey(s string) string {
-	if len(s) > maxDedupKey || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
-		return digest(s)
+// moment is a time as senders write it, nil for what is none.
+func moment(s string) *timestamp.Time {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05.999-0700"} { // the second is CloudWatch's
+		if at, err := time.Parse(layout, s); err == nil && at.Year() > 0 && at.Year() < 9999 {
+			return timestamp.Ptr(at)
+		}
 	}
-	return s
+	return nil
 }
 
 // keyed is a dedup key in a provider's own space; "" where there is nothing to
@@ -135,39 +119,6 @@ func keyed(space string, parts ...string) string {
 		return ""
 	}
 	return space + ":" + strings.Join(parts, ":")
-}
-
-// labels keeps what can be a label, in the order of the names, so that the same
-// 32 stay of the same alert.
-func labels(in map[string]string) map[string]string {
-	out := map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(in)) {
-		clean := labelName(name)
-		if _, taken := out[clean]; clean == "" || taken || len(out) == incident.MaxLabels {
-			continue
-		}
-		value, _ := text.Clip([]byte(line(in[name], incident.MaxLabelValue)), false, incident.MaxLabelValue)
-		if value != "" {
-			out[clean] = value
-		}
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	return out
-}
-
-// labelName makes a label's name of a text: letters, digits and _ . : / - only,
-// at most 64, the first a letter or digit.
-func labelName(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_.:/-", r)) {
-			return r
-		}
-		return '_'
-	}, strings.TrimSpace(s[:min(len(s), 256)]))
-	s = strings.TrimLeft(s, "_.:/-")
-	return s[:min(len(s), 64)]
 }
 
 // tags adds k:v tags, in a list or parted by commas, to labels.
@@ -215,54 +166,4 @@ func put(into map[string]string, pairs ...string) map[string]string {
 // lines joins what is not empty.
 func lines(parts ...string) string {
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "\n")
-}
-
-// raw makes a body fit to be stored: DynamoDB takes items of 400 KB, nested 32
-// deep, with numbers of 38 digits, and no member without a name.
-func raw(o map[string]any) map[string]any {
-	b, err := json.Marshal(o)
-	if err == nil && len(b) <= maxRaw {
-		return storable(o, 0).(map[string]any)
-	}
-	cut, _ := text.Clip(b, false, maxRaw)
-	return map[string]any{"truncated": true, "text": cut}
-}
-
-func storable(v any, depth int) any {
-	switch v := v.(type) {
-	case map[string]any:
-		if depth == maxRawDepth {
-			return asText(v)
-		}
-		out := make(map[string]any, len(v))
-		for name, member := range v {
-			out[cmp.Or(name, "(no name)")] = storable(member, depth+1)
-		}
-		return out
-	case []any:
-		if depth == maxRawDepth {
-			return asText(v)
-		}
-		out := make([]any, len(v))
-		for i, element := range v {
-			out[i] = storable(element, depth+1)
-		}
-		return out
-	case json.Number:
-		f, err := v.Float64()
-		// What a float64 does not hold exactly, an id say, stays a text.
-		if size := math.Abs(f); err != nil || size > 1<<53 || size != 0 && size < 1e-100 {
-			return v.String()
-		}
-		return f
-	}
-	return v
-}
-
-func asText(v any) any {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return nil
-	}
-	return string(b)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode"
@@ -172,6 +173,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
+var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$`)
+
 // within holds an alert against the limits of an incident.
 func within(t *testing.T, a incident.Alert) {
 	t.Helper()
@@ -191,11 +194,11 @@ func within(t *testing.T, a incident.Alert) {
 	if len(a.Description) > incident.MaxDescription || strings.ContainsRune(a.Description, 0) {
 		t.Errorf("a description of %d bytes", len(a.Description))
 	}
-	if len(a.DedupKey) > 256 || utf8.RuneCountInString(a.Note) > maxNote || len(a.Labels) > incident.MaxLabels {
+	if utf8.RuneCountInString(a.DedupKey) > 256 || len(a.Note) > incident.MaxNote || len(a.Labels) > incident.MaxLabels {
 		t.Errorf("key %d, note %d, labels %d", len(a.DedupKey), len(a.Note), len(a.Labels))
 	}
 	for name, value := range a.Labels {
-		if labelName(name) != name || name == "" || len(name) > 64 || len(value) > incident.MaxLabelValue {
+		if !plainName.MatchString(name) || value == "" || len(value) > incident.MaxLabelValue || text.Reorders(value) {
 			t.Errorf("label %q: %q", name, value)
 		}
 	}
@@ -206,7 +209,7 @@ func within(t *testing.T, a incident.Alert) {
 	}
 	if a.Raw != nil {
 		b, err := json.Marshal(a.Raw)
-		if err != nil || len(b) > 3*maxRaw || depth(a.Raw) > maxRawDepth+1 {
+		if err != nil || len(b) > 2*incident.MaxRaw || depth(a.Raw) > 201 { // <, > and & take more here
 			t.Errorf("raw: %d bytes, %d deep, %v", len(b), depth(a.Raw), err)
 		}
 	}
@@ -230,10 +233,7 @@ func depth(v any) int {
 	most := 0
 	switch v := v.(type) {
 	case map[string]any:
-		for name, m := range v {
-			if name == "" {
-				return 1000
-			}
+		for _, m := range v {
 			most = max(most, depth(m))
 		}
 	case []any:
@@ -342,7 +342,7 @@ func TestBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	within(t, a)
-	if len(a.Labels) != incident.MaxLabels || len(a.DedupKey) != 64 || !strings.HasPrefix(a.Title, "a b ä") || !strings.HasPrefix(a.Description, "a\nb \tc") {
+	if len(a.Labels) != incident.MaxLabels || utf8.RuneCountInString(a.DedupKey) != 256 || !strings.HasPrefix(a.Title, "a b ä") || !strings.HasPrefix(a.Description, "a\nb \tc") {
 		t.Errorf("got %d labels, key %q, title %q", len(a.Labels), a.DedupKey, a.Title)
 	}
 
@@ -359,14 +359,36 @@ func TestBounds(t *testing.T) {
 			continue
 		}
 		within(t, a)
-		if (a.Raw["truncated"] == true) != (name == "large") {
-			t.Errorf("%s: truncated %v", name, a.Raw["truncated"])
+		if begin, is := a.Raw["truncated"].(string); is != (name == "large") || is && !strings.HasPrefix(begin, `{"a":"é`) {
+			t.Errorf("%s: truncated %.20q", name, begin)
 		}
 		if name == "numbers" {
 			list := a.Raw["a"].([]any)
-			if list[6] != 7.0 || list[2] != "12345678901234567890" || list[4] != "1e999999" || list[1] != "-1e-300" {
+			if list[6] != json.Number("7") || list[2] != json.Number("12345678901234567890") || list[4] != "1e999999" || list[1] != json.Number("-1e-300") {
 				t.Errorf("numbers: got %v", list)
 			}
+		}
+	}
+}
+
+// TestMoments: when it happened, of the senders that sign that, in each way that they write it.
+func TestMoments(t *testing.T) {
+	for provider, body := range map[string]string{
+		"pagerduty":  `{"event":{"id":"1","event_type":"incident.triggered","occurred_at":"2026-11-29T13:00:00.123+01:00","data":{"id":"P1","title":"x"}}}`,
+		"cloudwatch": `{"Type":"Notification","Message":"{\"AlarmName\":\"x\",\"NewStateValue\":\"ALARM\",\"StateChangeTime\":\"2026-11-29T12:00:00.123+0000\"}"}`,
+	} {
+		a, err := of(t, provider).Parse(Request{}, []byte(body), noon)
+		if err != nil || a.At == nil || a.At.String() != "2026-11-29T12:00:00.123Z" {
+			t.Errorf("%s: got %v, %v", provider, a.At, err)
+		}
+	}
+	a, err := of(t, "cloudwatch").Parse(Request{}, []byte(`{"Type":"Notification","Message":"{\"detail-type\":\"CloudWatch Alarm State Change\",\"detail\":{\"alarmName\":\"x\",\"state\":{\"value\":\"OK\",\"timestamp\":\"2026-11-29T12:00:00.123+0000\"}}}"}`), noon)
+	if err != nil || a.At == nil || a.At.String() != "2026-11-29T12:00:00.123Z" {
+		t.Errorf("by EventBridge: got %v, %v", a.At, err)
+	}
+	for _, s := range []string{"", "yesterday", "2026-11-29", "10000-01-01T00:00:00Z", "-001-01-01T00:00:00Z", "1764417600"} {
+		if got := moment(s); got != nil {
+			t.Errorf("%q: got %v", s, got)
 		}
 	}
 }

@@ -34,7 +34,7 @@ type Delivery struct {
 	At         timestamp.Time  `json:"at" dynamodbav:"at"`
 	Outcome    Outcome         `json:"outcome" dynamodbav:"outcome" enum:"accepted,duplicate,refused"`
 	Code       problem.Code    `json:"code,omitempty" dynamodbav:"code,omitempty" doc:"why it was refused"`
-	Detail     string          `json:"detail,omitempty" dynamodbav:"detail,omitempty" doc:"the same in words"`
+	Detail     string          `json:"detail,omitempty" dynamodbav:"detail,omitempty" doc:"the same in words, or why nothing came of it"`
 	Bytes      int             `json:"bytes" dynamodbav:"bytes" doc:"of its body, as it was sent"`
 	IP         string          `json:"ip" dynamodbav:"ip" doc:"where it came from"`
 	Action     incident.Action `json:"action,omitempty" dynamodbav:"action,omitempty" enum:"fire,resolve,ignore" doc:"what it asked for"`

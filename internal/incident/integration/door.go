@@ -126,7 +126,6 @@ func (d *Door) receive(ctx context.Context, i Integration, r hook.Request, is De
 	if err != nil {
 		return Receipt{}, err
 	}
-	alert = alert.Clipped()
 	is.Action = alert.Action
 	w := waiting{
 		IntegrationID: i.ID, Provider: i.Provider, ServiceID: i.ServiceID, TeamID: i.TeamID, Trust: p.Trust, Unattended: i.UnattendedRisk,

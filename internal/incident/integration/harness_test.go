@@ -28,6 +28,7 @@ import (
 	"pagefree/internal/incident"
 	"pagefree/internal/incident/hook"
 	"pagefree/internal/incident/integration"
+	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/id"
@@ -51,6 +52,7 @@ type world struct {
 	service *integration.Service
 	door    *integration.Door
 	taker   *integration.Taker
+	sweeper *due.Sweeper   // of the function alerts
 	desk    *incident.Desk // staff's, for what incidents there are
 	staff   roomtest.API
 	hooks   roomtest.API
@@ -109,8 +111,11 @@ func newWorld(t *testing.T) *world {
 
 	db, _ = of("AlertsFunction")
 	w.taker = &integration.Taker{
-		Store: store(db), Now: w.clock.Now, Metrics: io.Discard,
+		Store: store(db), Now: w.clock.Now,
 		Desk: &incident.Desk{Store: incident.Store{Table: store(db).Table}, Audit: ledger(db), Now: w.clock.Now},
+	}
+	w.sweeper = &due.Sweeper{
+		Table: store(db).Table, Lane: due.Alerts, Handle: w.taker.Due, GivenUp: w.taker.GivenUp, Within: integration.Within, Now: w.clock.Now, Metrics: io.Discard,
 	}
 
 	w.team, w.other = id.New(id.Team, w.clock.Now()), id.New(id.Team, w.clock.Now())
@@ -302,7 +307,7 @@ func (w *world) take() {
 func (w *world) sweep() {
 	w.t.Helper()
 	w.clock.Advance(time.Minute)
-	if err := w.taker.Sweep(w.t.Context()); err != nil {
+	if err := w.sweeper.Sweep(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
 }

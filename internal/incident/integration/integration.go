@@ -65,12 +65,16 @@ func (i Integration) live(now time.Time) []Secret {
 
 // rotated makes is the newest secret; the one until now is taken for another
 // PreviousLife. One that was replaced before is not taken any more, so that who
-// must be rid of a secret at once rotates twice.
-func (i Integration) rotated(is Secret, now time.Time) (next Integration, until timestamp.Time) {
-	next, until = i, timestamp.Of(now.Add(PreviousLife))
-	was := i.Secrets[0]
-	was.Until = &until
-	next.Secrets = []Secret{is, was}
+// must be rid of a secret at once rotates twice. until is nil where there was none.
+func (i Integration) rotated(is Secret, now time.Time) (next Integration, until *timestamp.Time) {
+	next = i
+	next.Secrets = []Secret{is}
+	if len(i.Secrets) > 0 {
+		was := i.Secrets[0]
+		until = timestamp.Ptr(now.Add(PreviousLife))
+		was.Until = until
+		next.Secrets = append(next.Secrets, was)
+	}
 	return next.touched(now), until
 }
 
@@ -104,7 +108,7 @@ type New struct {
 	Provider       string      `json:"provider" enum:"datadog,newrelic,grafana,alertmanager,cloudwatch,pagerduty,github,sentry,standard,generic"`
 	TeamID         string      `json:"teamId" maxLength:"64"`
 	ServiceID      string      `json:"serviceId" maxLength:"64" doc:"of the same team"`
-	Secret         *string     `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"256" doc:"that the sender made; pagerduty and sentry need it, the others are given one of ours without it"`
+	Secret         *string     `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"256" doc:"that the sender made; pagerduty and sentry show theirs only once they have the address, and nothing is taken before it is given; the others are given one of ours without it"`
 	TopicARN       *string     `json:"topicArn,omitempty" nullable:"true" maxLength:"400" doc:"of cloudwatch, which needs it: the SNS topic"`
 	UnattendedRisk *trust.Risk `json:"unattendedRisk,omitempty" nullable:"true" enum:"LOW,MEDIUM,HIGH" doc:"the provider's default, or lower; a platform admin may say higher"`
 }
@@ -136,7 +140,7 @@ func (n New) check(p hook.Provider) error {
 	case byTopic(p) && !topic().MatchString(*n.TopicARN):
 		add("body.topicArn", "the ARN of a standard SNS topic: it names the service sns, a region, an account and the topic")
 	}
-	if message := checkSecret(p, n.Secret); message != "" {
+	if message := checkSecret(p, n.Secret); message != "" && !(n.Secret == nil && theirs(p)) {
 		add("body.secret", message)
 	}
 	if wrong != nil {

@@ -25,6 +25,13 @@ const standardPrefix = "whsec_"
 // byTopic tells of the provider that signs by certificate, and is known by its topic.
 func byTopic(p hook.Provider) bool { return p.Name == cloudwatch }
 
+// theirs tells of the providers whose secret the sender alone can make, and
+// shows only to whoever has entered the address there: their integration is made
+// without it, and takes nothing until it has it.
+func theirs(p hook.Provider) bool {
+	return p.GivenSecret && p.Name != standard // a sender by that standard may also be told one
+}
+
 // checkSecret says what is wrong with a secret that was given, or with none, for
 // a provider; "" where nothing is. It never repeats the secret.
 func checkSecret(p hook.Provider, given *string) string {
@@ -34,7 +41,7 @@ func checkSecret(p hook.Provider, given *string) string {
 			return "SNS signs with a certificate of its own; there is no secret"
 		}
 	case given == nil:
-		if p.GivenSecret && p.Name != standard { // a sender by that standard may also be told one
+		if theirs(p) {
 			return "the sender makes this secret: copy it from there"
 		}
 	case p.Name == standard:

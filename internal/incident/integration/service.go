@@ -49,6 +49,7 @@ type View struct {
 	Integration
 	URL             string   `json:"url" doc:"where the sender delivers to"`
 	Secret          *string  `json:"secret,omitempty" doc:"shown this once, and only where it was not given"`
+	SecretMissing   bool     `json:"secretMissing,omitempty" doc:"the sender's secret was not given yet: no delivery is taken until it is, by rotate-secret"`
 	Unattended      string   `json:"unattended" doc:"what its alerts may start by themselves, in words"`
 	PayloadTemplate string   `json:"payloadTemplate,omitempty" doc:"what to paste at a sender that has no payload of its own"`
 	Instructions    []string `json:"instructions" doc:"the steps at the sender, one each"`
@@ -68,13 +69,17 @@ func (s *Service) view(ctx context.Context, i Integration, made *string) (View, 
 	}
 	fill := strings.NewReplacer("{{url}}", v.URL, "{{secret}}", shown)
 	v.PayloadTemplate = p.Template
+	if v.SecretMissing = len(i.Secrets) == 0 && theirs(p); v.SecretMissing {
+		v.Instructions = append(v.Instructions, p.Label+" shows its secret once it has the address. Until it is given here, by POST /v1/integrations/"+i.ID+"/rotate-secret with it as secret, every delivery is refused.")
+	}
 	for _, step := range p.Instructions {
 		v.Instructions = append(v.Instructions, fill.Replace(step))
 	}
 	return v, nil
 }
 
-// Create makes an integration. The secret is in the answer, unless the caller gave it.
+// Create makes an integration. The secret is in the answer, unless the caller
+// gave it, or is to give it later.
 func (s *Service) Create(ctx context.Context, n New) (View, error) {
 	who, err := principal.RequirePerson(ctx, n.TeamID, principal.TeamAdmin)
 	if err != nil {
@@ -113,7 +118,7 @@ func (s *Service) Create(ctx context.Context, n New) (View, error) {
 		i.UnattendedRisk = *n.UnattendedRisk
 	}
 	var made *string
-	if !byTopic(p) {
+	if !byTopic(p) && !(n.Secret == nil && theirs(p)) {
 		var kept Secret
 		if made, kept, err = s.secret(ctx, p, i.ID, n.Secret); err != nil {
 			return View{}, err
@@ -242,11 +247,12 @@ func (s *Service) Update(ctx context.Context, integrationID, ifMatch string, p P
 
 // Rotation is the answer to a change of the secret.
 type Rotation struct {
-	Secret             *string        `json:"secret" doc:"shown this once; null where it was given"`
-	PreviousValidUntil timestamp.Time `json:"previousValidUntil" doc:"until then the secret before it is taken too, and none before that"`
+	Secret             *string         `json:"secret" doc:"shown this once; null where it was given"`
+	PreviousValidUntil *timestamp.Time `json:"previousValidUntil" doc:"until then the secret before it is taken too, and none before that; null where there was none"`
 }
 
-// Rotate replaces the secret by one that was given or a new one.
+// Rotate replaces the secret by one that was given or a new one. It also gives
+// the first to an integration that was made without.
 func (s *Service) Rotate(ctx context.Context, integrationID string, given *string) (Rotation, error) {
 	return again(func() (Rotation, error) {
 		i, err := s.open(ctx, integrationID, principal.RequirePerson)
@@ -254,7 +260,7 @@ func (s *Service) Rotate(ctx context.Context, integrationID string, given *strin
 			return Rotation{}, err
 		}
 		p, known := s.Providers(i.Provider)
-		if !known || len(i.Secrets) == 0 {
+		if !known || byTopic(p) {
 			return Rotation{}, problem.New(http.StatusConflict, NoSecret, "It has no secret: deliveries are signed with a certificate.")
 		}
 		if message := checkSecret(p, given); message != "" {
@@ -266,7 +272,11 @@ func (s *Service) Rotate(ctx context.Context, integrationID string, given *strin
 		}
 		now := s.Now()
 		next, until := i.rotated(kept, now)
-		events := []event{{"secret_rotated", map[string]any{"given": given != nil, "previousValidUntil": until.String()}}}
+		detail := map[string]any{"given": given != nil}
+		if until != nil {
+			detail["previousValidUntil"] = until.String()
+		}
+		events := []event{{"secret_rotated", detail}}
 		return Rotation{Secret: made, PreviousValidUntil: until}, s.commit(ctx, next, now, events, s.Store.replace(next))
 	})
 }

@@ -1,7 +1,11 @@
 package integration_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -161,8 +165,9 @@ func TestWhatAnIntegrationMaySay(t *testing.T) {
 		"standard, without its prefix":     {map[string]any{"provider": "standard", "secret": whsec(32)[6:]}, 422, "body.secret"},
 		"standard, no base64":              {map[string]any{"provider": "standard", "secret": "whsec_" + strings.Repeat("?", 40)}, 422, "body.secret"},
 		"pagerduty, with its own":          {map[string]any{"provider": "pagerduty", "secret": "0123456789abcdef"}, 201, ""},
-		"pagerduty, with none":             {map[string]any{"provider": "pagerduty"}, 422, "body.secret"},
-		"sentry, with none":                {map[string]any{"provider": "sentry"}, 422, "body.secret"},
+		"pagerduty, with none yet":         {map[string]any{"provider": "pagerduty"}, 201, ""},
+		"sentry, with none yet":            {map[string]any{"provider": "sentry"}, 201, ""},
+		"sentry, with a short one":         {map[string]any{"provider": "sentry", "secret": "short"}, 422, "body.secret"},
 		"cloudwatch":                       {map[string]any{"provider": "cloudwatch", "topicArn": arn}, 201, ""},
 		"cloudwatch in China":              {map[string]any{"provider": "cloudwatch", "topicArn": "arn:aws-cn:sns:cn-north-1:123456789012:a_B-1"}, 201, ""},
 		"cloudwatch, no topic":             {map[string]any{"provider": "cloudwatch"}, 422, "body.topicArn"},
@@ -186,7 +191,7 @@ func TestWhatAnIntegrationMaySay(t *testing.T) {
 			if given != "" && strings.Contains(a.Text, given) {
 				t.Errorf("the secret that was given is answered: %s", a.Text)
 			}
-			if tt.status == 201 && (a.Body["secret"] == nil) != (given != "" || tt.set["topicArn"] != nil) {
+			if tt.status == 201 && (a.Body["secret"] == nil) != (given != "" || tt.set["topicArn"] != nil || a.Body["secretMissing"] == true) {
 				t.Errorf("secret: got %v", a.Body["secret"])
 			}
 			if tt.status == 422 {
@@ -312,5 +317,56 @@ func TestSecretsAtRest(t *testing.T) {
 	var item map[string]any
 	if found, err := w.all.Get(t.Context(), keyOf("int#"+gone.id, "int"), &item); err != nil || !found || item["secrets"] != nil {
 		t.Errorf("a deleted one keeps its secrets: %v, %v", item, err)
+	}
+}
+
+// TestASecretThatComesLater: who makes its own secret, and shows it only once it has the address, is connected before; nothing
+// is taken until the secret is there, and then by that alone.
+func TestASecretThatComesLater(t *testing.T) {
+	t.Parallel()
+	body := `{"action":"created","data":{"installation":{}}}`
+	for provider, header := range map[string][2]string{"pagerduty": {"X-PagerDuty-Signature", "v1="}, "sentry": {"Sentry-Hook-Signature", ""}} {
+		t.Run(provider, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			made := w.must(201, "lead", "POST", "/v1/integrations", map[string]any{"name": provider, "provider": provider, "teamId": w.team, "serviceId": w.svc})
+			s := sender{w: w, id: made.id()}
+			for name, a := range map[string]answer{"made": made, "read": w.must(200, "lead", "GET", s.path(), nil)} {
+				first := fmt.Sprint(a.Body["instructions"].([]any)[0])
+				if a.Body["secretMissing"] != true || a.Body["secret"] != nil || !strings.Contains(first, s.path()+"/rotate-secret") {
+					t.Errorf("%s: got %s", name, a.Text)
+				}
+			}
+			send := func(key string) answer {
+				h := hmac.New(sha256.New, []byte(key))
+				h.Write([]byte(body))
+				return s.post(body, header[0], header[1]+hex.EncodeToString(h.Sum(nil)))
+			}
+			if a := s.post(body); a.StatusCode != 401 || a.code() != "signature_missing" {
+				t.Errorf("unsigned: got %d %s", a.StatusCode, a.Text)
+			}
+			theirs := "made-by-the-sender-" + provider
+			for _, key := range []string{"", theirs} {
+				if a := send(key); a.StatusCode != 401 || a.code() != "signature_invalid" {
+					t.Errorf("signed by %q before: got %d %s", key, a.StatusCode, a.Text)
+				}
+			}
+			if a := w.as("lead", "POST", s.path()+"/rotate-secret", nil); a.StatusCode != 422 {
+				t.Errorf("rotated without it: got %d %s", a.StatusCode, a.Text)
+			}
+			a := w.must(200, "lead", "POST", s.path()+"/rotate-secret", map[string]any{"secret": theirs})
+			if until, there := a.Body["previousValidUntil"]; !there || until != nil || a.Body["secret"] != nil {
+				t.Errorf("got %s", a.Text)
+			}
+			if a := send(""); a.StatusCode != 401 {
+				t.Errorf("signed by nothing after: got %d %s", a.StatusCode, a.Text)
+			}
+			if a := send(theirs); a.StatusCode != 202 {
+				t.Errorf("signed: got %d %s", a.StatusCode, a.Text)
+			}
+			if a := w.must(200, "lead", "GET", s.path(), nil); a.Body["secretMissing"] != nil || strings.Contains(a.Text, theirs) {
+				t.Errorf("then: got %s", a.Text)
+			}
+		})
 	}
 }

@@ -210,22 +210,33 @@ const aheadPage = 1000
 
 // handled are the writes of what became of a delivery. The first fails when
 // somebody else handled it meanwhile.
-func (s Store) handled(d deliveryItem, result, incidentID, failure string, now time.Time) []dynamo.Op {
+func (s Store) handled(d deliveryItem, t incident.Taken, now time.Time) []dynamo.Op {
+	detail := ""
+	if t.Late {
+		detail = "It came late: what its sender said of the same dedup key at a later time was heard before."
+	}
+	return append(s.ended(d, resultOf(t), t.IncidentID, detail, "", now), due.Done(s.Table, dueItem(d.IntegrationID, d.Delivery)))
+}
+
+// givenUp are the same of one that failed, but for its reminder, which the
+// sweep moves.
+func (s Store) givenUp(d deliveryItem, why string, now time.Time) []dynamo.Op {
+	return s.ended(d, failed, "", "", why, now)
+}
+
+func (s Store) ended(d deliveryItem, result, incidentID, detail, failure string, now time.Time) []dynamo.Op {
 	update := expression.Set(expression.Name("handledAt"), expression.Value(timestamp.Of(now))).Set(expression.Name("result"), expression.Value(result))
 	if incidentID != "" {
 		update = update.Set(expression.Name("incidentId"), expression.Value(incidentID))
+	}
+	if detail != "" {
+		update = update.Set(expression.Name("detail"), expression.Value(detail))
 	}
 	if failure != "" {
 		update = update.Set(expression.Name("error"), expression.Value(failure))
 	}
 	ops := []dynamo.Op{s.Table.Update(deliveryKey(d.IntegrationID, d.ID), update,
 		dynamo.Present().And(expression.Name("handledAt").AttributeNotExists()))}
-	return append(ops, s.forget(d)...)
-}
-
-// forget are the writes that make a delivery wait no more.
-func (s Store) forget(d deliveryItem) []dynamo.Op {
-	ops := []dynamo.Op{due.Done(s.Table, dueItem(d.IntegrationID, d.Delivery))}
 	if d.Group != "" {
 		ops = append(ops, s.Table.Delete(queueKey(d.IntegrationID, d.Group, d.ID), expression.Or(dynamo.Absent(), dynamo.Present())))
 	}

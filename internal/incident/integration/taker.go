@@ -3,19 +3,14 @@ package integration
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
-	"os"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
-	"pagefree/internal/platform/log"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/queue"
 )
@@ -27,12 +22,9 @@ import (
 // lock: whoever handles one takes first what came before it and is not handled
 // yet. Two who do so at once do the same, and the desk counts it once.
 type Taker struct {
-	Store   Store
-	Desk    Desk
-	Now     func() time.Time
-	Metrics io.Writer // os.Stdout when nil
-
-	counting sync.Mutex
+	Store Store
+	Desk  Desk
+	Now   func() time.Time
 }
 
 // Desk makes of an alert what it asks for, once for a delivery.
@@ -40,14 +32,8 @@ type Desk interface {
 	Take(ctx context.Context, from incident.From, a incident.Alert) (incident.Taken, error)
 }
 
-const (
-	// maxTries is how often a delivery is tried by the sweep before it is given up.
-	maxTries = 10
-	// sweepLimit is how many of a shard one sweep handles; the rest waits a minute.
-	sweepLimit = 100
-	// givenUp is the metric of what was.
-	givenUp = "DeliveriesGivenUp"
-)
+// Within bounds the time that one delivery takes: with what came before it.
+const Within = 20 * time.Second
 
 // Batch handles messages of the queue: those of one dedup key one after the
 // other, all else side by side.
@@ -136,87 +122,31 @@ func (t *Taker) take(ctx context.Context, d deliveryItem, c content) error {
 	if err != nil {
 		return err
 	}
-	err = dynamo.Commit(ctx, t.Store.Table.DB, t.Store.handled(d, resultOf(taken), taken.IncidentID, "", t.Now())...)
+	err = dynamo.Commit(ctx, t.Store.Table.DB, t.Store.handled(d, taken, t.Now())...)
 	if _, lost := dynamo.Failed(err); lost { // somebody else wrote the same
 		return nil
 	}
 	return err
 }
 
-// Sweep handles every delivery that is due, which the queue should have done.
-func (t *Taker) Sweep(ctx context.Context) error {
-	var errs [due.Shards]error
-	var wg sync.WaitGroup
-	for shard := range due.Shards {
-		wg.Go(func() { errs[shard] = t.sweepShard(ctx, shard) })
+// Due takes a delivery that is due, which the queue should have done. One that
+// waits for another is kept.
+func (t *Taker) Due(ctx context.Context, i due.Item) (kept bool, err error) {
+	integrationID, deliveryID := subject(i.Subject)
+	err = t.handle(ctx, integrationID, deliveryID)
+	if _, waits := errors.AsType[*behindError](err); waits {
+		return true, nil
 	}
-	wg.Wait()
-	return errors.Join(errs[:]...)
+	return false, err
 }
 
-func (t *Taker) sweepShard(ctx context.Context, shard int) error {
-	items, err := due.Alerts.Before(ctx, t.Store.Table, shard, t.Now(), sweepLimit)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, item := range items {
-		err := t.due(ctx, item)
-		if _, waits := errors.AsType[*behindError](err); waits { // that is no try of its own
-			continue
-		}
-		if err != nil {
-			slog.ErrorContext(ctx, "delivery not handled", "subject", item.Subject, "tries", item.Tries, "error", err)
-			errs = append(errs, t.countTry(ctx, item, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// due handles one item of the sweep.
-func (t *Taker) due(ctx context.Context, item due.Item) error {
-	integrationID, deliveryID := subject(item.Subject)
-	if err := t.handle(ctx, integrationID, deliveryID); err != nil {
-		return err
-	}
-	// It is gone already, but where the delivery is past its retention, or an answer was lost.
-	return dynamo.Commit(ctx, t.Store.Table.DB, due.Done(t.Store.Table, item))
-}
-
-// countTry counts a try, and gives a delivery up after the last: what came later
-// of its dedup key waits no more.
-func (t *Taker) countTry(ctx context.Context, item due.Item, cause error) error {
-	if item.Tries+1 < maxTries {
-		err := t.Store.Table.Nudge(ctx, item.Key(), expression.Add(expression.Name("tries"), expression.Value(1)), dynamo.Present())
-		if _, gone := dynamo.Failed(err); gone {
-			return nil
-		}
-		return errors.Join(cause, err)
-	}
-	integrationID, deliveryID := subject(item.Subject)
+// GivenUp are the writes that put on record that a delivery could not be taken:
+// what came later of its dedup key waits no more.
+func (t *Taker) GivenUp(ctx context.Context, i due.Item) ([]dynamo.Op, error) {
+	integrationID, deliveryID := subject(i.Subject)
 	d, _, found, err := t.Store.delivery(ctx, integrationID, deliveryID)
-	if err != nil {
-		return err
+	if err != nil || !found {
+		return nil, err
 	}
-	last := due.Failed.New(item.Kind, item.Subject, t.Now())
-	last.Tries = item.Tries + 1
-	ops := []dynamo.Op{due.Done(t.Store.Table, item), due.Put(t.Store.Table, last)}
-	if found {
-		ops = append(t.Store.handled(d, failed, "", "It could not be handled; the log says why.", t.Now()), due.Put(t.Store.Table, last))
-	}
-	if err := dynamo.Commit(ctx, t.Store.Table.DB, ops...); err != nil {
-		if _, handled := dynamo.Failed(err); handled {
-			return nil
-		}
-		return err
-	}
-	slog.ErrorContext(ctx, "delivery given up", "integration", integrationID, "delivery", deliveryID)
-	t.counting.Lock()
-	defer t.counting.Unlock()
-	out := t.Metrics
-	if out == nil {
-		out = os.Stdout
-	}
-	log.Count(out, t.Now(), givenUp, 1)
-	return nil
+	return t.Store.givenUp(d, "It could not be handled; the log says why.", t.Now()), nil
 }

@@ -2,8 +2,10 @@ package integration_test
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -242,7 +244,7 @@ func TestGivingUp(t *testing.T) {
 	var metrics bytes.Buffer
 	real := w.taker.Desk
 	var poison string
-	w.taker.Metrics, w.taker.Desk = &metrics, &desk{Desk: real, before: func(from incident.From, _ incident.Alert) error {
+	w.sweeper.Metrics, w.taker.Desk = &metrics, &desk{Desk: real, before: func(from incident.From, _ incident.Alert) error {
 		if from.DeliveryID == poison {
 			return errDesk
 		}
@@ -256,12 +258,12 @@ func TestGivingUp(t *testing.T) {
 	w.accepted(s.bearer(alert("resolved", "k")))
 	w.accepted(s.bearer(alert("firing", "other")))
 	w.records()
-	for n := range 10 {
+	for n, minutes := range []int{1, 1, 2, 4, 8, 16, 30, 30, 30, 30} {
 		if metrics.Len() > 0 {
 			t.Fatalf("given up after %d tries", n)
 		}
-		w.clock.Advance(time.Minute)
-		if err := w.taker.Sweep(t.Context()); !errors.Is(err, errDesk) && n < 9 {
+		w.clock.Advance(time.Duration(minutes) * time.Minute)
+		if err := w.sweeper.Sweep(t.Context()); err != nil { // that one is tried again is no failure of the sweep
 			t.Fatalf("try %d: got %v", n+1, err)
 		}
 		if got := w.incidents(); n < 9 && (len(got) != 2 || got[0].AlertCount != 1 || got[1].AlertCount != 1) {
@@ -269,8 +271,8 @@ func TestGivingUp(t *testing.T) {
 		}
 	}
 	w.sweep()
-	var line struct{ DeliveriesGivenUp int }
-	if err := json.Unmarshal(metrics.Bytes(), &line); err != nil || line.DeliveriesGivenUp != 1 {
+	var line struct{ DueItemsFailed int }
+	if err := json.Unmarshal(metrics.Bytes(), &line); err != nil || line.DueItemsFailed != 1 {
 		t.Errorf("metrics: got %s, %v", metrics.String(), err)
 	}
 	list := s.deliveries()
@@ -284,6 +286,33 @@ func TestGivingUp(t *testing.T) {
 	}
 	if got := w.incidents(); failed != 1 || w.due() != 0 || len(got) != 2 || got[1].Status != "RESOLVED" || got[1].AlertCount != 2 {
 		t.Errorf("%d given up, %d due, and %+v", failed, w.due(), got)
+	}
+}
+
+// TestLate: what came late is on record as such, and led to nothing.
+func TestLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.connect("pagerduty", "secret", "made-by-pagerduty")
+	event := func(id, kind string, minute int) {
+		body := fmt.Sprintf(`{"event":{"id":%q,"event_type":"incident.%s","occurred_at":%q,"data":{"id":"P1","title":"Queue grows"}}}`,
+			id, kind, w.clock.Now().Add(time.Duration(minute)*time.Minute).Format(time.RFC3339))
+		h := hmac.New(sha256.New, []byte(s.secret))
+		h.Write([]byte(body))
+		w.accepted(s.post(body, "X-PagerDuty-Signature", "v1="+hex.EncodeToString(h.Sum(nil))))
+		w.take()
+	}
+	event("1", "resolved", -1)
+	event("2", "triggered", -2)
+	if got := w.incidents(); len(got) != 0 {
+		t.Errorf("got %+v", got)
+	}
+	if d := s.deliveries()[0]; d["result"] != "nothing" || !strings.Contains(fmt.Sprint(d["detail"]), "late") {
+		t.Errorf("on record: %v", d)
+	}
+	event("3", "triggered", 0)
+	if got := w.incidents(); len(got) != 1 {
+		t.Errorf("got %+v", got)
 	}
 }
 

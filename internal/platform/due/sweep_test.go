@@ -23,7 +23,7 @@ type note struct {
 }
 
 // TestSweeping: an item is handled and removed; one that fails comes again, later each time, and after ten tries it lies,
-// whole, in the lane of what was given up.
+// whole, in the lane of what was given up, with what else giving up writes.
 func TestSweeping(t *testing.T) {
 	t.Parallel()
 	env := awstest.New(t)
@@ -42,7 +42,14 @@ func TestSweeping(t *testing.T) {
 	now := noon
 	var calls [4]atomic.Int32
 	var metrics bytes.Buffer
+	mark := dynamo.Key{PK: "mark", SK: "of bad"}
 	s := due.Sweeper{Table: table, Lane: due.React, Within: time.Minute, Now: func() time.Time { return now }, Metrics: &metrics,
+		GivenUp: func(_ context.Context, i due.Item) ([]dynamo.Op, error) {
+			return []dynamo.Op{table.Create(struct {
+				PK string `dynamodbav:"pk"`
+				SK string `dynamodbav:"sk"`
+			}{mark.PK, "of " + i.Subject})}, nil
+		},
 		Handle: func(_ context.Context, i due.Item) (bool, error) {
 			switch i.Subject {
 			case "good":
@@ -60,7 +67,7 @@ func TestSweeping(t *testing.T) {
 		}}
 	for range 2 { // the second sweep of the same moment finds nothing of bad
 		err := s.Sweep(t.Context())
-		if calls[1].Load() != 1 {
+		if err != nil || calls[1].Load() != 1 { // that one failed is no failure of the sweep
 			t.Fatalf("the bad one was handled %d times: %v", calls[1].Load(), err)
 		}
 	}
@@ -78,8 +85,11 @@ func TestSweeping(t *testing.T) {
 		t.Error("what was kept is gone")
 	}
 	tries := 1
-	for ; now.Before(noon.Add(12 * time.Hour)); now = now.Add(time.Minute) {
+	for ; tries < due.MaxTries && now.Before(noon.Add(12*time.Hour)); now = now.Add(time.Minute) {
 		before := calls[1].Load()
+		if found, err := table.Get(t.Context(), mark, &dynamo.Item{}); err != nil || found {
+			t.Fatalf("after %d tries: marked as given up: %v, %v", tries, found, err)
+		}
 		s.Sweep(t.Context())
 		if calls[1].Load() > before {
 			tries++
@@ -96,6 +106,15 @@ func TestSweeping(t *testing.T) {
 	}
 	if got := strings.Count(metrics.String(), `"DueItemsFailed":1`); got != 1 {
 		t.Errorf("counted %d times: %s", got, metrics.String())
+	}
+	if found, err := table.Get(t.Context(), mark, &dynamo.Item{}); err != nil || !found {
+		t.Errorf("what giving up writes besides: %v, %v", found, err)
+	}
+	for ; now.Before(noon.Add(23 * time.Hour)); now = now.Add(30 * time.Minute) {
+		s.Sweep(t.Context())
+	}
+	if got := calls[1].Load(); got != due.MaxTries {
+		t.Errorf("once given up it was handled still, %d times", got)
 	}
 	if calls[3].Load() != 0 {
 		t.Error("what is due tomorrow was handled")

@@ -26,6 +26,9 @@ const (
 	IncidentReopened     = "incident.reopened"
 	IncidentEscalated    = "incident.escalated"
 
+	// It triggers no workflow: an incident that is open became worse. Detail: from and severity, which is what it is now.
+	IncidentUpdated = "incident.updated"
+
 	ExecutionEnded   = "execution.ended"                 // whichever way; only told where somebody waits for it, or where it did not work
 	ExecutionWaits   = "execution.awaiting_confirmation" // Detail: reason
 	ExecutionExpired = "execution.confirmation_expired"  // nobody confirmed it in time

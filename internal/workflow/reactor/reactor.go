@@ -39,7 +39,7 @@ type Queue interface {
 	Send(ctx context.Context, message any) error
 }
 
-// Within bounds the time that one item takes.
+// Within bounds the time that one item takes: that of two webhooks of a workflow.
 const Within = 30 * time.Second
 
 // Reactor acts on what is due.
@@ -85,8 +85,8 @@ func (r *Reactor) event(ctx context.Context, i due.Item) error {
 }
 
 // Stream acts on the items that were put just now and are due already. What
-// fails is left to the sweep: a record that comes again and again would keep
-// all behind it waiting.
+// fails is left to the sweep, and so is what may not end before the invocation:
+// a record that comes again and again would keep all behind it waiting.
 func (r *Reactor) Stream(ctx context.Context, in stream.Event) stream.Answer {
 	for _, record := range in.Records {
 		var i due.Item

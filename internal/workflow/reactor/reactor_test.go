@@ -132,7 +132,7 @@ func TestActs(t *testing.T) {
 func TestUnknown(t *testing.T) {
 	w := newWorld(t)
 	w.put(due.Put(w.Table, due.React.New("a.riddle", "x", noon)))
-	if err := w.Sweeper.Sweep(t.Context()); err == nil || w.left() != 1 {
+	if err := w.Sweeper.Sweep(t.Context()); err != nil || w.left() != 1 {
 		t.Errorf("got %v, %d left", err, w.left())
 	}
 }
@@ -165,7 +165,7 @@ func TestQueueDown(t *testing.T) {
 	w := newWorld(t)
 	w.put(outbox.Put(w.Table, outbox.New(outbox.IncidentCreated, "it", "team_1", noon)))
 	w.broken["notice"] = true
-	if err := w.Sweeper.Sweep(t.Context()); err == nil || w.left() != 1 {
+	if err := w.Sweeper.Sweep(t.Context()); err != nil || w.left() != 1 {
 		t.Errorf("got %v, %d left", err, w.left())
 	}
 	w.says("match it")
@@ -175,4 +175,27 @@ func TestQueueDown(t *testing.T) {
 		t.Errorf("got %v, %d left", err, w.left())
 	}
 	w.says("match it", "notice it")
+}
+
+// TestNoTimeLeft: nothing is begun that the end of the invocation may cut short, and that counts as no try.
+func TestNoTimeLeft(t *testing.T) {
+	w := newWorld(t)
+	e := outbox.New(outbox.IncidentCreated, "it", "team_1", noon)
+	w.put(outbox.Put(w.Table, e))
+	short, cancel := context.WithTimeout(t.Context(), Within)
+	defer cancel()
+	long, cancel := context.WithTimeout(t.Context(), 2*Within)
+	defer cancel()
+	batch := stream.Event{Records: []stream.Record{w.record(stream.Insert, e.Item())}}
+	w.Stream(short, batch)
+	if err := w.Sweeper.Sweep(short); err != nil || w.left() != 1 {
+		t.Errorf("got %v, %d left", err, w.left())
+	}
+	w.says()
+	if err := w.Sweeper.Sweep(long); err != nil || w.left() != 0 { // at once: it was not put off
+		t.Errorf("with time enough: got %v, %d left", err, w.left())
+	}
+	w.says("match it", "notice it")
+	w.Stream(long, batch)
+	w.says()
 }
