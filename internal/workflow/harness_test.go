@@ -51,6 +51,20 @@ type world struct {
 	team, other, service string
 	who                  map[string]principal.Principal
 	receiver             *receiver
+	delayed              delayed
+}
+
+// delayed keeps what a queue was told to bring later: a subject and in how many whole seconds, rounded up as a queue does.
+type delayed struct {
+	mu   sync.Mutex
+	told []string
+}
+
+func (d *delayed) SendLater(_ context.Context, message any, wait time.Duration) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.told = append(d.told, message.(due.Item).Subject+" "+(wait+time.Second-1).Truncate(time.Second).String())
+	return nil
 }
 
 // receiver is somebody's server on loopback, let through as the local stack's own.
@@ -118,6 +132,7 @@ func newWorld(t *testing.T) *world {
 		Runs: workflow.Runs{Store: workflow.Store{Table: w.table, Retention: retention}, Audit: ledger, Now: w.clock.Now},
 		Desk: w.desk, Incidents: incident.Store{Table: w.table}, Executions: executions, Outcomes: outcomes,
 		Runbooks: runbook.Store{Table: w.table}, Secrets: secret.Resolver{Store: secret.Store{Table: w.table}, Key: secrets}, Client: client,
+		Later: &w.delayed,
 	}
 
 	w.team, w.other = id.New(id.Team, w.clock.Now()), id.New(id.Team, w.clock.Now())

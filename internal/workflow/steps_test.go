@@ -225,6 +225,41 @@ func TestWait(t *testing.T) {
 	}
 }
 
+// TestPunctual: what is due within a quarter of an hour is not left to the sweep.
+func TestPunctual(t *testing.T) {
+	t.Parallel()
+	clean := func(w *world) []m { return []m{{"id": "clean", "type": "runbook", "runbookId": w.runbook()}} }
+	sleep := func(seconds int) func(*world) []m {
+		return func(*world) []m { return []m{{"id": "sleep", "type": "wait", "seconds": seconds}} }
+	}
+	for name, tt := range map[string]struct {
+		steps func(*world) []m
+		limit int
+		want  string
+	}{
+		"a wait":                        {sleep(1), 3600, "1s"},
+		"the longest that a queue can":  {sleep(900), 3600, "15m0s"},
+		"one beyond":                    {sleep(901), 3600, ""},
+		"a time limit before its end":   {sleep(600), 2, "2s"},
+		"a script within a short limit": {clean, 59, "59s"},
+		"a script":                      {clean, 3600, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			wf := w.workflow("Later", tt.steps(w), m{"timeLimitSeconds": tt.limit})
+			w.created("Disk full")
+			want := []string{}
+			if tt.want != "" {
+				want = append(want, w.only(wf).id()+" "+tt.want)
+			}
+			if got := w.delayed.told; !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
 func TestTheTimeLimit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
