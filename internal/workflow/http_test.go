@@ -200,6 +200,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"plain http":                    {body: hook(m{"url": "http://example.com/"}), code: "address_forbidden"},
 		"an address by template":        {body: hook(m{"url": "https://example.com/{{incident.id}}"}), at: "body.steps[0].url"},
 		"a signature of their own":      {body: hook(m{"headers": m{"webhook-signature": "x"}}), at: "body.steps[0].headers"},
+		"a run of their own":            {body: hook(m{"headers": m{"X-PageFree-Run": "x"}}), at: "body.steps[0].headers"},
 		"a depth of their own":          {body: hook(m{"headers": m{"x-pagefree-depth": "0"}}), at: "body.steps[0].headers"},
 		"an idempotency key":            {body: hook(m{"headers": m{"Idempotency-Key": "x"}}), at: "body.steps[0].headers"},
 		"another host":                  {body: hook(m{"headers": m{"Host": "x"}}), at: "body.steps[0].headers"},

@@ -318,7 +318,7 @@ func TestWebhook(t *testing.T) {
 	}
 	wf := w.workflow("Tell", []m{
 		{"id": "plain", "type": "webhook", "url": w.receiver.base + "200"},
-		{"id": "hook", "type": "webhook", "url": w.receiver.base + "200", "headers": m{"X-Api": "k {{secrets.api}}", "Content-Type": "text/plain"}, "signWith": "sign", "body": `{"text":{{json incident.title}}}`},
+		{"id": "hook", "type": "webhook", "url": w.receiver.base + "200", "headers": m{"X-Api": "k {{secrets.api}}", "X-PageFree-Secret": "{{secrets.api}}", "Content-Type": "text/plain"}, "signWith": "sign", "body": `{"text":{{json incident.title}}}`},
 		{"id": "say", "type": "note", "text": "{{steps.hook.status}} {{steps.hook.stdout}}"},
 	})
 	i := w.incident(`Disk "full"`)
@@ -341,7 +341,7 @@ func TestWebhook(t *testing.T) {
 		t.Errorf("the default body is %s, %v", w.receiver.body[0], err)
 	}
 	req, body := w.receiver.got[1], w.receiver.body[1]
-	if body != `{"text":"Disk \"full\""}` || req.Header.Get("X-PageFree-Depth") != "3" || req.Header.Get("X-Api") != "k hidden-value" || req.Header.Get("Content-Type") != "text/plain" {
+	if body != `{"text":"Disk \"full\""}` || req.Header.Get("X-PageFree-Depth") != "3" || req.Header.Get("X-Api") != "k hidden-value" || req.Header.Get("X-PageFree-Secret") != "hidden-value" || req.Header.Get("Content-Type") != "text/plain" {
 		t.Errorf("got %s with %v", body, req.Header)
 	}
 	v, err := standardwebhooks.NewWebhook(signing)
