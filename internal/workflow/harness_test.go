@@ -52,6 +52,7 @@ type world struct {
 	who                  map[string]principal.Principal
 	receiver             *receiver
 	delayed              delayed
+	left                 bool // person is in no team any more
 }
 
 // delayed keeps what a queue was told to bring later: a subject and in how many whole seconds, rounded up as a queue does.
@@ -113,6 +114,7 @@ func newWorld(t *testing.T) *world {
 	service := &workflow.Service{
 		Runs:      workflow.Runs{Store: workflow.Store{Table: table, Retention: retention}, Audit: audit.Log{Table: dynamo.Table{Name: w.audit.Name, DB: db}}, Now: w.clock.Now},
 		Incidents: incident.Store{Table: table}, Runbooks: runbook.Store{Table: table}, Cursors: httpapi.NewCursors(derive.Derive), CheckURL: client.Check,
+		People: staff{w},
 	}
 	api := httpapi.New()
 	workflow.Routes(api, service)
@@ -162,6 +164,25 @@ func newWorld(t *testing.T) *world {
 	}
 	w.service = on.ID
 	return w
+}
+
+// person is a responder of the team; stranger is of the other one.
+const (
+	person   = "usr_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+	stranger = "usr_01ARZ3NDEKTSV4RRFFQ69G5FAW"
+)
+
+// staff is the directory of people.
+type staff struct{ w *world }
+
+func (s staff) People(_ context.Context, ids []string) ([]teams.Person, error) {
+	var out []teams.Person
+	for _, userID := range ids {
+		if team := map[string]string{person: s.w.team, stranger: s.w.other}[userID]; team != "" && !(userID == person && s.w.left) {
+			out = append(out, teams.Person{ID: userID, Active: true, Roles: map[string]principal.Role{team: principal.Responder}})
+		}
+	}
+	return out, nil
 }
 
 func (w *world) commit(ops ...dynamo.Op) {

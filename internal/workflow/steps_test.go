@@ -402,7 +402,6 @@ func TestAWebhookThatFails(t *testing.T) {
 func TestNotify(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	person := id.New(id.User, w.clock.Now())
 	w.workflow("Tell", []m{{"id": "tell", "type": "notify", "to": []string{person, "team"}, "subject": "{{incident.title}}", "message": "It is {{incident.severity}}."}})
 	i := w.created("Disk full")
 	got := w.events(outbox.WorkflowNotify)
