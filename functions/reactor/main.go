@@ -1,15 +1,17 @@
 // Command reactor is the Lambda function that acts on what came to pass: it
 // starts workflows and makes them go on, escalates incidents and hands events
 // on to whoever tells people; as the automation table's stream tells of them,
-// and each minute whatever the stream missed.
+// as a delayed message brings what is due now, and each minute whatever was missed.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -35,10 +37,10 @@ import (
 	"pagefree/internal/workflow/reactor"
 )
 
-// input is a batch of the stream, or the event of the schedule.
+// input is a batch of the stream or of the queue, or the event of the schedule.
 type input struct {
-	stream.Event
-	Source string `json:"source"`
+	Source  string                         `json:"source"`
+	Records []struct{ EventSource string } // of a batch, "aws:dynamodb" or "aws:sqs"
 }
 
 func main() {
@@ -62,6 +64,7 @@ func main() {
 		Runbooks: runbook.Store{Table: automation}, Incidents: incidents, Hidden: key,
 		Trackers: map[string]target.Tracker{runbook.SSM: ssm.Target{SSM: systems.NewFromConfig(cfg)}},
 	}
+	later := queue.Queue{URL: env.Text("REACT_QUEUE_URL"), Client: messages}
 	r := &reactor.Reactor{
 		Table: automation, Now: time.Now, Incidents: desk,
 		Workflows: &workflow.Engine{
@@ -72,19 +75,35 @@ func main() {
 			Desk: desk, Incidents: incidents, Executions: executions, Outcomes: executions.Store,
 			Runbooks: executions.Runbooks, Secrets: secret.Resolver{Store: secret.Store{Table: automation}, Key: key},
 			Client: safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}),
+			Later:  later,
 		},
 		Notices: queue.Queue{URL: env.Text("NOTIFICATIONS_QUEUE_URL"), Client: messages},
+		Later:   later,
 	}
 	r.Sweeper = due.Sweeper{Table: automation, Lane: due.React, Handle: r.Act, Within: reactor.Within, Now: time.Now, Metrics: os.Stdout}
 	env.Check()
 
-	lambda.Start(func(ctx context.Context, in input) (any, error) {
+	lambda.Start(func(ctx context.Context, raw json.RawMessage) (any, error) {
+		var in input
+		if err := json.Unmarshal(raw, &in); err != nil {
+			return nil, err
+		}
 		switch {
-		case in.Records != nil:
-			return r.Stream(ctx, in.Event), nil
 		case in.Source == "aws.events":
 			return nil, r.Sweeper.Sweep(ctx)
+		case len(in.Records) == 0:
+			return nil, errors.New("neither a batch of the stream or the queue nor the event of a schedule")
+		case in.Records[0].EventSource == "aws:sqs":
+			var batch events.SQSEvent
+			if err := json.Unmarshal(raw, &batch); err != nil {
+				return nil, err
+			}
+			return r.Batch(ctx, batch), nil
 		}
-		return nil, errors.New("neither a batch of the stream nor the event of a schedule")
+		var batch stream.Event
+		if err := json.Unmarshal(raw, &batch); err != nil {
+			return nil, err
+		}
+		return r.Stream(ctx, batch), nil
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"pagefree/internal/audit"
+	"pagefree/internal/identity"
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/awscfg"
 	"pagefree/internal/platform/dynamo"
@@ -38,6 +39,7 @@ func main() {
 		},
 		Incidents: incident.Store{Table: table},
 		Runbooks:  runbook.Store{Table: table},
+		People:    identity.Directory{Store: identity.Store{Identity: dynamo.Table{Name: env.Text("IDENTITY_TABLE"), DB: db}}},
 		Cursors:   httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
 		CheckURL:  safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}).Check,
 	}

@@ -272,7 +272,7 @@ func TestTrust(t *testing.T) {
 		want        []string
 	}{
 		"the people's table": {arn: identity, want: []string{
-			"AuthorizerFunction", "BouncesFunction", "IdentityFunction", "NotificationsFunction", "NotifierFunction", "PageMailFunction", "PartnersFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction"}},
+			"AuthorizerFunction", "BouncesFunction", "IdentityFunction", "NotificationsFunction", "NotifierFunction", "PageMailFunction", "PartnersFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction", "WorkflowsFunction"}},
 		"the runbooks' table": {arn: automation, want: []string{
 			"AlertsFunction", "CallbacksFunction", "CommandsFunction", "DispatcherFunction", "ExecutionsFunction", "HooksFunction", "IdentityFunction", "IncidentsFunction",
 			"IntegrationsFunction", "NotifierFunction", "ReactorFunction", "RunbooksFunction", "StatusPagesFunction", "WatchdogFunction", "WorkflowsFunction"}},

@@ -133,18 +133,22 @@ func least(t TeamSettings, o Own) string {
 	return t.MinimumSeverity
 }
 
-// OwnPut is what a person sets.
+// OwnPut is what a person sets. What GET shows may be sent again as it is: the
+// members that only the server writes are taken, here and below, and ignored.
 type OwnPut struct {
 	Email           *KindsPatch `json:"email,omitempty" doc:"what is mailed; what is left out is on"`
 	MinimumSeverity *string     `json:"minimumSeverity,omitempty" nullable:"true" enum:"CRITICAL,HIGH,MEDIUM,LOW" doc:"the least severity of incidents that are mailed; null: as each team says"`
+	Mail            any         `json:"mail,omitempty" doc:"ignored"`
 }
 
 // TeamPut is what a team sets.
 type TeamPut struct {
-	Webhook         *WebhookPut `json:"webhook,omitempty" doc:"without it there is none"`
+	Webhook         *WebhookPut `json:"webhook,omitempty" doc:"without it, or null, there is none"`
 	Email           *KindsPatch `json:"email,omitempty" doc:"what its people are mailed of as such; what is left out is on"`
 	MinimumSeverity *string     `json:"minimumSeverity,omitempty" enum:"CRITICAL,HIGH,MEDIUM,LOW" default:"HIGH" doc:"the least severity of incidents that people and the webhook are told of"`
 	IncludeOutput   bool        `json:"includeOutput,omitempty" doc:"mails of a failure hold what the script wrote, as the execution shows it"`
+	TeamID          any         `json:"teamId,omitempty" doc:"ignored: it is the one in the path"`
+	MailStopped     any         `json:"mailStopped,omitempty" doc:"ignored"`
 }
 
 // WebhookPut is the endpoint that a team sets.
@@ -152,6 +156,9 @@ type WebhookPut struct {
 	URL    string   `json:"url" minLength:"1" maxLength:"2048" doc:"https, on the public internet; it is kept as a secret. As it is shown, it stays the one that it is"`
 	Format string   `json:"format" enum:"standard,slack" doc:"a signed event by Standard Webhooks, or the body of a Slack incoming webhook"`
 	Events []string `json:"events,omitempty" maxItems:"20" doc:"types of events to tell of; without it all"`
+
+	PreviousSecretUntil any `json:"previousSecretUntil,omitempty" doc:"ignored"`
+	Disabled            any `json:"disabled,omitempty" doc:"ignored"`
 }
 
 func (p WebhookPut) check() error {

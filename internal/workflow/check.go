@@ -200,8 +200,12 @@ func foreign(f *faults, at string, s, own Step) {
 	}
 }
 
-// ours are headers that every webhook of a workflow carries by itself.
-func ours(name string) bool { return strings.HasPrefix(strings.ToLower(name), "x-pagefree-") }
+// ours are headers that every webhook of a workflow carries by itself. The one
+// that a hook of PageFree takes its secret in is the workflow's to set.
+func ours(name string) bool {
+	name = strings.ToLower(name)
+	return strings.HasPrefix(name, "x-pagefree-") && name != "x-pagefree-secret"
+}
 
 func (f *faults) required(location, s string) {
 	if strings.TrimSpace(s) == "" {

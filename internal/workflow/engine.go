@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"time"
 
 	"pagefree/internal/execution"
 	"pagefree/internal/incident"
@@ -47,6 +46,25 @@ type Engine struct {
 	Runbooks   runbook.Store
 	Secrets    secret.Resolver
 	Client     *safehttp.Client
+	Later      Later
+}
+
+// Later takes messages that come back once wait is over, 15 minutes at most; queue.Queue does.
+type Later interface {
+	SendLater(ctx context.Context, message any, wait time.Duration) error
+}
+
+// punctual sees to it that a parked run goes on when it is due, rather than at
+// the sweep after that. Where it fails, or the message is lost, its reminder stands.
+func (e *Engine) punctual(ctx context.Context, parked Run, now time.Time) {
+	at := parked.remind(now).DueAt
+	wait := at.Sub(now)
+	if wait > due.Longest {
+		return
+	}
+	if err := e.Later.SendLater(ctx, due.React.New(DueRun, parked.ID, at.Time), max(wait, 0)); err != nil {
+		slog.WarnContext(ctx, "a run goes on at the sweep after it is due", "run", parked.ID, "error", err)
+	}
 }
 
 // as is the context in which a run does something.

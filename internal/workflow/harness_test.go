@@ -51,6 +51,21 @@ type world struct {
 	team, other, service string
 	who                  map[string]principal.Principal
 	receiver             *receiver
+	delayed              delayed
+	left                 bool // person is in no team any more
+}
+
+// delayed keeps what a queue was told to bring later: a subject and in how many whole seconds, rounded up as a queue does.
+type delayed struct {
+	mu   sync.Mutex
+	told []string
+}
+
+func (d *delayed) SendLater(_ context.Context, message any, wait time.Duration) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.told = append(d.told, message.(due.Item).Subject+" "+(wait+time.Second-1).Truncate(time.Second).String())
+	return nil
 }
 
 // receiver is somebody's server on loopback, let through as the local stack's own.
@@ -99,6 +114,7 @@ func newWorld(t *testing.T) *world {
 	service := &workflow.Service{
 		Runs:      workflow.Runs{Store: workflow.Store{Table: table, Retention: retention}, Audit: audit.Log{Table: dynamo.Table{Name: w.audit.Name, DB: db}}, Now: w.clock.Now},
 		Incidents: incident.Store{Table: table}, Runbooks: runbook.Store{Table: table}, Cursors: httpapi.NewCursors(derive.Derive), CheckURL: client.Check,
+		People: staff{w},
 	}
 	api := httpapi.New()
 	workflow.Routes(api, service)
@@ -118,6 +134,7 @@ func newWorld(t *testing.T) *world {
 		Runs: workflow.Runs{Store: workflow.Store{Table: w.table, Retention: retention}, Audit: ledger, Now: w.clock.Now},
 		Desk: w.desk, Incidents: incident.Store{Table: w.table}, Executions: executions, Outcomes: outcomes,
 		Runbooks: runbook.Store{Table: w.table}, Secrets: secret.Resolver{Store: secret.Store{Table: w.table}, Key: secrets}, Client: client,
+		Later: &w.delayed,
 	}
 
 	w.team, w.other = id.New(id.Team, w.clock.Now()), id.New(id.Team, w.clock.Now())
@@ -147,6 +164,25 @@ func newWorld(t *testing.T) *world {
 	}
 	w.service = on.ID
 	return w
+}
+
+// person is a responder of the team; stranger is of the other one.
+const (
+	person   = "usr_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+	stranger = "usr_01ARZ3NDEKTSV4RRFFQ69G5FAW"
+)
+
+// staff is the directory of people.
+type staff struct{ w *world }
+
+func (s staff) People(_ context.Context, ids []string) ([]teams.Person, error) {
+	var out []teams.Person
+	for _, userID := range ids {
+		if team := map[string]string{person: s.w.team, stranger: s.w.other}[userID]; team != "" && !(userID == person && s.w.left) {
+			out = append(out, teams.Person{ID: userID, Active: true, Roles: map[string]principal.Role{team: principal.Responder}})
+		}
+	}
+	return out, nil
 }
 
 func (w *world) commit(ops ...dynamo.Op) {

@@ -27,7 +27,6 @@ func (w *world) body(more ...m) m {
 func TestWhatIsWritten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	person := id.New(id.User, w.clock.Now())
 	steps := []m{
 		{"id": "clean", "type": "runbook", "if": `{{incident.severity}} == "HIGH"`, "onFailure": "continue", "runbookId": w.runbook(), "parameters": m{"HOST": "{{incident.labels.host}}", "COUNT": 3, "FORCE": true}},
 		{"id": "hook", "type": "webhook", "url": w.receiver.base + "200", "headers": m{"Authorization": "Bearer {{secrets.api}}"}, "body": `{"a":{{json steps.clean.stdout}}}`, "signWith": "sign"},
@@ -200,6 +199,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"plain http":                    {body: hook(m{"url": "http://example.com/"}), code: "address_forbidden"},
 		"an address by template":        {body: hook(m{"url": "https://example.com/{{incident.id}}"}), at: "body.steps[0].url"},
 		"a signature of their own":      {body: hook(m{"headers": m{"webhook-signature": "x"}}), at: "body.steps[0].headers"},
+		"a run of their own":            {body: hook(m{"headers": m{"X-PageFree-Run": "x"}}), at: "body.steps[0].headers"},
 		"a depth of their own":          {body: hook(m{"headers": m{"x-pagefree-depth": "0"}}), at: "body.steps[0].headers"},
 		"an idempotency key":            {body: hook(m{"headers": m{"Idempotency-Key": "x"}}), at: "body.steps[0].headers"},
 		"another host":                  {body: hook(m{"headers": m{"Host": "x"}}), at: "body.steps[0].headers"},
@@ -208,6 +208,8 @@ func TestWhatIsRefused(t *testing.T) {
 		"an incident in a header":       {body: hook(m{"headers": m{"X-A": "{{incident.title}}"}}), at: "body.steps[0].headers"},
 		"a secret in a body":            {body: hook(m{"body": "{{secrets.api}}"}), at: "body.steps[0].body"},
 		"what is no secret's name":      {body: hook(m{"signWith": "A B"}), at: "body.steps[0].signWith"},
+		"somebody of another team":      {body: step(m{"type": "notify", "to": []string{"team", person, stranger}, "message": "x"}), code: "not_found"},
+		"somebody who does not exist":   {body: step(m{"type": "notify", "to": []string{id.New(id.User, w.clock.Now())}, "message": "x"}), code: "not_found"},
 		"another team":                  {body: m{"teamId": w.other}, code: "not_found"},
 		"no team":                       {body: m{"teamId": ""}, code: "not_found"},
 	}
@@ -235,6 +237,17 @@ func TestWhatIsRefused(t *testing.T) {
 			t.Errorf("%s: got %d %s", name, a.StatusCode, a.Text)
 		}
 	}
+}
+
+// TestWhoLeftTheTeam: a workflow that names them can still be written as it was read, and no other can.
+func TestWhoLeftTheTeam(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	steps := []m{{"id": "tell", "type": "notify", "to": []string{person}, "message": "x"}}
+	path := "/v1/workflows/" + w.workflow("Tell", steps)
+	w.left = true
+	w.must(200, "lead", "PUT", path, w.must(200, "lead", "GET", path, nil).Text)
+	w.must(404, "lead", "POST", "/v1/workflows", w.body(m{"name": "Another", "steps": steps}))
 }
 
 func TestAGlobalRunbookAndAnArchivedOne(t *testing.T) {

@@ -38,7 +38,6 @@ func TestDyingAtAnyCall(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.mortal()
-	person := "usr_01ARZ3NDEKTSV4RRFFQ69G5FAV"
 	wf := w.workflow("All of it", []m{
 		{"id": "said", "type": "note", "text": "{{incident.title}}"},
 		{"id": "clean", "type": "runbook", "runbookId": w.runbook()},

@@ -146,7 +146,11 @@ func (e *Engine) do(ctx context.Context, s step) (bool, error) {
 	case Wait:
 		s.is = s.is.enter(s.n, Waiting, map[string]any{"seconds": s.Seconds}, s.now)
 		s.is.Steps[s.n].Until = timestamp.Ptr(s.now.Add(time.Duration(s.Seconds) * time.Second))
-		return false, e.commit(ctx, s.was, s.is, s.now)
+		if err := e.commit(ctx, s.was, s.is, s.now); err != nil {
+			return false, err
+		}
+		e.punctual(ctx, s.is, s.now)
+		return false, nil
 	case Resolve:
 		return e.doResolve(ctx, s)
 	case Note:
@@ -177,6 +181,9 @@ func (e *Engine) doRunbook(ctx context.Context, s step) (bool, error) {
 		return false, err
 	}
 	e.Executions.Hurry(ctx, ex)
+	if s.is.Deadline.Before(s.now.Add(look)) { // else it is looked at meanwhile
+		e.punctual(ctx, s.is, s.now)
+	}
 	return false, nil
 }
 

@@ -29,8 +29,14 @@ type Service struct {
 	Incidents incident.Store
 	Runbooks  runbook.Store
 	Cursors   *httpapi.Cursors
+	People    People
 	// CheckURL refuses addresses of webhooks that can be seen to be forbidden.
 	CheckURL func(rawURL string) error
+}
+
+// People reads those of the staff that exist; identity.Directory does.
+type People interface {
+	People(ctx context.Context, ids []string) ([]teams.Person, error)
 }
 
 // Create writes version 1 of a workflow.
@@ -43,7 +49,7 @@ func (s *Service) Create(ctx context.Context, draft Draft) (Workflow, error) {
 	if err := maySend(ctx, d, Definition{}); err != nil {
 		return Workflow{}, err
 	}
-	if err := s.check(ctx, d); err != nil {
+	if err := s.check(ctx, d, nil); err != nil {
 		return Workflow{}, err
 	}
 	now := s.Now()
@@ -113,7 +119,7 @@ func (s *Service) Replace(ctx context.Context, workflowID, ifMatch string, edit 
 	if err := maySend(ctx, d, was.Definition); err != nil {
 		return Workflow{}, err
 	}
-	if err := s.check(ctx, d); err != nil {
+	if err := s.check(ctx, d, told(was.Steps)); err != nil {
 		return Workflow{}, err
 	}
 	is := was.change(d, author(who), s.Now())
@@ -165,10 +171,44 @@ func (s *Service) commit(ctx context.Context, w Workflow, event string, ops ...d
 	return problem.Lost(err)
 }
 
+// told are the people whom steps notify by name, each once.
+func told(steps []Step) []string {
+	var ids []string
+	for _, step := range steps {
+		for _, to := range step.To {
+			if id.Valid(id.User, to) && !slices.Contains(ids, to) {
+				ids = append(ids, to)
+			}
+		}
+	}
+	return ids
+}
+
+// checkPeople refuses whoever is not in the team. Those in before were in it
+// when the workflow was written: what was read can be written again.
+func (s *Service) checkPeople(ctx context.Context, d Definition, before []string) error {
+	ids := slices.DeleteFunc(told(d.Steps), func(userID string) bool { return slices.Contains(before, userID) })
+	if len(ids) == 0 {
+		return nil
+	}
+	people, err := s.People.People(ctx, ids)
+	if err != nil {
+		return err
+	}
+	people = slices.DeleteFunc(people, func(p teams.Person) bool { return p.In(d.TeamID) == principal.None })
+	if len(people) < len(ids) {
+		return problem.Missing()
+	}
+	return nil
+}
+
 // check reports what is wrong with a definition: by itself, in what it names,
-// and in whom it calls.
-func (s *Service) check(ctx context.Context, d Definition) error {
+// and in whom it calls. before are people that it may name in any case.
+func (s *Service) check(ctx context.Context, d Definition, before []string) error {
 	if err := d.check(); err != nil {
+		return err
+	}
+	if err := s.checkPeople(ctx, d, before); err != nil {
 		return err
 	}
 	for _, serviceID := range d.Trigger.ServiceIDs {

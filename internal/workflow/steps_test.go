@@ -225,6 +225,41 @@ func TestWait(t *testing.T) {
 	}
 }
 
+// TestPunctual: what is due within a quarter of an hour is not left to the sweep.
+func TestPunctual(t *testing.T) {
+	t.Parallel()
+	clean := func(w *world) []m { return []m{{"id": "clean", "type": "runbook", "runbookId": w.runbook()}} }
+	sleep := func(seconds int) func(*world) []m {
+		return func(*world) []m { return []m{{"id": "sleep", "type": "wait", "seconds": seconds}} }
+	}
+	for name, tt := range map[string]struct {
+		steps func(*world) []m
+		limit int
+		want  string
+	}{
+		"a wait":                        {sleep(1), 3600, "1s"},
+		"the longest that a queue can":  {sleep(900), 3600, "15m0s"},
+		"one beyond":                    {sleep(901), 3600, ""},
+		"a time limit before its end":   {sleep(600), 2, "2s"},
+		"a script within a short limit": {clean, 59, "59s"},
+		"a script":                      {clean, 3600, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			wf := w.workflow("Later", tt.steps(w), m{"timeLimitSeconds": tt.limit})
+			w.created("Disk full")
+			want := []string{}
+			if tt.want != "" {
+				want = append(want, w.only(wf).id()+" "+tt.want)
+			}
+			if got := w.delayed.told; !slices.Equal(got, want) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
 func TestTheTimeLimit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -283,7 +318,7 @@ func TestWebhook(t *testing.T) {
 	}
 	wf := w.workflow("Tell", []m{
 		{"id": "plain", "type": "webhook", "url": w.receiver.base + "200"},
-		{"id": "hook", "type": "webhook", "url": w.receiver.base + "200", "headers": m{"X-Api": "k {{secrets.api}}", "Content-Type": "text/plain"}, "signWith": "sign", "body": `{"text":{{json incident.title}}}`},
+		{"id": "hook", "type": "webhook", "url": w.receiver.base + "200", "headers": m{"X-Api": "k {{secrets.api}}", "X-PageFree-Secret": "{{secrets.api}}", "Content-Type": "text/plain"}, "signWith": "sign", "body": `{"text":{{json incident.title}}}`},
 		{"id": "say", "type": "note", "text": "{{steps.hook.status}} {{steps.hook.stdout}}"},
 	})
 	i := w.incident(`Disk "full"`)
@@ -306,7 +341,7 @@ func TestWebhook(t *testing.T) {
 		t.Errorf("the default body is %s, %v", w.receiver.body[0], err)
 	}
 	req, body := w.receiver.got[1], w.receiver.body[1]
-	if body != `{"text":"Disk \"full\""}` || req.Header.Get("X-PageFree-Depth") != "3" || req.Header.Get("X-Api") != "k hidden-value" || req.Header.Get("Content-Type") != "text/plain" {
+	if body != `{"text":"Disk \"full\""}` || req.Header.Get("X-PageFree-Depth") != "3" || req.Header.Get("X-Api") != "k hidden-value" || req.Header.Get("X-PageFree-Secret") != "hidden-value" || req.Header.Get("Content-Type") != "text/plain" {
 		t.Errorf("got %s with %v", body, req.Header)
 	}
 	v, err := standardwebhooks.NewWebhook(signing)
@@ -367,7 +402,6 @@ func TestAWebhookThatFails(t *testing.T) {
 func TestNotify(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	person := id.New(id.User, w.clock.Now())
 	w.workflow("Tell", []m{{"id": "tell", "type": "notify", "to": []string{person, "team"}, "subject": "{{incident.title}}", "message": "It is {{incident.severity}}."}})
 	i := w.created("Disk full")
 	got := w.events(outbox.WorkflowNotify)

@@ -77,6 +77,7 @@ func contractWorkflows(t *testing.T, c *contract) {
 		"a notification":             fine("steps", []any{object{"id": "n", "type": "notify", "to": []string{"responders", "team"}, "message": "{{incident.title}}"}}),
 		"a notification to a person": fine("steps", []any{object{"id": "n", "type": "notify", "to": []string{c.userID(t, observer)}, "message": "x"}}),
 		"a notification to nobody":   post("steps", []any{object{"id": "n", "type": "notify", "to": []string{}, "message": "x"}}),
+		"to somebody elsewhere":      {as: lead, do: "POST /v1/workflows", send: body("steps", []any{object{"id": "n", "type": "notify", "to": []string{c.userID(t, outsider)}, "message": "x"}}), want: 404, code: "not_found"},
 		"a resolve":                  fine("steps", []any{object{"id": "r", "type": "resolve", "note": "done"}}),
 		"no limit":                   post("timeLimitSeconds", 0),
 		"a concurrency that is none": post("concurrency", "parallel"),

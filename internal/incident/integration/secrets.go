@@ -50,10 +50,22 @@ func checkSecret(p hook.Provider, given *string) string {
 		if !prefixed || err != nil || len(key) < 24 || len(key) > 64 || strings.ContainsAny(encoded, "\r\n") {
 			return "whsec_ and then 24 to 64 bytes in base64"
 		}
-	case len(*given) < 16 || len(*given) > 256 || strings.ContainsFunc(*given, func(r rune) bool { return r <= ' ' || r > '~' }):
+	case p.Trust == trust.Bearer && (!printable(*given, 16) || strings.Contains(*given, " ")):
 		return "16 to 256 printable characters of ASCII without a space"
+	case !printable(*given, shortest):
+		return "8 to 256 printable characters of ASCII, and no space around them"
 	}
 	return ""
+}
+
+// shortest is a secret that signs and was given: what a sender made, or has set
+// up already, has to fit. One that travels is all that its deliveries prove, and
+// has to be longer.
+const shortest = 8
+
+// printable tells of ASCII without control characters or space around it, of least to 256 characters.
+func printable(s string, least int) bool {
+	return len(s) >= least && len(s) <= 256 && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // newSecret makes a secret of 32 random bytes in the form of the provider.

@@ -219,6 +219,26 @@ func TestWhatAnIntegrationMaySay(t *testing.T) {
 	}
 }
 
+// TestAGivenSecret: what a sender has set up already fits, GitHub's own example too. Its signature of that example is the
+// published one: such a body is no JSON, which is found out after the signature.
+func TestAGivenSecret(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.connect("github", "secret", "It's a Secret to Everybody")
+	const published = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+	if a := s.post("Hello, World!", "X-Hub-Signature-256", published); a.StatusCode != 400 || a.code() != "body_invalid" {
+		t.Errorf("got %d %s", a.StatusCode, a.Text)
+	}
+	if a := s.post("Hello, World?", "X-Hub-Signature-256", published); a.StatusCode != 401 {
+		t.Errorf("another body: got %d %s", a.StatusCode, a.Text)
+	}
+	for secret, status := range map[string]int{"8-of-it.": 200, "7-of-it": 422, " around it": 422, "around it ": 422, "tab\\there": 422, "nöt ASCII": 422} {
+		if a := w.as("lead", "POST", s.path()+"/rotate-secret", `{"secret":"`+secret+`"}`); a.StatusCode != status {
+			t.Errorf("%q: got %d %s, want %d", secret, a.StatusCode, a.Text, status)
+		}
+	}
+}
+
 // TestRotation: the secret before is taken for 24 hours and not a millisecond more, and none before that.
 func TestRotation(t *testing.T) {
 	t.Parallel()

@@ -18,6 +18,10 @@ import (
 // Shards spreads the due items of a lane over partitions of the table.
 const Shards = 8
 
+// Longest is how far ahead a queue can be told of an item: SQS delays a message
+// for 15 minutes at most. What is due later is found by a sweep.
+const Longest = 15 * time.Minute
+
 // Lane keeps apart what different functions sweep. It begins the partition keys
 // of its items, so that roles can be narrowed to it.
 type Lane string

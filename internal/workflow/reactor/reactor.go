@@ -1,7 +1,7 @@
 // Package reactor drives what follows from events: workflows that begin and go
 // on, incidents that escalate, people who are told. It works off the lane
-// due.React: as the table's stream tells of an item, and by a sweep each minute
-// whatever the stream missed. Both may come at once, and each more than once:
+// due.React: as the table's stream tells of an item, as a delayed message brings
+// one whose time has come, and by a sweep each minute whatever those missed. Both may come at once, and each more than once:
 // everything that it calls does a thing once.
 package reactor
 
@@ -11,10 +11,13 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
+
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/outbox"
+	"pagefree/internal/platform/queue"
 	"pagefree/internal/platform/stream"
 	"pagefree/internal/workflow"
 )
@@ -48,6 +51,7 @@ type Reactor struct {
 	Workflows Workflows
 	Incidents Escalator
 	Notices   Queue
+	Later     workflow.Later
 	Sweeper   due.Sweeper // its Handle is Act
 	Now       func() time.Time
 }
@@ -94,7 +98,11 @@ func (r *Reactor) Stream(ctx context.Context, in stream.Event) stream.Answer {
 			slog.ErrorContext(ctx, "not a due item", "key", record.Key().PK, "error", err)
 			continue
 		}
-		if record.EventName != stream.Insert || i.At.After(r.Now()) {
+		if record.EventName != stream.Insert {
+			continue
+		}
+		if wait := i.At.Sub(r.Now()); wait > 0 {
+			r.later(ctx, i, wait)
 			continue
 		}
 		if err := r.Sweeper.Do(ctx, i); err != nil {
@@ -102,4 +110,30 @@ func (r *Reactor) Stream(ctx context.Context, in stream.Event) stream.Answer {
 		}
 	}
 	return stream.Done()
+}
+
+// later has an incident that is to escalate come back in time. Runs see to that
+// themselves: most of their reminders are for the case that somebody dies.
+func (r *Reactor) later(ctx context.Context, i due.Item, wait time.Duration) {
+	if i.Kind != incident.DueEscalate || wait > due.Longest {
+		return
+	}
+	if err := r.Later.SendLater(ctx, i, wait); err != nil {
+		slog.WarnContext(ctx, "left to the sweep", "kind", i.Kind, "subject", i.Subject, "error", err)
+	}
+}
+
+// Batch acts on items that have become due since the queue was told of them.
+// Like the stream it only hurries: what fails, or came too soon, is left to the sweep.
+func (r *Reactor) Batch(ctx context.Context, batch events.SQSEvent) events.SQSEventResponse {
+	return queue.Each(ctx, batch, func(ctx context.Context, told due.Item) error {
+		i := due.React.New(told.Kind, told.Subject, told.At.Time)
+		if i.At.After(r.Now()) {
+			return nil
+		}
+		if err := r.Sweeper.Do(ctx, i); err != nil {
+			slog.WarnContext(ctx, "left to the sweep", "kind", i.Kind, "subject", i.Subject, "error", err)
+		}
+		return nil
+	})
 }

@@ -3,6 +3,7 @@ package reactor
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"pagefree/infra/local/awstest"
@@ -26,8 +28,9 @@ var noon = time.Date(2060, 3, 1, 12, 0, 0, 0, time.UTC)
 // heard is everybody whom the reactor calls. It writes down what it heard, and fails while it is told to.
 type heard struct {
 	sync.Mutex
-	said   []string
-	broken map[string]bool
+	said    []string
+	broken  map[string]bool
+	delayed events.SQSEvent
 }
 
 func (h *heard) hear(what, about string) error {
@@ -48,6 +51,15 @@ func (h *heard) Send(_ context.Context, message any) error {
 	return h.hear("notice", message.(outbox.Event).About)
 }
 
+func (h *heard) SendLater(_ context.Context, message any, wait time.Duration) error {
+	if err := h.hear("later", fmt.Sprint(message.(due.Item).Subject, " ", wait)); err != nil {
+		return err
+	}
+	body, err := json.Marshal(message)
+	h.delayed.Records = append(h.delayed.Records, events.SQSMessage{MessageId: fmt.Sprint(len(h.delayed.Records)), Body: string(body)})
+	return err
+}
+
 type world struct {
 	*testing.T
 	*Reactor
@@ -61,7 +73,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{T: t, heard: &heard{broken: map[string]bool{}}, now: noon}
 	table := dynamo.Table{Name: env.Table("AutomationTable"), DB: dynamodb.NewFromConfig(env.ConfigOf("ReactorFunction"))}
 	clock := func() time.Time { return w.now }
-	w.Reactor = &Reactor{Table: table, Workflows: w.heard, Incidents: w.heard, Notices: w.heard, Now: clock}
+	w.Reactor = &Reactor{Table: table, Workflows: w.heard, Incidents: w.heard, Notices: w.heard, Later: w.heard, Now: clock}
 	w.Sweeper = due.Sweeper{Table: table, Lane: due.React, Handle: w.Act, Within: Within, Now: clock, Metrics: &bytes.Buffer{}}
 	return w
 }
@@ -198,4 +210,29 @@ func TestNoTimeLeft(t *testing.T) {
 	w.says("match it", "notice it")
 	w.Stream(long, batch)
 	w.says()
+}
+
+// TestAnEscalationIsPunctual: the queue brings it in time, once; what it cannot delay for so long waits for the sweep, as does what fails.
+func TestAnEscalationIsPunctual(t *testing.T) {
+	w := newWorld(t)
+	soon, far := due.React.New(incident.DueEscalate, "inc_soon", noon.Add(15*time.Minute)), due.React.New(incident.DueEscalate, "inc_far", noon.Add(15*time.Minute+time.Second))
+	run := due.React.New(workflow.DueRun, "wfr_1", noon.Add(time.Minute))
+	w.put(due.Put(w.Table, soon), due.Put(w.Table, far), due.Put(w.Table, run))
+	for _, i := range []due.Item{soon, far, run} {
+		w.Stream(t.Context(), stream.Event{Records: []stream.Record{w.record(stream.Insert, i)}})
+	}
+	w.says("later inc_soon 15m0s")
+	w.Batch(t.Context(), w.delayed) // too soon: its item must stay
+	w.says()
+	w.now = soon.At.Time
+	w.broken["escalate"] = true
+	if got := w.Batch(t.Context(), w.delayed); len(got.BatchItemFailures) != 0 || w.left() != 3 {
+		t.Errorf("got %v, %d left", got, w.left())
+	}
+	w.broken["escalate"] = false
+	w.Batch(t.Context(), w.delayed)
+	w.says("escalate inc_soon")
+	if n := w.left(); n != 2 {
+		t.Errorf("%d items are left, want those that nobody was told of", n)
+	}
 }
