@@ -251,7 +251,7 @@ func (d *demo) scripted(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d.say("the same by one curl: %v, CRITICAL, its workflow ran %q, and it is RESOLVED: %d ms after the request", i["id"], freeDisk, time.Since(began).Milliseconds())
+	d.say("any script, by curl: %v, CRITICAL; its workflow ran %q, and it is RESOLVED: %d ms after the request", i["id"], freeDisk, time.Since(began).Milliseconds())
 	return nil
 }
 
