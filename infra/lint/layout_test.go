@@ -120,11 +120,13 @@ func TestSampleEvents(t *testing.T) {
 		if !json.Valid(b) {
 			t.Errorf("events/%s is not JSON", rel)
 		}
-		if strings.HasSuffix(path, ".want.json") {
-			if _, err := os.Stat(strings.TrimSuffix(path, ".want.json") + ".json"); err != nil {
-				t.Errorf("events/%s is wanted of no event", rel)
+		for _, beside := range []string{".want.json", ".given.json"} {
+			if of, is := strings.CutSuffix(path, beside); is {
+				if _, err := os.Stat(of + ".json"); err != nil {
+					t.Errorf("events/%s is of no event", rel)
+				}
+				return nil
 			}
-			return nil
 		}
 		if strings.Count(filepath.ToSlash(rel), "/") > 1 {
 			return nil

@@ -156,7 +156,9 @@ func TestReadPrefixes(t *testing.T) {
 				t.Errorf("%s, %s: reads the whole automation table", id, s.Sid)
 			}
 			for item := range want {
-				if slices.ContainsFunc(keys, func(k string) bool { return strings.HasSuffix(k, "*") && strings.HasPrefix(item, strings.TrimSuffix(k, "*")) }) && !slices.Contains(got[item], id) {
+				if slices.ContainsFunc(keys, func(k string) bool {
+					return strings.HasSuffix(k, "*") && strings.HasPrefix(item, strings.TrimSuffix(k, "*"))
+				}) && !slices.Contains(got[item], id) {
 					got[item] = append(got[item], id)
 				}
 			}

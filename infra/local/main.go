@@ -163,13 +163,19 @@ func past(s *stack.Stack) func(context.Context, string) error {
 // paste prints lines for a second shell, with sessions of the demo's people in them.
 func paste(out io.Writer, url, dir string, r demo.Result) {
 	fmt.Fprintf(out, `
-For a second shell: the status page as Acme sees it, the incident's timeline, a runbook to run, the audit trail to verify
+For a second shell. An alert that opens an incident, and the run of the workflow that it starts, a second later:
+
+curl -s -H 'Authorization: Bearer %[10]s' -H 'Content-Type: application/json' -d '{"title":"Disk of web-3 is full","severity":"critical","labels":{"remedy":"%[11]s"}}' %[9]s; sleep 1
+curl -s -H 'Authorization: Bearer %[2]s' '%[1]s/v1/workflows/%[12]s/runs?limit=1' | python3 -m json.tool
+
+The status page as Acme sees it, the timeline of the incident above, a runbook to run, the audit trail to verify:
 
 curl -s -H 'Authorization: Bearer %[7]s' %[1]s/status/%[8]s
 curl -s -H 'Authorization: Bearer %[2]s' %[1]s/v1/incidents/%[4]s/timeline
 curl -s -H 'Authorization: Bearer %[2]s' -H 'Content-Type: application/json' -d '{"runbookId":"%[5]s","incidentId":"%[4]s"}' %[1]s/v1/executions
 curl -s -H 'Authorization: Bearer %[3]s' '%[1]s/v1/audit/export?limit=200' > %[6]s && go run ./infra/audit verify %[6]s
-`, url, r.Sessions[demo.Responder], r.Sessions[demo.Admin], r.IncidentID, r.RunbookIDs["Free disk space"], filepath.Join(dir, "audit.ndjson"), r.Tokens["Acme"], demo.Slug)
+`, url, r.Sessions[demo.Responder], r.Sessions[demo.Admin], r.IncidentID, r.RunbookIDs["Free disk space"], filepath.Join(dir, "audit.ndjson"), r.Tokens["Acme"], demo.Slug,
+		r.Hook, r.HookSecret, demo.RemedyLabel, r.WorkflowID)
 }
 
 // check is `demo`: the demo against a stack of its own, which goes with it.

@@ -1,11 +1,14 @@
 // Package replay knows the sample events in events/<function>/: which function each is for, and what is to come of it.
-// What lies a folder deeper is part of events, such as the bodies that monitoring systems send. Its test sends all events
-// to the built functions in a local stack; infra/sam does so under sam local invoke.
+// What lies a folder deeper is part of events, such as the bodies that monitoring systems send. <event>.given.json holds the
+// items that the event finds in the tables, as DynamoDB's JSON, by the table's logical id.
+// Its test sends all events to the built functions in a local stack; infra/sam does so under sam local invoke.
 package replay
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -14,7 +17,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"pagefree/infra/local/template"
+	"pagefree/internal/platform/stream"
 )
 
 // Event is a sample event.
@@ -30,7 +36,7 @@ func Events(root string, t *template.Template) ([]Event, error) {
 		if err == nil && entry.IsDir() && filepath.Dir(filepath.Dir(path)) == filepath.Join(root, "events") {
 			return filepath.SkipDir
 		}
-		if err != nil || entry.IsDir() || filepath.Ext(path) != ".json" || strings.HasSuffix(path, ".want.json") {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".json" || strings.HasSuffix(path, ".want.json") || strings.HasSuffix(path, ".given.json") {
 			return err
 		}
 		function, err := functionOf(t, path)
@@ -70,6 +76,33 @@ func (e Event) Payload(t *template.Template) ([]byte, error) {
 		return nil, err
 	}
 	return bytes.ReplaceAll(b, []byte(originSecret), []byte(t.Secrets["OriginSecret"].Value)), nil
+}
+
+// Give puts the items that the event finds into the tables of a template's stack; most events find nothing.
+func (e Event) Give(ctx context.Context, db *dynamodb.Client, t *template.Template) error {
+	b, err := os.ReadFile(strings.TrimSuffix(e.Path, ".json") + ".given.json")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var given map[string][]stream.Image
+	if err := json.Unmarshal(b, &given); err != nil {
+		return fmt.Errorf("given for %s: %w", e.Path, err)
+	}
+	for id, items := range given {
+		table := t.Tables[id]
+		if table == nil {
+			return fmt.Errorf("given for %s: the template has no table %s", e.Path, id)
+		}
+		for _, item := range items {
+			if _, err := db.PutItem(ctx, &dynamodb.PutItemInput{TableName: &table.Name, Item: item}); err != nil {
+				return fmt.Errorf("given for %s: %w", e.Path, err)
+			}
+		}
+	}
+	return nil
 }
 
 // Compare tells how a function's answer differs from what is wanted of the event at path.

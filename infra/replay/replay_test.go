@@ -5,11 +5,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"pagefree/infra/local/lambda"
 	"pagefree/infra/local/stack"
 )
 
-// TestReplay sends every sample event to its function, as built and run in a local stack without data.
+// TestReplay sends every sample event to its function, as built and run in a local stack without data, but for what is given.
 func TestReplay(t *testing.T) {
 	s, err := stack.Start(t.Context(), stack.Options{})
 	if err != nil {
@@ -24,8 +26,12 @@ func TestReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	db := dynamodb.NewFromConfig(s.Config())
 	for _, e := range list {
 		t.Run(strings.TrimSuffix(filepath.ToSlash(strings.TrimPrefix(e.Path, "../../events/")), ".json"), func(t *testing.T) {
+			if err := e.Give(t.Context(), db, s.Template()); err != nil {
+				t.Fatal(err)
+			}
 			payload, err := e.Payload(s.Template())
 			if err != nil {
 				t.Fatal(err)

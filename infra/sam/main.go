@@ -29,6 +29,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"pagefree/infra/local/demo"
 	"pagefree/infra/local/edge"
 	"pagefree/infra/local/engine"
@@ -101,7 +103,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	}); err != nil {
 		return err
 	}
-	return sam.invokeAll(ctx, t, vars)
+	return sam.invokeAll(ctx, t, dynamodb.NewFromConfig(s.Config()), vars)
 }
 
 // distribution plays CloudFront in front of sam local start-api, which knows nothing of it, nor of a stage.
@@ -238,7 +240,7 @@ func ready(ctx context.Context, url string, ended <-chan error) error {
 }
 
 // invokeAll sends every sample event to its function.
-func (s *sam) invokeAll(ctx context.Context, t *template.Template, vars string) error {
+func (s *sam) invokeAll(ctx context.Context, t *template.Template, db *dynamodb.Client, vars string) error {
 	list, err := replay.Events(".", t)
 	if err != nil {
 		return err
@@ -246,6 +248,9 @@ func (s *sam) invokeAll(ctx context.Context, t *template.Template, vars string) 
 	var errs []error
 	for _, e := range list {
 		began := time.Now()
+		if err := e.Give(ctx, db, t); err != nil {
+			return err
+		}
 		payload, err := e.Payload(t)
 		if err != nil {
 			return err

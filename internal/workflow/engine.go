@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"pagefree/internal/execution"
 	"pagefree/internal/incident"

@@ -333,6 +333,7 @@ func (e *Engine) doResolve(ctx context.Context, s step) (bool, error) {
 	if err != nil && problem.CodeOf(err) != problem.InvalidTransition {
 		return false, err
 	}
+	s.now = e.Now() // its line on the timeline stands below that of the resolving
 	return e.completed(ctx, s, map[string]any{"alreadyResolved": err != nil})
 }
 

@@ -120,7 +120,8 @@ func (c Client) SignIn(ctx context.Context, email string) (string, error) {
 	return token, nil
 }
 
-// Link waits for a mail to an address that is not older than since, and returns its link.
+// Link waits for a mail to an address that is not older than since and has a link with a token, and returns the newest
+// one's. Notices, which have none, may come to the same address at the same time.
 func (c Client) Link(ctx context.Context, email string, since time.Time) (string, error) {
 	since = since.Truncate(time.Millisecond) // as the mailbox's times are
 	mailbox := Client{URL: cmp.Or(c.Mail, c.URL), HTTP: c.HTTP}
@@ -136,8 +137,12 @@ func (c Client) Link(ctx context.Context, email string, since time.Time) (string
 		if err := json.Unmarshal([]byte(a.Raw), &mails); err != nil {
 			return "", fmt.Errorf("the mailbox: %w", err)
 		}
-		if len(mails) > 0 && !mails[0].At.Before(since) && len(mails[0].Links) > 0 {
-			return mails[0].Links[0], nil
+		for _, m := range mails { // newest first
+			for _, link := range m.Links {
+				if !m.At.Before(since) && strings.Contains(link, "token=") {
+					return link, nil
+				}
+			}
 		}
 		if err := Pause(ctx, 50*time.Millisecond); err != nil {
 			return "", fmt.Errorf("no mail to %s came: %w", email, err)

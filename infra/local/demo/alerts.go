@@ -28,6 +28,15 @@ const (
 	diskAlarm    = "checkout-web-3-disk-full"
 	replicaAlert = "Replica of checkout-db lags 4 minutes behind"
 	indexAlert   = "Search index is stale"
+	scriptAlert  = "Disk of web-3 is 98 % full"
+)
+
+// Names of what takes an alert that anybody sends by curl, and of what it starts.
+const (
+	script  = "Any script"
+	cleanup = "Clean up for any script"
+
+	RemedyLabel = "cleanup" // the value of the label "remedy" that starts that workflow
 )
 
 // alerts connects monitoring, lets three alerts come in as their senders send them, and watches what becomes of them.
@@ -50,6 +59,9 @@ func (d *demo) alerts(ctx context.Context) error {
 	if err := d.fails(ctx, hook, secret); err != nil {
 		return fmt.Errorf("the alert whose runbook fails: %w", err)
 	}
+	if err := d.scripted(ctx); err != nil {
+		return fmt.Errorf("the alert of a script: %w", err)
+	}
 	return nil
 }
 
@@ -67,6 +79,7 @@ func (d *demo) reacts(ctx context.Context) error {
 		"Clean up full disks": {"labels": map[string]any{"alarm": diskAlarm}, "steps": append(
 			[]map[string]any{{"id": "say", "type": "note", "text": "{{incident.service.name}}: cleaning up before anybody is woken"}},
 			run(freeDisk, map[string]any{"id": "told", "type": "note", "if": `{{steps.fix.exitCode}} == "0"`, "text": "{{steps.fix.stdout}}"}, solved)...)},
+		cleanup:                          {"labels": map[string]any{"remedy": RemedyLabel}, "steps": run(freeDisk, solved)},
 		"Fail over a database that lags": {"labels": map[string]any{"remedy": "failover"}, "steps": run(failover, solved)},
 		"Rebuild a stale index":          {"labels": map[string]any{"remedy": "reindex"}, "steps": run(reindex, solved)},
 	} {
@@ -220,6 +233,28 @@ func (d *demo) fails(ctx context.Context, hook, secret string) error {
 	return err
 }
 
+// scripted lets an alert come in that any script can send. Its runbook is of risk LOW, which a bearer secret may start.
+func (d *demo) scripted(ctx context.Context) (err error) {
+	if d.hook, d.hookKey, err = d.connect(ctx, script, map[string]any{"provider": "generic", "serviceId": d.services["checkout"]}); err != nil {
+		return err
+	}
+	at, err := url.Parse(d.hook)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if _, err := d.Want(ctx, http.StatusAccepted, "POST", at.Path, d.hookKey, map[string]any{
+		"title": scriptAlert, "severity": "critical", "labels": map[string]any{"remedy": RemedyLabel, "zone": "eu-1"}}); err != nil {
+		return err
+	}
+	i, err := d.alerted(ctx, scriptAlert, began, func(i map[string]any) bool { return i["status"] == "RESOLVED" })
+	if err != nil {
+		return err
+	}
+	d.say("any script, by curl: %v, CRITICAL; its workflow ran %q, and it is RESOLVED: %d ms after the request", i["id"], freeDisk, time.Since(began).Milliseconds())
+	return nil
+}
+
 // alerted waits for the incident of an alert, and until it is as it should be.
 func (d *demo) alerted(ctx context.Context, title string, since time.Time, is func(map[string]any) bool) (found map[string]any, err error) {
 	var seen string
@@ -260,7 +295,8 @@ func (d *demo) history(ctx context.Context, incident string) error {
 	return nil
 }
 
-// mail waits for a mail that tells somebody of a runbook.
+// mail waits for a mail that tells somebody of a runbook. Who was told of it within the last minute is told anew when
+// that is over: the demo does not wait for that.
 func (d *demo) mail(ctx context.Context, to, of string, since time.Time) error {
 	at := d.Client
 	if d.Mail != "" {
@@ -278,11 +314,19 @@ func (d *demo) mail(ctx context.Context, to, of string, since time.Time) error {
 		if err := json.Unmarshal([]byte(a.Raw), &all); err != nil {
 			return false, err
 		}
-		for _, m := range all {
-			if !m.At.Before(since.Truncate(time.Second)) && strings.Contains(m.Subject, of) {
-				d.say("mail to %s: %s", to, m.Subject)
-				return true, nil
+		for _, m := range all { // newest first
+			if !strings.Contains(m.Subject, of) {
+				continue
 			}
+			switch {
+			case !m.At.Before(since.Truncate(time.Second)):
+				d.say("mail to %s: %s", to, m.Subject)
+			case m.At.After(since.Add(-time.Minute)):
+				d.say("mail to %s about %q comes within two minutes: one about the same runbook left %d s ago", to, of, int(since.Sub(m.At).Seconds()))
+			default:
+				continue
+			}
+			return true, nil
 		}
 		return false, nil
 	})

@@ -43,6 +43,9 @@ type Result struct {
 	IncidentID string
 	RunbookIDs map[string]string // by name
 	Tokens     map[string]string // of partners, by name; where the status page is shown
+
+	// Where anybody may send an alert, its bearer secret, and the workflow that an alert labelled RemedyLabel starts; where Whole shows them.
+	Hook, HookSecret, WorkflowID string
 }
 
 type demo struct {
@@ -60,6 +63,8 @@ type demo struct {
 
 	topics    Topics
 	workflows map[string]string
+	hook      string // the address that takes alerts of any script
+	hookKey   string // its bearer secret
 
 	past       func(context.Context, string) error
 	statusPage string
@@ -100,7 +105,8 @@ func run(ctx context.Context, o Options, by *http.Client) (Result, error) {
 			return Result{}, fmt.Errorf("%s: %w", strings.ToLower(part.title), err)
 		}
 	}
-	return Result{Sessions: d.sessions, IncidentID: d.incident, RunbookIDs: d.runbooks, Tokens: d.tokens}, nil
+	return Result{Sessions: d.sessions, IncidentID: d.incident, RunbookIDs: d.runbooks, Tokens: d.tokens,
+		Hook: d.hook, HookSecret: d.hookKey, WorkflowID: d.workflows[cleanup]}, nil
 }
 
 // as sends a request as one of the demo's people, and wants a status.

@@ -57,9 +57,10 @@ func TestDemo(t *testing.T) {
 	}
 	first, said := show()
 	for _, want := range []string{
-		"403 self_approval", "\nPeople\n", "\nLibrary\n", "\nReview\n", "\nThe incident\n", "\nThe status page\n", "\nProof\n", `"Free disk space" (sandbox, BASH): COMPLETED`,
+		"403 self_approval", "\nPeople\n", "\nLibrary\n", "\nReview\n", "\nThe incident\n", "\nAlerts\n", "\nThe status page\n", "\nProof\n", `"Free disk space" (sandbox, BASH): COMPLETED`,
 		"(sandbox, PYTHON): COMPLETED", "(sandbox, JAVASCRIPT): COMPLETED", "(node, by name, BASH): COMPLETED", "with a warning", "verifies its signature",
-		"RUNNING", "that it was sent: COMPLETED", ": CANCELLED", ": TIMEOUT", "rolls back to version 1: it waits", "signed blocks",
+		"RUNNING", "that it was sent: COMPLETED", "its integration starts runbooks of risk LOW by itself; this one is HIGH", "[CONFIRM] Fail over the database",
+		"responder confirms; it ran, and the incident is RESOLVED", "[FAILED] Rebuild the search index", "Recovered, and so the incident is RESOLVED", "any script, by curl", "and it is RESOLVED: ", ": CANCELLED", ": TIMEOUT", "rolls back to version 1: it waits", "signed blocks",
 		"Acme looks by token: 5 components", "Acme looks by mailed link: 5 components", "Globex looks by token: 4 components", "refused with access_revoked", "served and access_revoked",
 	} {
 		if !strings.Contains(said, want) {
@@ -74,8 +75,11 @@ func TestDemo(t *testing.T) {
 	}
 
 	w := &world{t: t, api: client.Client{URL: s.URL}, people: first}
-	if got := w.statuses(); got != "APPROVED 5, DEPRECATED 1, PENDING_REVIEW 1" {
+	if got := w.statuses(); got != "APPROVED 7, DEPRECATED 1, PENDING_REVIEW 1" {
 		t.Errorf("the library: %s", got)
+	}
+	if first.Hook == "" || first.HookSecret == "" || first.WorkflowID == "" {
+		t.Errorf("nothing to send an alert by: hook %q, workflow %q", first.Hook, first.WorkflowID)
 	}
 	before := w.made()
 	again, said := show()
@@ -98,7 +102,7 @@ func TestDemo(t *testing.T) {
 	if again, said := show(); again.IncidentID == first.IncidentID || !strings.Contains(said, "automation was paused (played)") {
 		t.Errorf("got %s after\n%s", again.IncidentID, said)
 	}
-	if got := w.statuses(); got != "APPROVED 6, DEPRECATED 1" {
+	if got := w.statuses(); got != "APPROVED 8, DEPRECATED 1" {
 		t.Errorf("the library: %s", got)
 	}
 	if got := w.call(Lead, 200, "GET", at(waiting)+"/versions/2", nil).Text("status"); got != "PENDING_REVIEW" {
@@ -184,7 +188,14 @@ func (w *world) statuses() string {
 // made counts what should not pile up.
 func (w *world) made() string {
 	var parts []string
-	paths := []string{"/v1/services", "/v1/runbooks", "/v1/targets", "/v1/secrets", "/v1/incidents"}
+	byPeople := 0 // what alerts open is over when the demo is, and comes anew each time
+	for _, i := range w.call(Lead, 200, "GET", "/v1/incidents?limit=200", nil).Items() {
+		if i["source"].(map[string]any)["integrationId"] == nil {
+			byPeople++
+		}
+	}
+	parts = append(parts, fmt.Sprintf("incidents %d", byPeople))
+	paths := []string{"/v1/services", "/v1/runbooks", "/v1/targets", "/v1/secrets", "/v1/integrations", "/v1/workflows"}
 	for _, name := range slices.Sorted(maps.Keys(w.people.RunbookIDs)) {
 		paths = append(paths, "/v1/runbooks/"+w.people.RunbookIDs[name]+"/versions")
 	}
