@@ -61,16 +61,21 @@ func (w *work) alert(ctx context.Context, a alert) (time.Time, error) {
 	return began, err
 }
 
-// quiet waits until nothing is due and no message under way: all that alerts led to is over.
+// reacting are the functions that an alert keeps busy, in the order in which they come to it.
+var reacting = []string{"HooksFunction", "AlertsFunction", "ReactorFunction", "DispatcherFunction", "NotifierFunction"}
+
+// quiet waits until nothing is due, no message is under way and nobody called anything while that was looked at: all that
+// alerts led to is over.
 func (w *work) quiet(ctx context.Context) error {
 	table := dynamo.Table{Name: w.stack.Template().Tables["AutomationTable"].Name, DB: dynamodb.NewFromConfig(w.stack.Config())}
-	return within(ctx, "nothing to be due", func() (bool, error) {
-		for _, function := range []string{"AlertsFunction", "DispatcherFunction", "NotifierFunction"} {
-			_, arn := w.queueOf(function)
-			if visible, inFlight, _ := w.stack.Queues().Depth(arn); visible+inFlight > 0 {
-				return false, nil
-			}
+	calls := func() (n int) {
+		for _, function := range reacting {
+			n += w.stack.Counts().Number(aws.Call{Function: function})
 		}
+		return n
+	}
+	return within(ctx, "nothing to be due", func() (bool, error) {
+		before := calls()
 		for _, lane := range []due.Lane{due.Alerts, due.React} {
 			for shard := range due.Shards {
 				items, err := lane.Before(ctx, table, shard, time.Now(), 1)
@@ -79,7 +84,13 @@ func (w *work) quiet(ctx context.Context) error {
 				}
 			}
 		}
-		return true, nil
+		for _, function := range []string{"AlertsFunction", "DispatcherFunction", "NotifierFunction"} {
+			_, arn := w.queueOf(function)
+			if visible, inFlight, _ := w.stack.Queues().Depth(arn); visible+inFlight > 0 {
+				return false, nil
+			}
+		}
+		return calls() == before, nil
 	})
 }
 
