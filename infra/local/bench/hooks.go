@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"pagefree/infra/local/client"
@@ -125,7 +124,7 @@ func (w *work) held(ctx context.Context, function string, do func() error) error
 		return err
 	}
 	err := do()
-	if _, purged := w.stack.Queues().PurgeQueue(ctx, &sqs.PurgeQueueInput{QueueUrl: sdk.String(*url)}); purged != nil {
+	if _, purged := w.stack.Queues().PurgeQueue(ctx, &sqs.PurgeQueueInput{QueueUrl: url}); purged != nil {
 		err = errors.Join(err, purged)
 	}
 	return errors.Join(err, delay(0))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -125,14 +127,15 @@ func (w *work) reactions(ctx context.Context) (group, error) {
 			return g, err
 		}
 		// Of what alerts writes the first is the incident.
-		opened := w.stack.Counts().Calls(aws.Call{Function: "AlertsFunction", Service: "dynamodb", Operation: "TransactWriteItems"})
-		if len(opened) == 0 {
+		writes := w.stack.Counts().Calls(aws.Call{Function: "AlertsFunction", Service: "dynamodb", Operation: "TransactWriteItems"})
+		opened := slices.IndexFunc(writes, func(c aws.Call) bool { return c.Status == http.StatusOK })
+		if opened < 0 {
 			return g, fmt.Errorf("%s opened no incident", a.title())
 		}
 		for _, m := range []struct {
 			row
 			at time.Time
-		}{{incident, opened[0].At.Add(opened[0].Took)}, {runbook, started}, {mail, told}} {
+		}{{incident, writes[opened].At.Add(writes[opened].Took)}, {runbook, started}, {mail, told}} {
 			m.cells[took] = append(m.cells[took], milliseconds(m.at.Sub(began)))
 		}
 	}
