@@ -91,7 +91,7 @@ func Run(ctx context.Context, o stack.Options, size Size, out io.Writer) error {
 		return err
 	}
 	var groups []group
-	for _, measure := range []func(context.Context) (group, error){w.operations, w.lives, w.memory, w.hooks, w.reactions, w.behind, w.throughput, w.arrivals, w.weights, w.viewsOfFew, w.serving, w.viewsOfMany} {
+	for _, measure := range []func(context.Context) (group, error){w.operations, w.lives, w.memory, w.hooks, w.reactions, w.behind, w.arrivals, w.throughput, w.weights, w.viewsOfFew, w.serving, w.viewsOfMany} {
 		g, err := measure(ctx)
 		if err != nil {
 			return err
