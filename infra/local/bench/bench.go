@@ -1,8 +1,9 @@
 // Package bench measures what PageFree costs where it counts on Lambda: cold
 // starts beside the smallest possible function, resident memory, calls of
 // DynamoDB by operation, counted on the wire, how fast queued executions are
-// handled, and what a view of a status page costs, weighs and how many there
-// are in a second. It prints one table, and which aims are missed. It fails
+// handled, how long monitoring systems wait for the answer to an alert and what
+// that costs and leads to, and what a view of a status page costs, weighs and how
+// many there are in a second. It prints one table, and which aims are missed. It fails
 // only when something does not work, never because a machine is slow.
 package bench
 
@@ -36,11 +37,14 @@ type Size struct {
 	Views      int // times that each view of a status page is counted
 	Bursts     int // of each kind of view, one as long as
 	Burst      time.Duration
+	Colds      int // deliveries of each provider, to a fresh process each
+	Deliveries int // of each provider, to a process that is there
+	Reactions  int // alerts that are followed to what they lead to
 	Partners   int // of the demo's page, at last
 }
 
 // Full is the size of `make bench`.
-var Full = Size{Rounds: 30, Calls: 200, Times: 5, Executions: 1000, Views: 20, Bursts: 8, Burst: time.Second, Partners: 100_000}
+var Full = Size{Rounds: 30, Calls: 200, Times: 5, Executions: 1000, Views: 20, Bursts: 8, Burst: time.Second, Colds: 100, Deliveries: 200, Reactions: 200, Partners: 100_000}
 
 // memory is a folder that no disk is behind, if this machine has one with room for all that is written: how fast a disk
 // is, and who else uses it, says nothing of what is measured. Else it is "", the usual folder.
@@ -78,11 +82,16 @@ func Run(ctx context.Context, o stack.Options, size Size, out io.Writer) error {
 	if w.people, err = demo.Run(ctx, demo.Options{URL: s.URL, Out: io.Discard, Page: true, Past: w.past()}); err != nil {
 		return err
 	}
+	defer func() {
+		if w.topic != nil {
+			w.topic.server.Close()
+		}
+	}()
 	if err := w.prepare(ctx); err != nil {
 		return err
 	}
 	var groups []group
-	for _, measure := range []func(context.Context) (group, error){w.operations, w.lives, w.memory, w.throughput, w.weights, w.viewsOfFew, w.serving, w.viewsOfMany} {
+	for _, measure := range []func(context.Context) (group, error){w.operations, w.lives, w.memory, w.hooks, w.reactions, w.behind, w.arrivals, w.throughput, w.weights, w.viewsOfFew, w.serving, w.viewsOfMany} {
 		g, err := measure(ctx)
 		if err != nil {
 			return err

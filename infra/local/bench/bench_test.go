@@ -12,7 +12,7 @@ import (
 // TestBench measures as little as it can, of everything: whether it works, not how fast.
 func TestBench(t *testing.T) {
 	var out strings.Builder
-	if err := Run(t.Context(), stack.Options{}, Size{Rounds: 1, Calls: 3, Times: 1, Executions: 20, Views: 1, Bursts: 1, Burst: 50 * time.Millisecond, Partners: 200}, &out); err != nil {
+	if err := Run(t.Context(), stack.Options{}, Size{Rounds: 1, Calls: 3, Times: 1, Executions: 20, Views: 1, Bursts: 1, Burst: 50 * time.Millisecond, Colds: 1, Deliveries: 1, Reactions: 2, Partners: 200}, &out); err != nil {
 		t.Fatal(err)
 	}
 	got := out.String()
@@ -22,20 +22,28 @@ func TestBench(t *testing.T) {
 	}
 	// What is counted, unlike what is timed, is the same on each machine.
 	for name, pattern := range map[string]string{
-		"every function has its memory read":          `(?m)^  SigninMail +\S+ +\S+ +[1-9][0-9.]* `,
-		"reading an execution takes two calls":        `(?m)^  GET /v1/executions/\{id\} +2 `,
-		"a webhook execution takes six calls at most": `(?m)^  a webhook execution +[1-6] +[0-9.]+ +[0-9.]+ +2 +[0-9.]+ +at most 6: ok$`,
-		"so does one that is signed":                  `(?m)^  a webhook execution, signed, with a secret in a header +[1-6] +[0-9.]+ +[0-9.]+ +4 +[0-9.]+ +at most 6: ok$`,
-		"one that calls back takes two more":          `(?m)^  a webhook execution, asynchronous, with its callback +8 `,
-		"one for an incident takes no more":           `(?m)^  a webhook execution, for an incident +6 `,
-		"so does one in the sandbox":                  `(?m)^  a sandbox execution +6 +[0-9.]+ +[0-9.]+ +2 +[0-9.]+$`,
-		"an execution on a node has its calls":        `(?m)^  an ssm execution, until its end is announced +[0-9]+ +[0-9.]+ +[0-9.]+ +2 +[0-9.]+$`,
-		"queued executions have a rate and an aim":    `(?m)^  queued sandbox executions +3 +[0-9.]+ +(MISSED )?at least 1000`,
-		"so have those that are webhooks":             `(?m)^  queued webhook executions +3 +[0-9.]+ +(MISSED )?at least 1000`,
-		"a page's first view has a weight":            `(?m)^  the demo's page, 90 days of history +[0-9.]+ +at most 30: ok$`,
-		"views have a rate beside the bare one":       `(?m)^  the page as HTML, by session +[0-9.]+ +[0-9]+$`,
-		"the time of a view is told by process":       `(?m)^  local stack: gateway, queue, Lambda service, IAM, counting; and who asks +[0-9.]+$`,
-		"the time of an execution is told by process": `(?m)^  DynamoDB engine +[0-9.]+$`,
+		"every function has its memory read":                `(?m)^  SigninMail +\S+ +\S+ +[1-9][0-9.]* `,
+		"reading an execution takes two calls":              `(?m)^  GET /v1/executions/\{id\} +2 `,
+		"a webhook execution takes six calls at most":       `(?m)^  a webhook execution +[1-6] +[0-9.]+ +[0-9.]+ +2 +[0-9.]+ +at most 6: ok$`,
+		"so does one that is signed":                        `(?m)^  a webhook execution, signed, with a secret in a header +[1-6] +[0-9.]+ +[0-9.]+ +4 +[0-9.]+ +at most 6: ok$`,
+		"one that calls back takes two more":                `(?m)^  a webhook execution, asynchronous, with its callback +8 `,
+		"one for an incident takes no more":                 `(?m)^  a webhook execution, for an incident +6 `,
+		"so does one in the sandbox":                        `(?m)^  a sandbox execution +6 +[0-9.]+ +[0-9.]+ +2 +[0-9.]+$`,
+		"an execution on a node has its calls":              `(?m)^  an ssm execution, until its end is announced +[0-9]+ +[0-9.]+ +[0-9.]+ +2 +[0-9.]+$`,
+		"queued executions have a rate and an aim":          `(?m)^  queued sandbox executions +3 +[0-9.]+ +(MISSED )?at least 1000`,
+		"so have those that are webhooks":                   `(?m)^  queued webhook executions +3 +[0-9.]+ +(MISSED )?at least 1000`,
+		"a page's first view has a weight":                  `(?m)^  the demo's page, 90 days of history +[0-9.]+ +at most 30: ok$`,
+		"views have a rate beside the bare one":             `(?m)^  the page as HTML, by session +[0-9.]+ +[0-9]+$`,
+		"a hook takes two calls, and one to KMS at most":    `(?m)^  POST /v1/hooks/\{id\}, signed +2 +[0-9.]+ +[0-9.]+ +[01] `,
+		"each provider's patience is an aim, cold and warm": `(?m)^  pagerduty +[0-9.]+ +[0-9.]+ +at most 5000: ok; at most 5000: ok$`,
+		"one that says nothing of it has none":              `(?m)^  alertmanager +[0-9.]+ +[0-9.]+$`,
+		"an alert becomes an incident":                      `(?m)^  hook to incident +[0-9.]+ `,
+		"and starts a runbook":                              `(?m)^  hook to runbook started, by a workflow +[0-9.]+ `,
+		"and is told":                                       `(?m)^  hook to mail to a responder +[0-9.]+ `,
+		"hooks have a rate beside the bare one":             `(?m)^  standard, signed +[0-9.]+ +[0-9]+$`,
+		"an alert is counted in each function":              `(?m)^  one whose workflow runs one runbook +[0-9]+ .*\n    hooks +2 .*\n    alerts +[0-9]+ .*\n    reactor +[0-9]+ .*\n    notifier +[0-9]+ .*\n    dispatcher +[0-9]+ `,
+		"the time of a view is told by process":             `(?m)^  local stack: gateway, queue, Lambda service, IAM, counting; and who asks +[0-9.]+$`,
+		"the time of an execution is told by process":       `(?m)^  DynamoDB engine +[0-9.]+$`,
 	} {
 		if !regexp.MustCompile(pattern).MatchString(got) {
 			t.Errorf("%s: no line is like %s", name, pattern)

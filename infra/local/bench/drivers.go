@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,6 +19,7 @@ import (
 	"pagefree/internal/identity"
 	"pagefree/internal/partner"
 	"pagefree/internal/platform/id"
+	"pagefree/internal/platform/outbox"
 	"pagefree/internal/platform/seat"
 	"pagefree/internal/platform/timestamp"
 )
@@ -90,10 +93,44 @@ func (w *work) drivers(ctx context.Context) (map[string]func(context.Context, in
 				Method: "GET", Path: "/status/" + demo.Slug, IP: "127.0.0.1", UserAgent: "bench", Outcome: partner.Served, Via: seat.ByToken,
 			})
 		},
+		"HooksFunction": func(ctx context.Context, n int) error {
+			providers := slices.Sorted(maps.Keys(w.senders))
+			_, err := w.send(ctx, providers[n%len(providers)])
+			return err
+		},
+		"AlertsFunction": func(ctx context.Context, _ int) error {
+			_, err := w.send(ctx, "generic")
+			return errors.Join(err, w.drained(ctx, "AlertsFunction"))
+		},
+		"ReactorFunction": func(ctx context.Context, _ int) error { // by its stream
+			_, err := w.alert(ctx, alert{of: w.sent.Add(1), remedied: true})
+			return errors.Join(err, w.quiet(ctx))
+		},
+		"IntegrationsFunction":  paths(demo.Lead, "/v1/integrations", "/v1/integrations/"+w.senders["datadog"].id, "/v1/integrations/"+w.senders["generic"].id+"/deliveries"),
+		"WorkflowsFunction":     paths(demo.Responder, "/v1/workflows", "/v1/workflows/"+w.workflow, "/v1/workflows/"+w.workflow+"/runs"),
+		"NotificationsFunction": paths(demo.Lead, "/v1/me/notifications", "/v1/teams/"+w.team+"/notifications"),
+		"NotifierFunction": func(ctx context.Context, n int) error {
+			e := outbox.New(outbox.IncidentCreated, w.people.IncidentID, w.team, time.Now())
+			return w.message(ctx, "NotifierFunction", n, e)
+		},
+		"BouncesFunction": func(ctx context.Context, n int) error {
+			return w.invoke(ctx, "BouncesFunction", bounced(fmt.Sprintf("gone%d@partners.test", n)), nil)
+		},
 		"PageMailFunction": func(ctx context.Context, n int) error { // a notice that is done, as when a message comes twice
 			return w.message(ctx, "PageMailFunction", n, map[string]any{"subject": id.New(id.StatusPage, time.Now()) + "/" + id.New(id.PageIncident, time.Now()) + "/bench", "at": timestamp.Of(time.Now())})
 		},
 	}, nil
+}
+
+// bounced is what SES's topic tells of a mail that came back for good.
+func bounced(address string) any {
+	message, _ := json.Marshal(map[string]any{ // of texts alone
+		"eventType": "Bounce", "mail": map[string]any{"destination": []string{address}},
+		"bounce": map[string]any{"bounceType": "Permanent", "timestamp": timestamp.Of(time.Now()), "bouncedRecipients": []any{map[string]any{"emailAddress": address}}},
+	})
+	return map[string]any{"Records": []any{map[string]any{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": map[string]any{
+		"Type": "Notification", "MessageId": id.New(id.Event, time.Now()), "Message": string(message), "Timestamp": timestamp.Of(time.Now()),
+	}}}}
 }
 
 // tick is what a schedule does.

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"pagefree/infra/local/aws"
@@ -56,7 +57,7 @@ func (w *work) operations(ctx context.Context) (group, error) {
 		{"GET /v1/executions/{id}", func(ctx context.Context) error { return get(demo.Responder, "/v1/executions/"+execution)(ctx) }, []string{"ExecutionsFunction"}},
 		{"GET /v1/audit?limit=50", get(demo.Lead, "/v1/audit"), []string{"AuditFunction"}},
 	}
-	list = append(list, w.published()...)
+	list = append(append(list, w.published()...), w.monitored()...)
 	g := group{title: fmt.Sprintf("Operations: DynamoDB and KMS as seen on the wire, ms until the answer is read, %d times each", w.size.Times)}
 	for _, op := range list {
 		g.rows = append(g.rows, row{name: op.name, cells: map[column][]float64{}})
@@ -119,6 +120,34 @@ func (w *work) published() []operation {
 			_, err := w.call(ctx, demo.Lead, "GET", under(p.demo, "/partners/"+p.acme+"/accesses"), nil)
 			return err
 		}, []string{"PartnersFunction"}},
+	}
+}
+
+// monitored are the deliveries of monitoring systems, and what staff see of them.
+func (w *work) monitored() []operation {
+	hook := func(what, provider string) operation {
+		return operation{"POST /v1/hooks/{id}, " + what, func(ctx context.Context) error {
+			_, err := w.send(ctx, provider)
+			return err
+		}, []string{"HooksFunction"}}
+	}
+	get := func(who, path, function string) operation {
+		return operation{"GET " + path, func(ctx context.Context) error {
+			path := strings.NewReplacer("integrations/{id}", "integrations/"+w.senders["generic"].id, "workflows/{id}", "workflows/"+w.workflow).Replace(path)
+			_, err := w.call(ctx, who, "GET", path, nil)
+			return err
+		}, []string{function}}
+	}
+	return []operation{
+		hook("a bearer secret, told from a resend", "datadog"),
+		hook("a bearer secret alone", "alertmanager"),
+		hook("signed", "github"),
+		hook("signed by SNS", "cloudwatch"),
+		get(demo.Lead, "/v1/integrations?limit=50", "IntegrationsFunction"),
+		get(demo.Lead, "/v1/integrations/{id}/deliveries?limit=50", "IntegrationsFunction"),
+		get(demo.Responder, "/v1/workflows?limit=50", "WorkflowsFunction"),
+		get(demo.Responder, "/v1/workflows/{id}/runs?limit=50", "WorkflowsFunction"),
+		get(demo.Responder, "/v1/me/notifications", "NotificationsFunction"),
 	}
 }
 

@@ -114,22 +114,30 @@ func (w *work) serving(ctx context.Context) (group, error) {
 	return g, nil
 }
 
-// burst sends one request after another from several sides for a time, and returns how many were answered.
+// burst looks again and again from several sides for a time, and returns how many looks were answered.
 func (w *work) burst(ctx context.Context, l look, d time.Duration) (int, error) {
+	return burstOf(ctx, d, func(ctx context.Context) error {
+		_, _, err := w.see(ctx, l)
+		return err
+	})
+}
+
+// burstOf does something again and again from several sides for a time, and returns how often it was done.
+func burstOf(ctx context.Context, d time.Duration, do func(context.Context) error) (int, error) {
 	side := 2 * runtime.NumCPU()
 	errs := make([]error, side)
-	var answered atomic.Int64
+	var done atomic.Int64
 	var wg sync.WaitGroup
 	until := time.Now().Add(d)
 	for s := range side {
 		wg.Go(func() {
 			for time.Now().Before(until) && errs[s] == nil {
-				if _, _, errs[s] = w.see(ctx, l); errs[s] == nil {
-					answered.Add(1)
+				if errs[s] = do(ctx); errs[s] == nil {
+					done.Add(1)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	return int(answered.Load()), errors.Join(errs...)
+	return int(done.Load()), errors.Join(errs...)
 }

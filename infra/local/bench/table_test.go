@@ -8,25 +8,39 @@ import (
 func TestSpread(t *testing.T) {
 	tests := map[string]struct {
 		values []float64
+		rank   float64
 		digits int
 		want   string
 	}{
-		"nothing":                     {nil, 1, "0"},
-		"one":                         {[]float64{3}, 0, "3"},
-		"all the same":                {[]float64{3, 3, 3}, 0, "3"},
-		"an odd number":               {[]float64{9, 1, 2}, 0, "2 (1..9)"},
-		"an even number":              {[]float64{4, 1, 2, 9}, 0, "3 (1..9)"},
-		"digits":                      {[]float64{1.26, 1.24, 1.31}, 1, "1.3 (1.2..1.3)"},
-		"digits that say nothing":     {[]float64{2.04}, 1, "2"},
-		"zeros before the point stay": {[]float64{100}, 1, "100"},
+		"nothing":                     {nil, 0, 1, "0"},
+		"one":                         {[]float64{3}, 0, 0, "3"},
+		"all the same":                {[]float64{3, 3, 3}, 0, 0, "3"},
+		"an odd number":               {[]float64{9, 1, 2}, 0, 0, "2 (1..9)"},
+		"an even number":              {[]float64{4, 1, 2, 9}, 0, 0, "3 (1..9)"},
+		"digits":                      {[]float64{1.26, 1.24, 1.31}, 0, 1, "1.3 (1.2..1.3)"},
+		"digits that say nothing":     {[]float64{2.04}, 0, 1, "2"},
+		"a percentile is a value":     {[]float64{1, 2, 3, 4}, 50, 0, "2 (1..4)"},
+		"the 99th of few":             {[]float64{3, 1, 2}, 99, 0, "3 (1..3)"},
+		"the 99th of one":             {[]float64{7}, 99, 0, "7"},
+		"the 99th of a hundred":       {upTo(100), 99, 0, "99 (1..100)"},
+		"the 99th of two hundred":     {upTo(200), 99, 0, "198 (1..200)"},
+		"zeros before the point stay": {[]float64{100}, 0, 1, "100"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := spreadOf(tt.values).text(tt.digits); got != tt.want {
+			if got := spreadOf(tt.values, tt.rank).text(tt.digits); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
 	}
+}
+
+// upTo are the numbers from n down to 1.
+func upTo(n int) (out []float64) {
+	for ; n > 0; n-- {
+		out = append(out, float64(n))
+	}
+	return out
 }
 
 func TestTable(t *testing.T) {
@@ -51,7 +65,7 @@ Operations
   slow                                               90 (80..100)    MISSED at least 1000
   no aim                                             7
 
-Aims that are missed, by the median:
+Aims that are missed, by what is shown:
   fat: resident, MB at most 40, and it is 40.1
   silent: resident, MB at most 40, and it was not measured
   slow: per s and core at least 1000, and it is 90

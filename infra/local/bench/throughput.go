@@ -70,7 +70,7 @@ func (w *work) throughput(ctx context.Context) (group, error) {
 func (w *work) handled(ctx context.Context, b *burst) ([]row, error) {
 	w.stack.Counts().Reset()
 	before := usage()
-	if err := w.send(ctx, b); err != nil {
+	if err := w.enqueue(ctx, b); err != nil {
 		return nil, err
 	}
 	began := time.Now()
@@ -130,26 +130,16 @@ func (w *work) drained(ctx context.Context, function string) error {
 	}
 }
 
-// queued triggers all executions of all bursts. Their messages do not come: the
-// queue delays them until they are thrown away, which SQS does once a minute.
+// queued triggers all executions of all bursts. Their messages do not come.
 func (w *work) queued(ctx context.Context, bursts []*burst) error {
-	url, _ := w.queue()
-	delay := func(seconds int) error {
-		_, err := w.stack.Queues().SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{"DelaySeconds": strconv.Itoa(seconds)}})
-		return err
-	}
-	if err := delay(900); err != nil {
-		return err
-	}
-	for _, b := range bursts {
-		if err := w.triggered(ctx, b); err != nil {
-			return err
+	return w.held(ctx, "DispatcherFunction", func() error {
+		for _, b := range bursts {
+			if err := w.triggered(ctx, b); err != nil {
+				return err
+			}
 		}
-	}
-	if _, err := w.stack.Queues().PurgeQueue(ctx, &sqs.PurgeQueueInput{QueueUrl: url}); err != nil {
-		return err
-	}
-	return delay(0)
+		return nil
+	})
 }
 
 // triggered triggers the executions of a burst.
@@ -169,8 +159,8 @@ func (w *work) triggered(ctx context.Context, b *burst) error {
 	return errors.Join(errs...)
 }
 
-// send puts a message for each execution into the queue, just as their triggers did.
-func (w *work) send(ctx context.Context, b *burst) error {
+// enqueue puts a message for each execution into the queue, just as their triggers did.
+func (w *work) enqueue(ctx context.Context, b *burst) error {
 	url, _ := w.queue()
 	var messages []execution.Message
 	for i, id := range b.ids {

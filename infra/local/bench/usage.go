@@ -18,12 +18,13 @@ const (
 	byStack      = "local stack: queue, KMS, Lambda service, IAM, counting, echo"
 )
 
-// Who the time of a view goes to.
+// Who the time of a view goes to, and that of a hook.
 const (
 	byAuthorizer = "authorizer"
 	byPages      = "the pages' function"
 	byBare       = "the bare function"
 	byRecord     = "function that records and counts looks, afterwards too"
+	byHooks      = "the hooks' function"
 	byGateway    = "local stack: gateway, queue, Lambda service, IAM, counting; and who asks"
 )
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"pagefree/infra/local/client"
@@ -23,8 +24,12 @@ type work struct {
 	team      string
 	service   string
 	pages     pages
+	senders   map[string]*sender // by provider
+	topic     *topic
+	workflow  string // its id
 	serial    int
-	shares    []group // where the time of an execution goes, by throughput
+	sent      atomic.Int64 // deliveries, and troubles that they tell of
+	shares    []group      // where the time of an execution goes, by throughput
 }
 
 // prepare makes what all measurements need.
@@ -41,6 +46,12 @@ func (w *work) prepare(ctx context.Context) error {
 	w.team = text(team, "id")
 	service, err := w.call(ctx, demo.Lead, "POST", "/v1/services", map[string]any{"name": "bench", "teamId": w.team})
 	if w.service = text(service, "id"); err != nil {
+		return err
+	}
+	if err := w.connect(ctx); err != nil {
+		return err
+	}
+	if w.workflow, err = w.react(ctx); err != nil {
 		return err
 	}
 	return w.publish(ctx)

@@ -2,11 +2,11 @@ package hook
 
 import (
 	"cmp"
-	"regexp"
 	"strings"
 	"time"
 
 	"pagefree/internal/incident"
+	"pagefree/internal/platform/text"
 	"pagefree/internal/platform/trust"
 )
 
@@ -53,7 +53,7 @@ var datadog = Provider{
 }
 
 // bracketed is the beginning of a title: [Triggered on {host:a}] Title.
-var bracketed = regexp.MustCompile(`^\[((?:Re-)?(?:Triggered|No Data|Warn)|Renotify|Recovered)(?: on ([^\]]*))?\]\s*(.*)$`)
+var bracketed = text.Pattern(`^\[((?:Re-)?(?:Triggered|No Data|Warn)|Renotify|Recovered)(?: on ([^\]]*))?\]\s*(.*)$`)
 
 func parseDatadog(r Request, body []byte, _ time.Time) (incident.Alert, error) {
 	o, err := read(r, body)
@@ -66,7 +66,7 @@ func parseDatadog(r Request, body []byte, _ time.Time) (incident.Alert, error) {
 	}
 	transition := o.loose("alert_transition", "transition")
 	bare, scope := title, o.loose("alert_scope", "scope")
-	if m := bracketed.FindStringSubmatch(strings.TrimPrefix(title, "[TEST] ")); m != nil {
+	if m := bracketed().FindStringSubmatch(strings.TrimPrefix(title, "[TEST] ")); m != nil {
 		transition, scope, bare = cmp.Or(transition, m[1]), cmp.Or(scope, m[2]), m[3]
 	}
 	if strings.HasPrefix(title, "[TEST]") || strings.HasPrefix(bare, "[TEST]") {

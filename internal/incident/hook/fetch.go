@@ -117,7 +117,7 @@ func (f *Fetcher) Certificate(ctx context.Context, url string) (*x509.Certificat
 // was registered and the token: where the message says to go is not looked at.
 func (f *Fetcher) Confirm(ctx context.Context, c Confirmation) error {
 	host, _ := snsHost(c.TopicARN)
-	if host == "" || !snsToken.MatchString(c.Token) {
+	if host == "" || !snsToken().MatchString(c.Token) {
 		return fmt.Errorf("confirm: %q is no topic, or its token is none", c.TopicARN)
 	}
 	query := url.Values{"Action": {"ConfirmSubscription"}, "TopicArn": {c.TopicARN}, "Token": {c.Token}}

@@ -3,7 +3,6 @@ package hook
 import (
 	"cmp"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -36,12 +35,12 @@ func severity(fallback incident.Severity, words ...string) incident.Severity {
 	return fallback
 }
 
-var said = regexp.MustCompile(`(?i)(?:\b(?:severity|priority)["']?\s*[:=]\s*["']?([a-z0-9-]+)|\[(p[0-5])\])`)
+var said = text.Pattern(`(?i)(?:\b(?:severity|priority)["']?\s*[:=]\s*["']?([a-z0-9-]+)|\[(p[0-5])\])`)
 
 // spoken finds a severity that people wrote into prose: severity: critical, or [P1].
 func spoken(texts ...string) string {
 	for _, t := range texts {
-		if m := said.FindStringSubmatch(t[:min(len(t), 4096)]); m != nil {
+		if m := said().FindStringSubmatch(t[:min(len(t), 4096)]); m != nil {
 			return m[1] + m[2]
 		}
 	}

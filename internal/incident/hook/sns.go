@@ -8,11 +8,11 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
 	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/text"
 )
 
 // Types of the messages that SNS posts.
@@ -110,9 +110,12 @@ func trusted(c *x509.Certificate, now time.Time) bool {
 }
 
 var (
-	topicARN = regexp.MustCompile(`^arn:(aws|aws-cn|aws-us-gov):sns:([a-z]{2}[a-z-]*-[a-z]+-[0-9]+):([0-9]{12}):([A-Za-z0-9_-]{1,256}(?:\.fifo)?)$`)
-	certPath = regexp.MustCompile(`^/[A-Za-z0-9_-]+\.pem$`)
+	topicARN = text.Pattern(`^arn:(aws|aws-cn|aws-us-gov):sns:([a-z]{2}[a-z-]*-[a-z]+-[0-9]+):([0-9]{12}):([A-Za-z0-9_-]+)(?:\.fifo)?$`) // a name of up to maxTopic
+	certPath = text.Pattern(`^/[A-Za-z0-9_-]+\.pem$`)
 )
+
+// maxTopic bounds a topic's name. Not in topicARN: a repetition that is counted takes longer to compile than a delivery to verify.
+const maxTopic = 256
 
 // snsHost is where SNS is in the region of a topic: sns.<region>.amazonaws.com,
 // in China with .cn. "" for what is no topic.
@@ -121,8 +124,8 @@ var (
 // sns.s3-us-west-2.amazonaws.com, a bucket of whoever has the name, so the
 // region has to be the topic's own.
 func snsHost(topic string) (host, region string) {
-	m := topicARN.FindStringSubmatch(topic)
-	if m == nil {
+	m := topicARN().FindStringSubmatch(topic)
+	if m == nil || len(m[4]) > maxTopic {
 		return "", ""
 	}
 	host = "sns." + m[2] + ".amazonaws.com"
@@ -137,7 +140,7 @@ func snsHost(topic string) (host, region string) {
 func certificateOf(address, topic string) bool {
 	u, err := url.Parse(address)
 	host, _ := snsHost(topic)
-	return err == nil && host != "" && len(address) <= 512 && address == "https://"+host+u.Path && certPath.MatchString(u.Path)
+	return err == nil && host != "" && len(address) <= 512 && address == "https://"+host+u.Path && certPath().MatchString(u.Path)
 }
 
 // CheckTopic is a 422 for what is no ARN of a topic.
@@ -152,13 +155,13 @@ func CheckTopic(location, arn string) error {
 var snsMessage = regexp.MustCompile(`^[A-Za-z0-9-]{1,100}$`)
 
 // snsToken is what a token may be, so that it can stand in a query.
-var snsToken = regexp.MustCompile(`^[A-Za-z0-9_-]{1,512}$`)
+var snsToken = text.Pattern(`^[A-Za-z0-9_-]{1,512}$`)
 
 // ConfirmationOf reads off a verified, unpacked body whether SNS asks to
 // confirm a subscription. Whose topic it is, Verify has looked at.
 func ConfirmationOf(body []byte) (Confirmation, bool) {
 	o, err := decode(body)
-	if err != nil || member(o, "Type") != snsSubscribe || !snsToken.MatchString(member(o, "Token")) {
+	if err != nil || member(o, "Type") != snsSubscribe || !snsToken().MatchString(member(o, "Token")) {
 		return Confirmation{}, false
 	}
 	_, region := snsHost(member(o, "TopicArn"))

@@ -172,6 +172,8 @@ func TestCertificates(t *testing.T) {
 		topic: true, "arn:aws-us-gov:sns:us-gov-west-1:123456789012:a": true, "arn:aws:sns:ap-southeast-2:123456789012:a.fifo": true,
 		"": false, "arn:aws:sqs:us-east-1:123456789012:a": false, "arn:aws:sns:s3-us-west-2.x:123456789012:a": false, "arn:aws:sns:evil.test/:123456789012:a": false,
 		"arn:aws:sns:us-east-1:1234:a": false, "arn:aws:sns:us-east-1:123456789012:a b": false, "arn:aws:sns:us-east-1:123456789012:a\n": false, topic + ":c9135db0": false,
+		"arn:aws:sns:us-east-1:123456789012:" + strings.Repeat("a", 256): true, "arn:aws:sns:us-east-1:123456789012:" + strings.Repeat("a", 256) + ".fifo": true,
+		"arn:aws:sns:us-east-1:123456789012:" + strings.Repeat("a", 257): false,
 	} {
 		if err := CheckTopic("body.topicArn", arn); (err == nil) != want {
 			t.Errorf("%s: got %v", arn, err)
