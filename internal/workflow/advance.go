@@ -134,7 +134,7 @@ func (e *Engine) follow(ctx context.Context, was Run, d Definition, n int, late 
 		} else if ex.Reason != nil && *ex.Reason != "" {
 			why += ": " + *ex.Reason
 		}
-		if ex.ExitCode != nil {
+		if ex.ExitCode != nil && !strings.Contains(why, "exit code") {
 			why += fmt.Sprintf(" (exit code %d)", *ex.ExitCode)
 		}
 	}

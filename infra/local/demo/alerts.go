@@ -77,7 +77,7 @@ func (d *demo) reacts(ctx context.Context) error {
 	solved := map[string]any{"id": "close", "type": "resolve", "note": "{{incident.title}}: solved by itself"}
 	for name, w := range map[string]map[string]any{
 		"Clean up full disks": {"labels": map[string]any{"alarm": diskAlarm}, "steps": append(
-			[]map[string]any{{"id": "say", "type": "note", "text": "{{incident.service.name}}: cleaning up before anybody is woken"}},
+			[]map[string]any{{"id": "say", "type": "note", "text": "{{incident.service.name}}: cleaning up without waiting for anybody"}},
 			run(freeDisk, map[string]any{"id": "told", "type": "note", "if": `{{steps.fix.exitCode}} == "0"`, "text": "{{steps.fix.stdout}}"}, solved)...)},
 		cleanup:                          {"labels": map[string]any{"remedy": RemedyLabel}, "steps": run(freeDisk, solved)},
 		"Fail over a database that lags": {"labels": map[string]any{"remedy": "failover"}, "steps": run(failover, solved)},
@@ -130,7 +130,7 @@ func (d *demo) connect(ctx context.Context, name string, body map[string]any) (h
 	return a.Text("url"), secret, nil
 }
 
-// cloudwatch lets a signed alarm come in through SNS. Its runbook runs by a workflow, and the incident is resolved before anybody is woken.
+// cloudwatch lets a signed alarm come in through SNS. Its runbook runs by a workflow, and the incident is resolved without anybody.
 func (d *demo) cloudwatch(ctx context.Context) error {
 	hook, _, err := d.connect(ctx, "CloudWatch", map[string]any{"provider": "cloudwatch", "serviceId": d.services["checkout"], "topicArn": alarms})
 	if err != nil {
