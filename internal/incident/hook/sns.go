@@ -60,7 +60,7 @@ func verifySNS(ctx context.Context, r Request, k Keys, now time.Time) (Proof, er
 	// With no line feed in these, the signed text can be taken apart in one way
 	// only: else what somebody published, and holds such lines, could be sent
 	// again as another message.
-	if !snsMessage.MatchString(member(o, "MessageId")) || strings.ContainsAny(member(o, "Subject"), "\r\n") {
+	if !snsMessage().MatchString(member(o, "MessageId")) || strings.ContainsAny(member(o, "Subject"), "\r\n") {
 		return Proof{}, invalid("MessageId or Subject is not as SNS writes it.")
 	}
 	at, err := time.Parse(time.RFC3339, member(o, "Timestamp"))
@@ -152,7 +152,7 @@ func CheckTopic(location, arn string) error {
 }
 
 // snsMessage is what an id of a message may be: SNS makes a UUID for each.
-var snsMessage = regexp.MustCompile(`^[A-Za-z0-9-]{1,100}$`)
+var snsMessage = text.Pattern(`^[A-Za-z0-9-]{1,100}$`)
 
 // snsToken is what a token may be, so that it can stand in a query.
 var snsToken = text.Pattern(`^[A-Za-z0-9_-]{1,512}$`)
