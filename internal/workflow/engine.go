@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -141,14 +140,11 @@ func (e *Engine) Advance(ctx context.Context, runID string) error {
 	if !id.Valid(id.WorkflowRun, runID) {
 		return nil
 	}
-	lost, began := 0, int64(0)
+	lost := 0
 	for range maxMoves {
 		run, d, found, err := e.Store.load(ctx, runID)
 		if err != nil || !found {
 			return err
-		}
-		if began = cmp.Or(began, run.Rev); run.Rev > began && !due.Fits(ctx, sendIn) { // its reminder was moved, and stands
-			return nil
 		}
 		more, err := e.move(as(ctx, run), run, d)
 		if _, raced := dynamo.Failed(err); raced { // somebody else moved it, or what the decision stood on
