@@ -85,7 +85,7 @@ func contractAnswers(t *testing.T, c *contract) {
 					t.Errorf("WWW-Authenticate is %q", got)
 				}
 			}
-			if !op.body {
+			if !op.body || strings.HasPrefix(name, "POST /v1/hooks/") { // contractHooks: of a hook that nobody has all is a 404
 				return
 			}
 			for what, bad := range badBodies {

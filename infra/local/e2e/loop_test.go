@@ -61,10 +61,10 @@ func (l *loop) deliver(hook, secret string, body any) (client.Answer, error) {
 func (l *loop) found(title string) object {
 	l.t.Helper()
 	var items []map[string]any
-	l.until("the incident "+title, func() bool {
+	l.within(2*time.Minute, "the incident "+title, func() bool {
 		items = l.call(demo.Responder, http.StatusOK, "GET", "/v1/incidents?q="+url.QueryEscape(title), nil).Items()
 		return len(items) > 0
-	})
+	}, func() string { return "there is none" })
 	if len(items) != 1 {
 		l.t.Fatalf("%d incidents are called %q", len(items), title)
 	}
@@ -89,7 +89,7 @@ func flat(o object) (out []any) {
 func (l *loop) runOf(workflow string) client.Answer {
 	l.t.Helper()
 	var id string
-	l.until("a run of "+workflow, func() bool {
+	l.within(2*time.Minute, "a run of "+workflow, func() bool {
 		runs := l.call(lead, http.StatusOK, "GET", "/v1/workflows/"+workflow+"/runs", nil).Items()
 		if len(runs) > 1 {
 			l.t.Fatalf("%d runs of %s: %v", len(runs), workflow, runs)
@@ -98,7 +98,7 @@ func (l *loop) runOf(workflow string) client.Answer {
 			id = runs[0]["id"].(string)
 		}
 		return id != ""
-	})
+	}, func() string { return "there is none" })
 	return l.runEnds(id)
 }
 
@@ -232,7 +232,7 @@ func TestLoop(t *testing.T) {
 func (w *world) mailed(to, subject, text string) (mail object) {
 	w.t.Helper()
 	var seen string
-	w.within(30*time.Second, "a mail to "+to+" of "+subject, func() bool {
+	w.within(2*time.Minute, "a mail to "+to+" of "+subject, func() bool {
 		a := w.call("", http.StatusOK, "GET", "/_local/mail?to="+url.QueryEscape(to), nil)
 		seen = a.Raw
 		var all []object

@@ -67,7 +67,7 @@ func TestFaultReactor(t *testing.T) {
 			}
 			n++
 		}
-		for wait := 0; wait < 50 && f.Struck() == 0; wait++ {
+		for wait := 0; wait < 200 && f.Struck() == 0; wait++ { // many tests run beside it
 			time.Sleep(50 * time.Millisecond)
 		}
 		if f.Struck() > 0 {
