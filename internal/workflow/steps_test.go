@@ -371,7 +371,7 @@ func TestAWebhookThatFails(t *testing.T) {
 		arrived int
 	}{
 		"an error":                   {say: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, want: "http 500", arrived: 1},
-		"a redirect is not followed": {say: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/_local/echo/200", 307) }, want: "http 307", arrived: 1},
+		"a redirect is not followed": {say: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/_local/echo/200", http.StatusTemporaryRedirect) }, want: "http 307", arrived: 1},
 		"no answer":                  {say: func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, want: "outcome unknown: ", arrived: 1},
 		"no such secret":             {step: m{"headers": m{"X-Api": "{{secrets.none}}"}}, want: "secret_missing: "},
 		"nothing to sign with":       {step: m{"signWith": "none"}, want: "secret_missing: "},
