@@ -258,10 +258,17 @@ func (w *world) event(kind, incidentID string) outbox.Event {
 	return ev
 }
 
-// match tells the engine of an event.
+// react tells the engine of an event, as the reactor does.
+func (w *world) react(ctx context.Context, ev outbox.Event) error {
+	runs, err := w.engine.Match(ctx, ev)
+	w.engine.Go(ctx, runs)
+	return err
+}
+
+// match is react, where nothing fails.
 func (w *world) match(ev outbox.Event) {
 	w.t.Helper()
-	if err := w.engine.Match(context.Background(), ev); err != nil {
+	if err := w.react(context.Background(), ev); err != nil {
 		w.t.Fatal(err)
 	}
 }
