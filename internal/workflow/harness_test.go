@@ -115,6 +115,9 @@ func newWorld(t *testing.T) *world {
 		Runs:      workflow.Runs{Store: workflow.Store{Table: table, Retention: retention}, Audit: audit.Log{Table: dynamo.Table{Name: w.audit.Name, DB: db}}, Now: w.clock.Now},
 		Incidents: incident.Store{Table: table}, Runbooks: runbook.Store{Table: table}, Cursors: httpapi.NewCursors(derive.Derive), CheckURL: client.Check,
 		People: staff{w},
+		Executions: &execution.Service{
+			Recorder: execution.Recorder{Store: execution.Store{Table: table}, Now: w.clock.Now}, Runbooks: runbook.Store{Table: table}, Incidents: incident.Store{Table: table},
+		},
 	}
 	api := httpapi.New()
 	workflow.Routes(api, service)
