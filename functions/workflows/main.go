@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"pagefree/internal/audit"
+	"pagefree/internal/execution"
 	"pagefree/internal/identity"
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/awscfg"
@@ -32,16 +33,20 @@ func main() {
 	db := dynamodb.NewFromConfig(cfg)
 	table := dynamo.Table{Name: env.Text("AUTOMATION_TABLE"), DB: db}
 	ledger := audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}
+	incidents, runbooks := incident.Store{Table: table}, runbook.Store{Table: table}
 	service := &workflow.Service{
 		Runs: workflow.Runs{
 			Store: workflow.Store{Table: table, Retention: env.Duration("RETENTION_DAYS", 24*time.Hour)},
 			Audit: ledger, Now: time.Now,
 		},
-		Incidents: incident.Store{Table: table},
-		Runbooks:  runbook.Store{Table: table},
-		People:    identity.Directory{Store: identity.Store{Identity: dynamo.Table{Name: env.Text("IDENTITY_TABLE"), DB: db}}},
-		Cursors:   httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
-		CheckURL:  safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}).Check,
+		Incidents: incidents,
+		Runbooks:  runbooks,
+		Executions: &execution.Service{ // for dry runs: it starts nothing
+			Recorder: execution.Recorder{Store: execution.Store{Table: table}, Now: time.Now}, Runbooks: runbooks, Incidents: incidents,
+		},
+		People:   identity.Directory{Store: identity.Store{Identity: dynamo.Table{Name: env.Text("IDENTITY_TABLE"), DB: db}}},
+		Cursors:  httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
+		CheckURL: safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}).Check,
 	}
 	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()

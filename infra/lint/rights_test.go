@@ -141,6 +141,8 @@ func TestReadPrefixes(t *testing.T) {
 		"int#x":     {"HooksFunction", "IntegrationsFunction"},
 		"content#x": {"AlertsFunction"},
 		"secret#x":  {"ReactorFunction"},
+		"rb#x":      {"NotifierFunction", "ReactorFunction", "WorkflowsFunction"},
+		"pause#x":   {"ReactorFunction", "WorkflowsFunction"}, // the latter for dry runs
 	}
 	tmpl := deployed(t)
 	got := map[string][]string{}

@@ -158,7 +158,7 @@ func TestAlarms(t *testing.T) {
 			t.Errorf("%s: silence does not sound it", a.id)
 		}
 	}
-	for _, metric := range []string{"SealBroken", audit.Altered, audit.Unreadable, audit.SealedLate} { // our own
+	for _, metric := range []string{"SealBroken", "DueItemsFailing", "DueItemsFailed", audit.Altered, audit.Unreadable, audit.SealedLate} { // our own
 		if _, ok := covered[metric]; !ok {
 			t.Errorf("no alarm on %s", metric)
 		}

@@ -36,12 +36,25 @@ type Step struct {
 // confirmation, as does one that asks for it. What may not run is a
 // *problem.Error, as it is for Trigger: the codes are those of the HTTP contract.
 func (s *Service) Start(ctx context.Context, step Step) (Execution, []dynamo.Op, error) {
-	who, err := principal.Require(ctx, step.TeamID, principal.Responder)
+	p, err := s.prepareStep(ctx, step, nil)
 	if err != nil {
 		return Execution{}, nil, err
 	}
+	if err := p.brakes.paused(); err != nil {
+		return Execution{}, nil, err
+	}
+	return s.begin(ctx, p, s.Now())
+}
+
+// prepareStep is prepare for a step. Of the parameters that later names, the
+// text is the template that will give it.
+func (s *Service) prepareStep(ctx context.Context, step Step, later []string) (plan, error) {
+	who, err := principal.Require(ctx, step.TeamID, principal.Responder)
+	if err != nil {
+		return plan{}, err
+	}
 	if who.Kind != principal.Workflow || who.ID != step.RunID {
-		return Execution{}, nil, problem.Denied("Only a workflow's run starts a step.")
+		return plan{}, problem.Denied("Only a workflow's run starts a step.")
 	}
 	req := Request{RunbookID: step.RunbookID, Parameters: map[string]any{}}
 	if step.IncidentID != "" {
@@ -49,16 +62,31 @@ func (s *Service) Start(ctx context.Context, step Step) (Execution, []dynamo.Op,
 	}
 	for name, value := range step.Parameters {
 		req.Parameters[name] = runbook.Text(value)
+		if slices.Contains(later, name) {
+			req.Parameters[name] = runbook.Later(value)
+		}
 	}
 	p, err := s.prepare(ctx, req)
-	if err != nil {
-		return Execution{}, nil, err
-	}
-	if err := p.brakes.paused(); err != nil {
-		return Execution{}, nil, err
-	}
 	p.step = &step
-	return s.begin(ctx, p, s.Now())
+	return p, err
+}
+
+// Rehearsal is what a step would start.
+type Rehearsal struct {
+	Parameters map[string]any // all that the script would get, by name; secrets masked
+	Waits      string         // why it would wait for a person's confirmation, "" if it would not
+}
+
+// Rehearse shows what Start would start, and starts nothing. later names the
+// parameters whose text is still the template that will give it; they are shown
+// as they are. What may not run is the error that it is for Start; where that is
+// a pause, which passes, the rehearsal is whole.
+func (s *Service) Rehearse(ctx context.Context, step Step, later []string) (Rehearsal, error) {
+	p, err := s.prepareStep(ctx, step, later)
+	if err != nil {
+		return Rehearsal{}, err
+	}
+	return Rehearsal{Parameters: p.execution(s.Now()).view(nil).Parameters, Waits: p.waits()}, p.brakes.paused()
 }
 
 // waits is why a plan needs somebody's confirmation, "" if it does not.

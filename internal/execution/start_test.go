@@ -67,6 +67,46 @@ func risky(risk string, confirm bool) func(*runbook.Creation) {
 	return func(c *runbook.Creation) { c.Risk, c.RequiresConfirm = risk, confirm }
 }
 
+// TestRehearse: what Start would start is shown by the same rules, to the same run alone, and nothing is written.
+func TestRehearse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.inc = w.alert(incident.Alert{Title: "disk full", Labels: map[string]string{"host": "web-1"}}, trust.Bearer, trust.Low)
+	s := w.step(w.runbook("Clean", func(c *runbook.Creation) {
+		c.Risk = "MEDIUM"
+		c.Parameters = []runbook.Parameter{
+			{Name: "DAYS", Type: runbook.Integer, Required: true}, {Name: "RATIO", Type: runbook.Number, Default: 0.5},
+			{Name: "HOST", Type: runbook.String, Template: "{{incident.labels.host}}"}, {Name: "PIN", Type: runbook.String, Secret: true},
+		}
+	}))
+	s.Unattended, s.Parameters = trust.Low, map[string]string{"DAYS": "{{steps.a.stdout}}", "PIN": pin}
+	before := len(w.everything())
+	if r, err := w.service.Rehearse(w.asRun(), s, nil); problem.CodeOf(err) != runbook.ParameterInvalid || r.Parameters != nil {
+		t.Errorf("a text for a number: got %v, %v", r, err)
+	}
+	r, err := w.service.Rehearse(w.asRun(), s, []string{"DAYS"})
+	want := map[string]any{"DAYS": "{{steps.a.stdout}}", "RATIO": 0.5, "HOST": "web-1", "PIN": "***"}
+	if err != nil || !reflect.DeepEqual(r.Parameters, want) || !strings.Contains(r.Waits, "by a bearer secret") || !strings.HasSuffix(r.Waits, "this one is MEDIUM.") {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	s.Unattended = trust.Medium
+	if r, err := w.service.Rehearse(w.asRun(), s, []string{"DAYS"}); err != nil || r.Waits != "" {
+		t.Errorf("what its trigger may start: got %+v, %v", r, err)
+	}
+	if _, err := w.service.Rehearse(w.ctx("lead"), s, []string{"DAYS"}); problem.CodeOf(err) != problem.Forbidden {
+		t.Errorf("a person: got %v", err)
+	}
+	if len(w.everything()) != before || len(w.queued()) != 0 {
+		t.Error("it did something")
+	}
+	if _, err := w.service.PauseAutomation(w.ctx("lead"), &w.team, "We look into it."); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := w.service.Rehearse(w.asRun(), s, []string{"DAYS"}); problem.CodeOf(err) != AutomationPaused || !reflect.DeepEqual(r.Parameters, want) {
+		t.Errorf("paused: got %+v, %v", r, err)
+	}
+}
+
 func TestAStepsLife(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

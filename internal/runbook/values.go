@@ -41,6 +41,11 @@ const (
 // what a template gave, of a workflow's step as of a runbook.
 type Text string
 
+// Later stands for a value that is not known yet, by the template that will
+// give it. It is taken as it is: only what comes of it can be held against its
+// parameter.
+type Later string
+
 // Values makes the values that a script is given out of what a caller gave:
 // checked against params, with defaults, and with templates filled by
 // fromTemplate. Strings stay strings, numbers are float64, booleans bool; an
@@ -80,9 +85,12 @@ func Values(params []Parameter, given map[string]any, fromTemplate func(tmpl str
 			}
 			v, err = p.parse(text)
 		case isGiven:
-			if text, is := v.(Text); is {
-				v, err = p.parse(string(text))
-			} else {
+			switch given := v.(type) {
+			case Later:
+				v = string(given)
+			case Text:
+				v, err = p.parse(string(given))
+			default:
 				v, err = p.value(v)
 			}
 		case p.Default != nil:

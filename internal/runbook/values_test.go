@@ -39,6 +39,8 @@ func TestValues(t *testing.T) {
 		"a shell's dream stays text":       {one(Parameter{Type: String}), given("$(rm -rf /)`;'\"\n"), given("$(rm -rf /)`;'\"\n"), ""},
 		"one brace":                        {one(Parameter{Type: String}), given("{x}"), given("{x}"), ""},
 		"two braces":                       {one(Parameter{Type: String}), given("{{x}}"), nil, ParameterInvalid},
+		"a template of what is not known":  {one(Parameter{Type: Integer, Pattern: "x"}), given(Later("{{steps.a.stdout}}")), given("{{steps.a.stdout}}"), ""},
+		"one where the value is fixed":     {one(Parameter{Type: String, Template: "x"}), given(Later("{{steps.a.stdout}}")), nil, ParameterFixed},
 		"two braces that open nothing":     {one(Parameter{Type: String}), given("a{{"), nil, ParameterInvalid},
 		"a number for a string":            {one(Parameter{Type: String}), given(1.0), nil, ParameterInvalid},
 		"null for a string":                {one(Parameter{Type: String}), given(nil), nil, ParameterInvalid},

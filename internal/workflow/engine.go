@@ -75,26 +75,26 @@ func as(ctx context.Context, r Run) context.Context {
 	return outbox.WithUnattended(outbox.WithDepth(ctx, r.Depth), r.Unattended)
 }
 
-// Match starts runs of the enabled workflows of the event's team that its
+// Match begins runs of the enabled workflows of the event's team that its
 // trigger matches, each of them once for an event however often that is told.
-// Events that are no trigger of workflows do nothing. The runs go on as long as
-// there is time; each has its reminder.
-func (e *Engine) Match(ctx context.Context, ev outbox.Event) error {
+// It gives those that have something to do still, of whoever began them, for Go.
+// Events that are no trigger of workflows do nothing. Where it fails, what it
+// gives was begun all the same.
+func (e *Engine) Match(ctx context.Context, ev outbox.Event) (runs []string, err error) {
 	switch ev.Type {
 	case outbox.IncidentCreated, outbox.IncidentAcknowledged, outbox.IncidentResolved, outbox.IncidentEscalated:
 	default:
-		return nil
+		return nil, nil
 	}
 	inc, found, err := e.Incidents.Incident(ctx, ev.About)
 	if err != nil || !found {
-		return err
+		return nil, err
 	}
 	workflows, err := e.Store.enabled(ctx, inc.TeamID, ev.Type)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var failed []error
-	var started []string
 	for _, w := range workflows {
 		if w.Trigger.matches(ev.Type, inc) != "" {
 			continue
@@ -105,19 +105,24 @@ func (e *Engine) Match(ctx context.Context, ev outbox.Event) error {
 		run.Depth, run.Unattended = ev.Depth+1, ev.Unattended
 		if run, err = e.start(as(ctx, run), run, w.Definition); err != nil {
 			failed = append(failed, err)
-			continue
+		} else if !run.DueAt.IsZero() {
+			runs = append(runs, run.ID)
 		}
-		started = append(started, run.ID)
 	}
-	for _, runID := range started { // all stand before the first takes its time
+	return runs, errors.Join(failed...)
+}
+
+// Go lets runs go on as long as there is time. Each has its reminder, so that
+// one that did not is only late.
+func (e *Engine) Go(ctx context.Context, runs []string) {
+	for _, runID := range runs {
 		if !due.Fits(ctx, sendIn) {
-			break
+			return
 		}
 		if err := e.Advance(ctx, runID); err != nil {
 			slog.WarnContext(ctx, "a run did not go on yet", "run", runID, "error", err)
 		}
 	}
-	return errors.Join(failed...)
 }
 
 // Ended makes the run go on that waited for an execution: ev is an

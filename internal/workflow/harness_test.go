@@ -115,6 +115,9 @@ func newWorld(t *testing.T) *world {
 		Runs:      workflow.Runs{Store: workflow.Store{Table: table, Retention: retention}, Audit: audit.Log{Table: dynamo.Table{Name: w.audit.Name, DB: db}}, Now: w.clock.Now},
 		Incidents: incident.Store{Table: table}, Runbooks: runbook.Store{Table: table}, Cursors: httpapi.NewCursors(derive.Derive), CheckURL: client.Check,
 		People: staff{w},
+		Executions: &execution.Service{
+			Recorder: execution.Recorder{Store: execution.Store{Table: table}, Now: w.clock.Now}, Runbooks: runbook.Store{Table: table}, Incidents: incident.Store{Table: table},
+		},
 	}
 	api := httpapi.New()
 	workflow.Routes(api, service)
@@ -258,10 +261,17 @@ func (w *world) event(kind, incidentID string) outbox.Event {
 	return ev
 }
 
-// match tells the engine of an event.
+// react tells the engine of an event, as the reactor does.
+func (w *world) react(ctx context.Context, ev outbox.Event) error {
+	runs, err := w.engine.Match(ctx, ev)
+	w.engine.Go(ctx, runs)
+	return err
+}
+
+// match is react, where nothing fails.
 func (w *world) match(ev outbox.Event) {
 	w.t.Helper()
-	if err := w.engine.Match(context.Background(), ev); err != nil {
+	if err := w.react(context.Background(), ev); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	"pagefree/internal/execution"
+	"pagefree/internal/incident"
 	"pagefree/internal/platform/id"
 	"pagefree/internal/runbook"
 )
@@ -275,6 +277,7 @@ func TestDryRun(t *testing.T) {
 		{"id": "hook", "type": "webhook", "if": `{{steps.clean.exitCode}} == "0"`, "url": w.receiver.base + "200", "body": "{{upper incident.title}} {{steps.clean.stdout}}"},
 		{"id": "tell", "type": "notify", "if": `{{incident.severity}} == "LOW"`, "to": []string{"team"}, "message": "m {{steps.hook.status}}"},
 		{"id": "rack", "type": "note", "text": "{{incident.labels.rack}}"},
+		{"id": "said", "type": "note", "text": "{{trim steps.clean.stdout}}{{default steps.tell.stdout \"none\"}}"},
 		{"id": "sleep", "type": "wait", "seconds": 5},
 	})
 	i := w.incident("Disk full")
@@ -286,6 +289,7 @@ func TestDryRun(t *testing.T) {
 		"clean": "true map[HOST:eu Free the disk TOKEN:***]",
 		"hook":  "<nil> map[body:DISK FULL {{steps.clean.stdout}} url:" + w.receiver.base + "200]",
 		"tell":  "false map[message:m {{steps.hook.status}} subject: to:[team]]",
+		"said":  `true map[text:{{trim steps.clean.stdout}}{{default steps.tell.stdout "none"}}]`,
 		"sleep": "true map[seconds:5]",
 	} {
 		s := dry.step(step)
@@ -299,6 +303,82 @@ func TestDryRun(t *testing.T) {
 	if w.receiver.requests() != 0 || len(w.runs(wf)) != 0 || len(w.executions(i.ID)) != 0 || len(w.due()) != 0 {
 		t.Error("it did something")
 	}
+}
+
+// TestDryRunOfRunbooks: a step shows all that its script would get, and says why it would not start or would wait.
+func TestDryRunOfRunbooks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	elsewhere := "svc_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+	params := func(p ...runbook.Parameter) func(*runbook.Runbook, *runbook.Version) {
+		return func(_ *runbook.Runbook, v *runbook.Version) { v.Parameters = p }
+	}
+	whole := params(
+		runbook.Parameter{Name: "HOST", Type: "string", Required: true}, runbook.Parameter{Name: "COUNT", Type: "integer"}, runbook.Parameter{Name: "LIMIT", Type: "number", Default: 2.5},
+		runbook.Parameter{Name: "FORCE", Type: "boolean"}, runbook.Parameter{Name: "UNSET", Type: "string"},
+		runbook.Parameter{Name: "TITLE", Type: "string", Template: "{{upper incident.title}} of {{incident.service.name}}"},
+		runbook.Parameter{Name: "TOKEN", Type: "string", Secret: true}, runbook.Parameter{Name: "PIN", Type: "string", Secret: true, Default: "1234"},
+		runbook.Parameter{Name: "KEY", Type: "string", Secret: true, Template: "{{incident.id}}"},
+	)
+	risky := func(_ *runbook.Runbook, v *runbook.Version) { v.Risk, v.Parameters = "HIGH", nil }
+	tests := map[string]struct {
+		change      func(*runbook.Runbook, *runbook.Version)
+		given       m
+		by          string // who opened the incident, "" for the responder
+		parameters  string
+		note, error string
+	}{
+		"all of it": {change: whole, given: m{"HOST": "{{incident.labels.zone}}", "COUNT": "3", "FORCE": true, "TOKEN": "hidden"},
+			parameters: "map[COUNT:3 FORCE:true HOST:eu KEY:*** LIMIT:2.5 PIN:*** TITLE:DISK FULL of Checkout TOKEN:***]"},
+		"what is not known yet": {change: whole, given: m{"HOST": "{{trim steps.before.stdout}} in {{incident.labels.zone}}", "COUNT": "{{steps.before.exitCode}}", "TOKEN": "{{steps.before.stdout}}"},
+			parameters: "map[COUNT:{{steps.before.exitCode}} HOST:{{trim steps.before.stdout}} in eu KEY:*** LIMIT:2.5 PIN:*** TITLE:DISK FULL of Checkout TOKEN:***]"},
+		"one is missing":   {change: whole, given: m{"TOKEN": "hidden"}, parameters: "map[TOKEN:***]", error: "parameter_missing: A required parameter has no value. HOST: it is required."},
+		"one is no number": {change: whole, given: m{"HOST": "x", "COUNT": "many"}, parameters: "map[COUNT:many HOST:x]", error: "parameter_invalid: "},
+		"a template of the runbook without a value": {change: params(runbook.Parameter{Name: "RACK", Type: "string", Template: "{{incident.labels.rack}}"}), parameters: "map[]",
+			error: "template_unresolved: "},
+		"not approved": {change: func(r *runbook.Runbook, _ *runbook.Version) { r.Approved = 0 }, given: m{"HOST": "hidden"}, parameters: "map[HOST:***]", error: "not_approved: "},
+		"archived":     {change: func(r *runbook.Runbook, _ *runbook.Version) { r.Archived = true }, parameters: "map[]", error: "runbook_archived: "},
+		"of another service": {change: func(_ *runbook.Runbook, v *runbook.Version) { v.ServiceID = &elsewhere }, given: m{"HOST": "x"}, parameters: "map[HOST:x]",
+			error: "service_mismatch: This runbook runs only for incidents of its service."},
+		"confirmed always": {change: func(_ *runbook.Runbook, v *runbook.Version) { v.RequiresConfirm = true }, given: m{"HOST": "x"}, parameters: "map[HOST:x]",
+			note: "It would wait for a person's confirmation. This runbook asks for a confirmation before it runs."},
+		"a risk that a person may start": {change: risky, parameters: "map[]"},
+		"a risk that a key may not": {change: risky, by: "responder's key", parameters: "map[]",
+			note: "Started by an event of this incident, it would wait for a person's confirmation. The incident was opened by an API key, which starts runbooks of risk LOW and MEDIUM by itself; this one is HIGH."},
+	}
+	check := func(name, wf, incidentID, parameters, note, fault string) {
+		t.Helper()
+		dry := w.must(200, "responder", "POST", "/v1/workflows/"+wf+"/runs", m{"incidentId": incidentID, "dryRun": true})
+		s := dry.step("fix")
+		text := func(member string) string { v, _ := s[member].(string); return v }
+		if fmt.Sprint(s["parameters"]) != parameters || text("note") != note || !strings.HasPrefix(text("error"), fault) || fault == "" && text("error") != "" {
+			t.Errorf("%s: got %v", name, s)
+		}
+		if strings.Contains(dry.Text, "hidden") {
+			t.Errorf("%s: it shows a secret: %s", name, dry.Text)
+		}
+		if len(w.runs(wf)) != 0 || len(w.executions(incidentID)) != 0 || len(w.due()) != 0 || len(w.recorded(incidentID)) != 1 {
+			t.Errorf("%s: it did something", name)
+		}
+	}
+	for name, tt := range tests {
+		by := tt.by
+		if by == "" {
+			by = "responder"
+		}
+		i, _, err := w.desk.Create(w.ctx(by), incident.NewIncident{Title: "Disk full", Severity: incident.High, ServiceID: w.service, Labels: map[string]string{"zone": "eu"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rb := w.runbook(tt.change)
+		wf := w.workflow(name, []m{{"id": "before", "type": "runbook", "runbookId": w.runbook()}, {"id": "fix", "type": "runbook", "runbookId": rb, "parameters": tt.given}})
+		check(name, wf, i.ID, tt.parameters, tt.note, tt.error)
+	}
+	if _, err := w.engine.Executions.(*execution.Service).PauseAutomation(w.ctx("lead"), &w.team, "We look into it."); err != nil {
+		t.Fatal(err)
+	}
+	wf := w.workflow("Paused", []m{{"id": "fix", "type": "runbook", "runbookId": w.runbook(whole), "parameters": m{"HOST": "x"}}})
+	check("paused", wf, w.incident("Disk full").ID, "map[HOST:x KEY:*** LIMIT:2.5 PIN:*** TITLE:DISK FULL of Checkout]", "", "automation_paused: Automation is paused since 2060")
 }
 
 func TestLists(t *testing.T) {

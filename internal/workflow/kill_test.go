@@ -62,11 +62,11 @@ func TestDyingAtAnyCall(t *testing.T) {
 			}
 			driving.Store(false)
 		}
-		drive(func() error { return w.engine.Match(ctx, ev) })
+		drive(func() error { return w.react(ctx, ev) })
 		if struck.Struck() > 0 {
 			w.env.Faults.Clear()
 		}
-		drive(func() error { return w.engine.Match(ctx, ev) }) // its item is still there
+		drive(func() error { return w.react(ctx, ev) }) // its item is still there
 		w.later(2 * time.Minute)
 		runs := w.executions(ev.About)
 		if len(runs) != 1 {

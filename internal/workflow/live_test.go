@@ -23,7 +23,7 @@ func TestTheSameEventStartsOneRun(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 100 {
 		wg.Go(func() {
-			if err := w.engine.Match(context.Background(), ev); err != nil {
+			if err := w.react(context.Background(), ev); err != nil {
 				t.Error(err)
 			}
 		})
@@ -44,6 +44,46 @@ func TestTheSameEventStartsOneRun(t *testing.T) {
 	}
 	if notes != 1 {
 		t.Errorf("%d notes", notes)
+	}
+}
+
+// TestBegunBeforeTheyGo: Match begins all runs of an event, each with its reminder, and does none of their steps; told again it
+// gives those that are not over, so that whoever died in between is made up for.
+func TestBegunBeforeTheyGo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one := w.workflow("One", []m{{"id": "say", "type": "note", "text": "x"}})
+	two := w.workflow("Two", []m{{"id": "sleep", "type": "wait", "seconds": 60}})
+	ev := w.event(outbox.IncidentCreated, w.incident("Disk full").ID)
+	match := func() []string {
+		t.Helper()
+		runs, err := w.engine.Match(t.Context(), ev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return runs
+	}
+	begun := match()
+	slices.Sort(begun)
+	want := []string{w.only(one).id(), w.only(two).id()}
+	if slices.Sort(want); !slices.Equal(begun, want) || len(w.due()) != 2 {
+		t.Errorf("began %q with %d reminders, want %q", begun, len(w.due()), want)
+	}
+	for _, wf := range []string{one, two} {
+		if run := w.only(wf); run.Str("status") != "PENDING" {
+			t.Errorf("it went on: %s", run.Text)
+		}
+	}
+	if again := match(); len(again) != 2 {
+		t.Errorf("told again it gives %q", again)
+	}
+	w.sweep() // whoever was to let them go died
+	if again := match(); !slices.Equal(again, []string{w.only(two).id()}) {
+		t.Errorf("where one is over it gives %q", again)
+	}
+	w.later(2 * time.Minute)
+	if again := match(); len(again) != 0 || w.only(one).Str("status") != "COMPLETED" || w.only(two).Str("status") != "COMPLETED" {
+		t.Errorf("where both are over it gives %q", again)
 	}
 }
 
@@ -162,7 +202,7 @@ func TestEventsThatComeAtOnce(t *testing.T) {
 		ev := w.event(outbox.IncidentCreated, i.ID)
 		wg.Go(func() {
 			for try := 0; ; try++ { // as the reactor's sweep would
-				if err := w.engine.Match(context.Background(), ev); err == nil {
+				if err := w.react(context.Background(), ev); err == nil {
 					return
 				} else if try == 5 {
 					t.Error(err)

@@ -165,13 +165,13 @@ func (e *Engine) doRunbook(ctx context.Context, s step) (bool, error) {
 	if err != nil {
 		return e.failed(ctx, s, unresolved+err.Error())
 	}
-	s.is = s.is.enter(s.n, Waiting, map[string]any{"runbookId": s.RunbookID, "parameters": s.shown(values)}, s.now)
+	s.is = s.is.enter(s.n, Waiting, map[string]any{"runbookId": s.RunbookID, "parameters": shown(s, values, maxInput)}, s.now)
 	ex, ops, err := e.Executions.Start(ctx, execution.Step{
 		RunID: s.is.ID, StepID: s.ID, TeamID: s.is.TeamID, RunbookID: s.RunbookID, IncidentID: s.is.IncidentID,
 		Parameters: values, Unattended: s.is.Unattended, Depth: s.is.Depth, External: s.external(),
 	})
-	if why, is := errors.AsType[*problem.Error](err); is && why.Status < 500 && why.Code != problem.Conflict {
-		return e.failed(ctx, s, refusal(why))
+	if why, is := refused(err); is {
+		return e.failed(ctx, s, why)
 	}
 	if err != nil {
 		return false, err
@@ -185,6 +185,16 @@ func (e *Engine) doRunbook(ctx context.Context, s step) (bool, error) {
 		e.punctual(ctx, s.is, s.now)
 	}
 	return false, nil
+}
+
+// refused is the refusal that an error of the executions is, and whether it is
+// one: of any other, or of a lost race, something may come yet.
+func refused(err error) (string, bool) {
+	why, is := errors.AsType[*problem.Error](err)
+	if !is || why.Status >= 500 || why.Code == problem.Conflict {
+		return "", false
+	}
+	return refusal(why), true
 }
 
 // refusal is why an execution may not start, in words that begin with the code.
@@ -244,26 +254,30 @@ func (s step) external() bool {
 const masked = "***"
 
 // shown are values as people may see them: without secrets, which the runbook
-// declares, and cut. Of a runbook that cannot be read all are secret.
-func (s step) shown(values map[string]string) map[string]any {
-	shown, left := map[string]any{}, maxInput
+// declares, and texts cut to limit bytes together, names included. Of a runbook
+// whose declaration cannot be read all are secret.
+func shown[V any](s step, values map[string]V, limit int) map[string]any {
+	seen, left := map[string]any{}, limit
 	for name := range values {
 		left -= len(name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		hide := s.known == nil
-		if s.known != nil {
+		hide := s.known == nil || s.known.Version == 0
+		if !hide {
 			hide = slices.ContainsFunc(s.known.Parameters, func(p runbook.Parameter) bool { return p.Name == name && p.Secret })
 		}
 		if hide {
-			shown[name] = masked
+			seen[name] = masked
 			continue
 		}
-		value, _ := clip(values[name], max(left, 0))
-		left -= len(value)
-		shown[name] = value
+		seen[name] = values[name]
+		if text, is := seen[name].(string); is {
+			text, _ = clip(text, max(left, 0))
+			left -= len(text)
+			seen[name] = text
+		}
 	}
-	return shown
+	return seen
 }
 
 // doNotify hands a message to whoever mails.

@@ -42,7 +42,7 @@ func weigh(v types.AttributeValue) int {
 func TestTheLargestRunFits(t *testing.T) {
 	long := strings.Repeat("é", 64<<10)
 	values := map[string]string{}
-	known := &runbook.Version{}
+	known := &runbook.Version{Version: 1}
 	for n := range maxValues {
 		values[fmt.Sprintf("P%038d", n)] = long
 	}
@@ -50,7 +50,7 @@ func TestTheLargestRunFits(t *testing.T) {
 	stdout, _ := clip(long, maxStdout)
 	body, _ := clip(long, maxAnswer)
 	tests := map[string]struct{ input, output map[string]any }{
-		Runbook: {map[string]any{"runbookId": id.New(id.Runbook, noon), "parameters": step{known: known}.shown(values)}, map[string]any{"status": "FAILED", "exitCode": 1, "stdout": stdout, "stdoutTruncated": true}},
+		Runbook: {map[string]any{"runbookId": id.New(id.Runbook, noon), "parameters": shown(step{known: known}, values, maxInput)}, map[string]any{"status": "FAILED", "exitCode": 1, "stdout": stdout, "stdoutTruncated": true}},
 		Webhook: {map[string]any{"url": long[:2048], "body": seen, "bodyTruncated": true}, map[string]any{"status": 500, "body": body, "bodyTruncated": true}},
 		Notify:  {map[string]any{"to": strings.Split(strings.Repeat("usr_01ARZ3NDEKTSV4RRFFQ69G5FAV,", maxPeople+2), ","), "subject": long[:maxSubject], "message": seen}, map[string]any{}},
 		Note:    {map[string]any{"text": seen}, map[string]any{}},

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"pagefree/internal/audit"
+	"pagefree/internal/execution"
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
@@ -28,10 +29,18 @@ type Service struct {
 	Runs
 	Incidents incident.Store
 	Runbooks  runbook.Store
-	Cursors   *httpapi.Cursors
-	People    People
+	// Executions says what runbook steps would start.
+	Executions Rehearser
+	Cursors    *httpapi.Cursors
+	People     People
 	// CheckURL refuses addresses of webhooks that can be seen to be forbidden.
 	CheckURL func(rawURL string) error
+}
+
+// Rehearser says what a step would start, as the run that the context names,
+// and starts nothing; *execution.Service does.
+type Rehearser interface {
+	Rehearse(ctx context.Context, step execution.Step, later []string) (execution.Rehearsal, error)
 }
 
 // People reads those of the staff that exist; identity.Directory does.

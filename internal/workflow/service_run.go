@@ -2,11 +2,10 @@ package workflow
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
-	"strings"
 
+	"pagefree/internal/execution"
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
@@ -14,6 +13,7 @@ import (
 	"pagefree/internal/platform/outbox"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/template"
 	"pagefree/internal/platform/timestamp"
 	"pagefree/internal/platform/trust"
 )
@@ -66,13 +66,14 @@ type DryRun struct {
 }
 
 // DryStep is what a step would get, as far as that is known before the steps
-// before it: what they give stands as its template.
+// before it: what names what they give stands as it was written.
 type DryStep struct {
 	ID         string         `json:"id"`
 	Type       string         `json:"type" enum:"runbook,webhook,notify,wait,resolve,note"`
 	If         *bool          `json:"if" doc:"whether its condition holds; null where that is not known yet"`
 	Condition  string         `json:"condition,omitempty" doc:"the condition itself"`
-	Parameters map[string]any `json:"parameters" nullable:"false" doc:"what it gets, with secret parameters masked"`
+	Parameters map[string]any `json:"parameters" nullable:"false" doc:"what it gets; of a runbook step all that the script would, defaults and what the runbook fixes included, with secrets masked and long texts cut"`
+	Note       string         `json:"note,omitempty" doc:"what else would come of it, such as that it waits for a person's confirmation"`
 	Error      string         `json:"error,omitempty" doc:"why it would fail"`
 }
 
@@ -103,6 +104,9 @@ func (s *Service) Try(ctx context.Context, workflowID, incidentID string) (DryRu
 	return out, nil
 }
 
+// earlier begins the paths of what steps before a step give.
+const earlier = "steps."
+
 // try is what step n would get.
 func (s *Service) try(ctx context.Context, w Workflow, n int, seen world) (DryStep, error) {
 	of := w.Steps[n]
@@ -111,11 +115,7 @@ func (s *Service) try(ctx context.Context, w Workflow, n int, seen world) (DrySt
 		return DryStep{}, err
 	}
 	scope := seen.fill(w.Steps, n, nil, runs)
-	for path := range scope.Fields { // what is not known yet stands as it was written
-		if strings.HasPrefix(path, "steps.") {
-			scope.Fields[path] = new("{{" + path + "}}")
-		}
-	}
+	scope.Later = []string{earlier}
 	out := DryStep{ID: of.ID, Type: of.Type, If: new(true), Condition: of.If, Parameters: map[string]any{}}
 	if of.If != "" {
 		c, err := parseCondition(of.If)
@@ -123,19 +123,14 @@ func (s *Service) try(ctx context.Context, w Workflow, n int, seen world) (DrySt
 			return DryStep{}, err
 		}
 		out.If = nil
-		if !slices.ContainsFunc(c.left.Paths(), func(path string) bool { return strings.HasPrefix(path, "steps.") }) {
+		if !c.left.Waits(scope) {
 			out.If = new(c.holds(scope))
 		}
 	}
 	dry := step{Step: of, n: n, scope: scope, world: seen, known: version, now: seen.now,
-		is: Run{WorkflowID: w.ID, WorkflowName: w.Name, WorkflowVersion: w.Version}}
+		is: Run{WorkflowID: w.ID, WorkflowName: w.Name, WorkflowVersion: w.Version, TeamID: w.TeamID, IncidentID: seen.incident.ID}}
 	if of.Type == Runbook {
-		switch {
-		case runs == nil:
-			out.Error = "There is no such runbook that the team may run."
-		case runs.MayRun() != nil:
-			out.Error = refusalOf(runs.MayRun())
-		}
+		return s.rehearse(ctx, out, dry)
 	}
 	got, err := dry.input()
 	if err != nil {
@@ -146,19 +141,58 @@ func (s *Service) try(ctx context.Context, w Workflow, n int, seen world) (DrySt
 	return out, nil
 }
 
-func refusalOf(err error) string {
-	if why, is := errors.AsType[*problem.Error](err); is {
-		return refusal(why)
+// maxDry bounds the texts of a runbook step in a dry run, in bytes: fifty steps
+// have to fit into an answer of 6 MB.
+const maxDry = 16 << 10
+
+// rehearse is what a runbook step would start, as the run that does it: with
+// the rights of the workflow's team, and what an event of the incident may start
+// by itself.
+func (s *Service) rehearse(ctx context.Context, out DryStep, dry step) (DryStep, error) {
+	values, err := dry.values()
+	if err != nil {
+		out.Error = unresolved + err.Error()
+		return out, nil
 	}
-	return err.Error()
+	out.Parameters = shown(dry, values, maxDry)
+	dry.is.ID, dry.is.Unattended = id.New(id.WorkflowRun, dry.now), dry.world.incident.Ceiling()
+	r, err := s.Executions.Rehearse(as(ctx, dry.is), execution.Step{
+		RunID: dry.is.ID, StepID: dry.ID, TeamID: dry.is.TeamID, RunbookID: dry.RunbookID, IncidentID: dry.is.IncidentID,
+		Parameters: values, Unattended: dry.is.Unattended, External: dry.external(),
+	}, dry.later())
+	why, is := refused(err)
+	if err != nil && !is {
+		return DryStep{}, err
+	}
+	out.Error = why
+	if r.Parameters != nil {
+		out.Parameters = shown(dry, r.Parameters, maxDry)
+	}
+	switch {
+	case r.Waits == "":
+	case dry.known != nil && dry.known.RequiresConfirm:
+		out.Note = "It would wait for a person's confirmation. " + r.Waits
+	default: // a person's own run is not bound by what the incident's source proves
+		out.Note = "Started by an event of this incident, it would wait for a person's confirmation. " + r.Waits
+	}
+	return out, nil
 }
 
-// input is what a step gets, for people to see before it does.
+// later are the parameters of a runbook step whose values are not known yet.
+func (s step) later() []string {
+	var names []string
+	for name, v := range s.Parameters {
+		text, _ := v.(string)
+		if t, err := template.Parse(text); err == nil && t.Waits(s.scope) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// input is what a step that runs no runbook gets, for people to see before it does.
 func (s step) input() (map[string]any, error) {
 	switch s.Type {
-	case Runbook:
-		values, err := s.values()
-		return s.shown(values), err
 	case Webhook:
 		body, err := s.body()
 		return map[string]any{"url": s.URL, "body": string(body)}, err

@@ -462,7 +462,7 @@ func TestNoTimeForAWebhook(t *testing.T) {
 	short, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	i := w.incident("Disk full")
-	if err := w.engine.Match(short, w.event(outbox.IncidentCreated, i.ID)); err != nil {
+	if err := w.react(short, w.event(outbox.IncidentCreated, i.ID)); err != nil {
 		t.Fatal(err)
 	}
 	for _, wf := range workflows {

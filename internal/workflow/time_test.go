@@ -21,7 +21,7 @@ func TestSlowReceivers(t *testing.T) {
 	ev := w.event(outbox.IncidentCreated, w.incident("Disk full").ID)
 	little, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	if err := w.engine.Match(little, ev); err != nil {
+	if err := w.react(little, ev); err != nil {
 		t.Fatal(err)
 	}
 	for _, wf := range workflows {

@@ -18,6 +18,8 @@ import (
 const (
 	// MaxTries is how often an item is handled before it is given up.
 	MaxTries = 10
+	// failing is the try that tells somebody, if it fails too: some ten minutes after the first, before anything is given up.
+	failing = 4
 	// sweepLimit is how many items of a shard one sweep handles; the rest waits for the next.
 	sweepLimit = 100
 	// longest bounds the wait between two tries, which doubles from a minute: ten take some three hours.
@@ -58,8 +60,8 @@ type Sweeper struct {
 }
 
 // Sweep handles every item of the lane that is due. One that fails is logged
-// and tried again later; after ten tries it goes to the lane Failed and is
-// counted as DueItemsFailed. Its own errors are those of the table alone: that
+// and tried again later; the fourth time it is counted as DueItemsFailing, and
+// after ten tries it goes to the lane Failed and is counted as DueItemsFailed. Its own errors are those of the table alone: that
 // one item fails is no failure of the sweep.
 func (s *Sweeper) Sweep(ctx context.Context) error {
 	var errs [Shards]error
@@ -116,6 +118,9 @@ func (s *Sweeper) putOff(ctx context.Context, i Item) error {
 		err = dynamo.Commit(ctx, s.Table.DB, s.Table.Update(i.Key(),
 			expression.Set(expression.Name("tries"), expression.Value(tries)).Set(expression.Name("later"), expression.Value(s.Now().Add(wait).Unix())),
 			dynamo.Is("tries", i.Tries)))
+		if err == nil && tries == failing {
+			s.count("DueItemsFailing")
+		}
 	} else {
 		err = s.giveUp(ctx, i)
 	}
@@ -142,9 +147,13 @@ func (s *Sweeper) giveUp(ctx context.Context, i Item) error {
 	err := dynamo.Commit(ctx, s.Table.DB, append(more, s.Table.Create(whole), s.Table.Delete(i.Key(), dynamo.Is("tries", i.Tries)))...)
 	if err == nil {
 		slog.ErrorContext(ctx, "due item given up", "lane", s.Lane, "kind", i.Kind, "subject", i.Subject)
-		s.counting.Lock()
-		defer s.counting.Unlock()
-		log.Count(s.Metrics, s.Now(), "DueItemsFailed", 1)
+		s.count("DueItemsFailed")
 	}
 	return err
+}
+
+func (s *Sweeper) count(metric string) {
+	s.counting.Lock() // the shards are swept at once
+	defer s.counting.Unlock()
+	log.Count(s.Metrics, s.Now(), metric, 1)
 }

@@ -94,9 +94,15 @@ func TestSweeping(t *testing.T) {
 		if calls[1].Load() > before {
 			tries++
 		}
+		if told := strings.Contains(metrics.String(), "DueItemsFailing"); told != (tries >= 4) || told && tries == 4 && now.After(noon.Add(15*time.Minute)) {
+			t.Errorf("after %d tries, at %s: counted as failing: %v", tries, now, told)
+		}
 	}
 	if tries != due.MaxTries {
 		t.Errorf("handled %d times, want %d", tries, due.MaxTries)
+	}
+	if got := strings.Count(metrics.String(), `"DueItemsFailing":1`); got != 1 {
+		t.Errorf("counted as failing %d times: %s", got, metrics.String())
 	}
 	if _, found := there(bad); found {
 		t.Error("what was given up is still in its lane")

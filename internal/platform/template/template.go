@@ -26,6 +26,7 @@ type part struct {
 
 // action is {{path}}, {{helper path}} or {{default path "text"}}.
 type action struct {
+	source   string // between the braces
 	helper   string
 	path     string
 	fallback string
@@ -65,6 +66,7 @@ func Parse(text string) (*Template, error) {
 		if err != nil {
 			return nil, err
 		}
+		a.source = inner
 		t.parts = append(t.parts, part{action: a})
 		text = after
 	}
@@ -133,10 +135,22 @@ func (t *Template) Paths() []string {
 
 // Scope is what paths resolve to. Fields holds every path that exists and its
 // text; an absent value of an existing path is nil. Open are prefixes under
-// which any name may stand, such as "incident.labels.".
+// which any name may stand, such as "incident.labels.". Later are prefixes of
+// paths whose values nobody knows yet: what names one that has none stays as it
+// was written, helper and default included.
 type Scope struct {
 	Fields map[string]*string
 	Open   []string
+	Later  []string
+}
+
+// Waits reports whether the template names a path whose value nobody knows yet.
+func (t *Template) Waits(s Scope) bool {
+	return slices.ContainsFunc(t.parts, func(p part) bool { return p.action != nil && s.waits(p.action.path) })
+}
+
+func (s Scope) waits(path string) bool {
+	return s.Fields[path] == nil && s.Knows(path) && slices.ContainsFunc(s.Later, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
 }
 
 // Knows reports whether a path may stand in a template of this scope.
@@ -183,6 +197,9 @@ func (a *action) resolve(s Scope) (string, error) {
 		return "", fail("there is no %s", a.path)
 	}
 	value := s.Fields[a.path]
+	if s.waits(a.path) {
+		return "{{" + a.source + "}}", nil
+	}
 	if value == nil {
 		if a.helper == "default" {
 			return a.fallback, nil

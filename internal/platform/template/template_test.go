@@ -77,3 +77,37 @@ func TestAResolvedValueIsNotResolvedAgain(t *testing.T) {
 		t.Errorf("got %q, %v; want the text as it came", got, err)
 	}
 }
+
+// TestLater: what names a value that nobody knows yet stays as it was written, and nothing else does.
+func TestLater(t *testing.T) {
+	known := "0"
+	s := scope()
+	s.Fields["steps.a.stdout"], s.Fields["steps.a.exitCode"], s.Later = nil, &known, []string{"steps."}
+	for text, want := range map[string]string{
+		"{{steps.a.stdout}} {{incident.title}}":               "{{steps.a.stdout}} Disk full",
+		"{{  trim   steps.a.stdout }}{{json incident.title}}": "{{  trim   steps.a.stdout }}\"Disk full\"",
+		`[{{default steps.a.stdout "}}"}}]`:                   `[{{default steps.a.stdout "}}"}}]`,
+		"{{steps.a.exitCode}}":                                "0",
+		`{{default incident.labels.rack "none"}}`:             "none",
+	} {
+		parsed, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := parsed.Resolve(s); err != nil || got != want {
+			t.Errorf("%s: got %q, %v; want %q", text, got, err, want)
+		}
+		if got := parsed.Waits(s); got != strings.Contains(text, "stdout") {
+			t.Errorf("%s: waits %v", text, got)
+		}
+	}
+	for _, text := range []string{"{{steps.b.stdout}}", "{{incident.labels.rack}}"} {
+		parsed, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := parsed.Resolve(s); err == nil || parsed.Waits(s) {
+			t.Errorf("%s: got %q, waits %v", text, got, parsed.Waits(s))
+		}
+	}
+}

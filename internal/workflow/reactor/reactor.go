@@ -7,6 +7,7 @@ package reactor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -24,8 +25,10 @@ import (
 
 // Workflows are what events start and wake.
 type Workflows interface {
-	// Match starts the runs that an event of an incident triggers.
-	Match(ctx context.Context, e outbox.Event) error
+	// Match begins the runs that an event of an incident triggers, and gives those that are to go on.
+	Match(ctx context.Context, e outbox.Event) (runs []string, err error)
+	// Go lets them go on, as long as there is time.
+	Go(ctx context.Context, runs []string)
 	// Ended goes on with the run that waited for an execution.
 	Ended(ctx context.Context, e outbox.Event) error
 	// Advance does what a run has to do now, and moves or removes its due item.
@@ -70,22 +73,27 @@ func (r *Reactor) Act(ctx context.Context, i due.Item) (kept bool, err error) {
 }
 
 // event hands an event on to all who act on it. One that is gone was handed on.
+// People are told before workflows take their time: a step may wait for a slow
+// receiver. But the runs stand before that, so that whoever dies in between
+// leaves each with its reminder, and the event with its own. What fails keeps
+// nothing else from being done.
 func (r *Reactor) event(ctx context.Context, i due.Item) error {
 	var e outbox.Event
 	found, err := r.Table.Get(ctx, i.Key(), &e)
 	if err != nil || !found {
 		return err
 	}
+	var runs []string
 	switch e.Type {
 	case outbox.IncidentCreated, outbox.IncidentAcknowledged, outbox.IncidentResolved, outbox.IncidentEscalated:
-		err = r.Workflows.Match(ctx, e)
-	case outbox.ExecutionEnded:
-		err = r.Workflows.Ended(ctx, e)
+		runs, err = r.Workflows.Match(ctx, e)
 	}
-	if err != nil {
-		return err
+	err = errors.Join(err, r.Notices.Send(ctx, e)) // again, should the event come again: nobody is told of one twice
+	r.Workflows.Go(ctx, runs)
+	if e.Type == outbox.ExecutionEnded {
+		err = errors.Join(err, r.Workflows.Ended(ctx, e))
 	}
-	return r.Notices.Send(ctx, e)
+	return err
 }
 
 // Stream acts on the items that were put just now and are due already. What

@@ -30,6 +30,7 @@ type heard struct {
 	sync.Mutex
 	said    []string
 	broken  map[string]bool
+	begun   []string // the runs that each match begins
 	delayed events.SQSEvent
 }
 
@@ -43,7 +44,16 @@ func (h *heard) hear(what, about string) error {
 	return nil
 }
 
-func (h *heard) Match(_ context.Context, e outbox.Event) error { return h.hear("match", e.About) }
+func (h *heard) Match(_ context.Context, e outbox.Event) ([]string, error) {
+	return h.begun, h.hear("match", e.About)
+}
+
+func (h *heard) Go(_ context.Context, runs []string) {
+	for _, run := range runs {
+		h.hear("go", run)
+	}
+}
+
 func (h *heard) Ended(_ context.Context, e outbox.Event) error { return h.hear("ended", e.About) }
 func (h *heard) Advance(_ context.Context, id string) error    { return h.hear("advance", id) }
 func (h *heard) Escalate(_ context.Context, id string) error   { return h.hear("escalate", id) }
@@ -163,7 +173,7 @@ func TestStreamOnlyHurries(t *testing.T) {
 			t.Errorf("answered %v", got)
 		}
 	}
-	w.says("match good", "notice good")
+	w.says("match good", "notice good", "notice bad", "notice bad") // people are told whatever a workflow does; twice is once, of an event
 	w.broken["ended"] = false
 	w.now = noon.Add(time.Second)
 	if err := w.Sweeper.Sweep(t.Context()); err != nil {
@@ -187,6 +197,36 @@ func TestQueueDown(t *testing.T) {
 		t.Errorf("got %v, %d left", err, w.left())
 	}
 	w.says("match it", "notice it")
+}
+
+// TestPeopleAreToldFirst: the runs of an event are begun, then people are told, and only then workflows take their time. What
+// fails keeps nobody else waiting, and the event comes again.
+func TestPeopleAreToldFirst(t *testing.T) {
+	w := newWorld(t)
+	w.begun = []string{"wfr_1", "wfr_2"}
+	inOrder := func(left int, want ...string) {
+		t.Helper()
+		if err := w.Sweeper.Sweep(t.Context()); err != nil || w.left() != left {
+			t.Errorf("got %v, %d left, want %d", err, w.left(), left)
+		}
+		if !slices.Equal(w.said, want) {
+			t.Errorf("heard %q, want %q", w.said, want)
+		}
+		w.said, w.now = nil, w.now.Add(time.Hour)
+	}
+	incident, script := outbox.New(outbox.IncidentCreated, "it", "team_1", noon), outbox.New(outbox.ExecutionEnded, "script", "team_1", noon)
+	w.put(outbox.Put(w.Table, incident))
+	w.broken["match"] = true // of one workflow: the others' runs were begun
+	inOrder(1, "notice it", "go wfr_1", "go wfr_2")
+	w.broken = map[string]bool{"notice": true}
+	inOrder(1, "match it", "go wfr_1", "go wfr_2")
+	w.broken = nil
+	inOrder(0, "match it", "notice it", "go wfr_1", "go wfr_2")
+	w.put(outbox.Put(w.Table, script))
+	w.broken = map[string]bool{"notice": true}
+	inOrder(1, "ended script")
+	w.broken = nil
+	inOrder(0, "notice script", "ended script")
 }
 
 // TestNoTimeLeft: nothing is begun that the end of the invocation may cut short, and that counts as no try.
