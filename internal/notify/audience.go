@@ -38,6 +38,9 @@ func wants(e outbox.Event, by ...string) wanted {
 			w.people = starter(e)
 		}
 	case outbox.ExecutionEnded, outbox.WorkflowFailed:
+		if e.Detail[outbox.ToldByRun] != "" {
+			return wanted{role: principal.None}
+		}
 		w.role, w.people, w.admins = principal.TeamAdmin, starter(e), e.TeamID == ""
 	case outbox.RunbookSubmitted:
 		w.role, w.admins, w.except = principal.TeamAdmin, e.TeamID == "", by

@@ -45,6 +45,15 @@ func (r *reading) news(ctx context.Context, h heap, to teams.Person) (news, erro
 			if found && e.Type == outbox.ExecutionWaits && i.execution.Status != "AWAITING_CONFIRMATION" {
 				continue
 			}
+		case outbox.WorkflowFailed:
+			by := e.Detail["executionId"]
+			if by == "" {
+				break
+			}
+			var team TeamSettings
+			if team, err = r.team(ctx, e.TeamID); err == nil {
+				i.execution, _, err = r.execution(ctx, by, team.IncludeOutput && len(h.Events) == 1)
+			}
 		case outbox.WorkflowNotify:
 			var team TeamSettings
 			team, err = r.team(ctx, e.TeamID)

@@ -7,6 +7,7 @@ import (
 
 	"pagefree/internal/platform/mailstop"
 	"pagefree/internal/platform/outbox"
+	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/teams"
 )
 
@@ -78,6 +79,9 @@ type settings struct {
 // may reads who may be concerned by an event: those whom the rule names, before
 // anybody's settings.
 func (n *Notifier) may(ctx context.Context, e outbox.Event, w wanted) ([]teams.Person, error) {
+	if w.role == principal.None && !w.admins && len(w.people) == 0 {
+		return nil, nil
+	}
 	var people []teams.Person
 	add := func(some []teams.Person, err error) error {
 		for _, p := range some {

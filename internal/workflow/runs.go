@@ -210,5 +210,9 @@ func (r Runs) failure(run Run, now time.Time) dynamo.Op {
 	if run.Reason != nil {
 		ev.Detail["reason"] = *run.Reason
 	}
+	if by := run.cause; by != nil {
+		ev.Detail["executionId"], ev.Detail["executionStatus"] = by.ID, string(by.Status)
+		ev.Detail["runbookId"], ev.Detail["runbookName"] = by.RunbookID, by.RunbookName
+	}
 	return outbox.Put(r.Store.Table, ev)
 }

@@ -63,8 +63,12 @@ func (w *world) ends(executionID string, status execution.Status, exitCode int, 
 	}
 	ev := outbox.New(outbox.ExecutionEnded, e.ID, w.team, w.clock.Now())
 	ev.Detail = map[string]string{"runId": e.TriggeredByID, "status": string(status)}
-	if err := w.engine.Ended(context.Background(), ev); err != nil {
+	told, err := w.engine.Ended(context.Background(), ev)
+	if err != nil {
 		w.t.Fatal(err)
+	}
+	if told {
+		w.told = append(w.told, e.ID)
 	}
 }
 
@@ -179,6 +183,15 @@ func TestARunbookStepThatFails(t *testing.T) {
 			failed := w.events(outbox.WorkflowFailed)
 			if len(failed) != 1 || failed[0].About != run.id() || failed[0].Detail["workflowName"] != "Stops" || failed[0].Detail["incidentId"] != i.ID || failed[0].Detail["reason"] == "" {
 				t.Errorf("told of %+v", failed)
+			}
+			// What failed is told once: by the run that failed by it, or by itself where the run went on.
+			if by, _ := run.step("clean")["executionId"].(string); by != "" {
+				d := failed[0].Detail
+				if !slices.Equal(w.told, []string{by}) || d["executionId"] != by || d["runbookId"] != rb || d["runbookName"] != w.execution(by).RunbookName || d["executionStatus"] != string(tt.ends) {
+					t.Errorf("of %s, told by its run %v: %v", by, w.told, d)
+				}
+			} else if failed[0].Detail["runbookId"] != "" || len(w.told) != 0 {
+				t.Errorf("nothing was executed: %v, %v", failed[0].Detail, w.told)
 			}
 			if run := w.only(continues); run.Str("status") != "COMPLETED" || !slices.Equal(run.statuses(), []string{"FAILED", "COMPLETED"}) {
 				t.Errorf("got %s", run.Text)

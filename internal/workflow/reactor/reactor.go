@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -26,8 +27,8 @@ import (
 type Workflows interface {
 	// Match starts the runs that an event of an incident triggers.
 	Match(ctx context.Context, e outbox.Event) error
-	// Ended goes on with the run that waited for an execution.
-	Ended(ctx context.Context, e outbox.Event) error
+	// Ended goes on with the run that waited for an execution. told: it failed by it, and its own event tells of both.
+	Ended(ctx context.Context, e outbox.Event) (told bool, err error)
 	// Advance does what a run has to do now, and moves or removes its due item.
 	Advance(ctx context.Context, runID string) error
 }
@@ -80,7 +81,11 @@ func (r *Reactor) event(ctx context.Context, i due.Item) error {
 	case outbox.IncidentCreated, outbox.IncidentAcknowledged, outbox.IncidentResolved, outbox.IncidentEscalated:
 		err = r.Workflows.Match(ctx, e)
 	case outbox.ExecutionEnded:
-		err = r.Workflows.Ended(ctx, e)
+		var told bool
+		if told, err = r.Workflows.Ended(ctx, e); told {
+			e.Detail = maps.Clone(e.Detail)
+			e.Detail[outbox.ToldByRun] = "true"
+		}
 	}
 	if err != nil {
 		return err
