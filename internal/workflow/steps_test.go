@@ -200,6 +200,23 @@ func TestARunbookStepThatFails(t *testing.T) {
 	}
 }
 
+// TestWhoStartedARunThatFails is named, so that they are told; an event is nobody's start.
+func TestWhoStartedARunThatFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wf := w.workflow("Look up", []m{{"id": "say", "type": "note", "text": "{{incident.labels.rack}}"}})
+	i := w.created("Disk full")
+	w.must(202, "responder", "POST", "/v1/workflows/"+wf+"/runs", m{"incidentId": i.ID})
+	w.sweep()
+	var got []string
+	for _, e := range w.events(outbox.WorkflowFailed) {
+		got = append(got, e.Detail["triggeredById"])
+	}
+	if slices.Sort(got); !slices.Equal(got, []string{"", "usr_responder"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
 // TestWhatATriggerCannotProveWaits: above the event's ceiling the execution is made, and waits for a person.
 func TestWhatATriggerCannotProveWaits(t *testing.T) {
 	t.Parallel()
