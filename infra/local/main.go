@@ -26,10 +26,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"pagefree/infra/local/bench"
-	"pagefree/infra/local/client"
 	"pagefree/infra/local/demo"
 	"pagefree/infra/local/engine"
-	"pagefree/infra/local/sns"
 	"pagefree/infra/local/stack"
 	"pagefree/internal/platform/dynamo"
 )
@@ -128,7 +126,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	people := demo.Admin
 	if !o.noDemo {
 		people = strings.Join([]string{demo.Lead, demo.Reviewer, demo.Responder}, ", ")
-		result, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: out, Whole: true, Colour: terminal(out), Past: past(s), Topics: topics{s.SNS()}})
+		result, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: out, Whole: true, Colour: terminal(out), Past: past(s), Topics: s.Topics()})
 		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("the demo: %w\n`make clean` begins anew; `go run ./infra/local -no-demo` starts with what is there", err)
 		}
@@ -188,7 +186,7 @@ func check(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = demo.Run(ctx, demo.Options{URL: s.URL, Out: out, Whole: true, Colour: terminal(out), Past: past(s), Topics: topics{s.SNS()}})
+	_, err = demo.Run(ctx, demo.Options{URL: s.URL, Out: out, Whole: true, Colour: terminal(out), Past: past(s), Topics: s.Topics()})
 	if err != nil && ctx.Err() == nil {
 		for _, f := range s.Functions().Instances() {
 			for _, line := range s.Functions().Logs(f.Function) {
@@ -206,30 +204,6 @@ func measure(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	return bench.Run(ctx, o.Options, bench.Full, out)
-}
-
-// topics are the stack's own, by which the demo's alarms come.
-type topics struct{ sns *sns.Service }
-
-// Subscribe makes the topic, asks the address to confirm, and waits until it did.
-func (t topics) Subscribe(ctx context.Context, topicARN, url string) error {
-	if _, err := t.sns.CreateTopic(topicARN[strings.LastIndex(topicARN, ":")+1:]); err != nil {
-		return err
-	}
-	if _, err := t.sns.Subscribe(topicARN, "http", url); err != nil {
-		return err
-	}
-	for !t.sns.Subscribed(topicARN, url) {
-		if err := client.Pause(ctx, 50*time.Millisecond); err != nil {
-			return fmt.Errorf("nobody confirmed the subscription of %s: %w", url, err)
-		}
-	}
-	return nil
-}
-
-func (t topics) Publish(_ context.Context, topicARN, subject, message string) error {
-	_, err := t.sns.Publish(topicARN, subject, message)
-	return err
 }
 
 // terminal tells whether out is one that shows attributes.

@@ -46,7 +46,7 @@ func run(ctx context.Context, folder string) error {
 	defer func() { _ = s.Close() }()
 	table := dynamo.Table{Name: s.Template().Tables["StatusTable"].Name, DB: dynamodb.NewFromConfig(s.Config())}
 	var said bytes.Buffer
-	result, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: &said, Whole: true, Past: demo.Past(table, time.Now)})
+	result, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: &said, Whole: true, Past: demo.Past(table, time.Now), Topics: s.Topics()})
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,8 @@ func run(ctx context.Context, folder string) error {
 	}
 	defer os.RemoveAll(work)
 	page := filepath.Join(work, "terminal.html")
-	if err := terminal(page, said.String()); err != nil {
+	shown := fold(said.String())
+	if err := terminal(page, shown); err != nil {
 		return err
 	}
 	c, err := newCamera(ctx, work, folder)
@@ -64,7 +65,7 @@ func run(ctx context.Context, folder string) error {
 		return err
 	}
 	defer c.close()
-	lines := view{name: "run.png", at: "file://" + page, width: 1000, height: 91 + 21*strings.Count(said.String(), "\n")}
+	lines := view{name: "run.png", at: "file://" + page, width: 1000, height: 91 + 21*strings.Count(shown, "\n")}
 	if err := c.photograph(lines, view{name: "signin.png", at: s.URL + "/signin", width: 720, height: 460}); err != nil {
 		return err
 	}

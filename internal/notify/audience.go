@@ -38,6 +38,9 @@ func wants(e outbox.Event, by ...string) wanted {
 			w.people = starter(e)
 		}
 	case outbox.ExecutionEnded, outbox.WorkflowFailed:
+		if e.Detail[outbox.ToldByRun] != "" {
+			return wanted{role: principal.None}
+		}
 		w.role, w.people, w.admins = principal.TeamAdmin, starter(e), e.TeamID == ""
 	case outbox.RunbookSubmitted:
 		w.role, w.admins, w.except = principal.TeamAdmin, e.TeamID == "", by
@@ -65,6 +68,14 @@ func starter(e outbox.Event) []string {
 	return nil
 }
 
+// concerns reports whether an event concerns a person who may be told of it.
+func (w wanted) concerns(e outbox.Event, p teams.Person) bool {
+	role := p.In(e.TeamID)
+	concerned := w.role != principal.None && role.AtLeast(w.role) || w.admins && p.PlatformAdmin ||
+		slices.Contains(w.people, p.ID) && (!w.member || role != principal.None)
+	return concerned && p.Active && !slices.Contains(w.except, p.ID)
+}
+
 // audience are the ids of who is told of an event: of the people that may be,
 // those whom it concerns, who are active, and whose settings and the team's let
 // it through. severity is that of the incident, "" for what is none.
@@ -72,10 +83,7 @@ func audience(e outbox.Event, w wanted, people []teams.Person, team TeamSettings
 	kind := kinds[e.Type]
 	var ids []string
 	for _, p := range people {
-		role := p.In(e.TeamID)
-		concerned := w.role != principal.None && role.AtLeast(w.role) || w.admins && p.PlatformAdmin ||
-			slices.Contains(w.people, p.ID) && (!w.member || role != principal.None)
-		if !concerned || !p.Active || slices.Contains(w.except, p.ID) || slices.Contains(ids, p.ID) {
+		if !w.concerns(e, p) || slices.Contains(ids, p.ID) {
 			continue
 		}
 		o, set := own[p.ID]

@@ -84,6 +84,8 @@ func TestAudience(t *testing.T) {
 		"who started it wants none":        {kind: outbox.ExecutionEnded, detail: map[string]string{"triggeredById": ann}, own: map[string]Own{ann: {Email: off(Failures)}}, want: admins},
 		"of no team":                       {kind: outbox.ExecutionEnded, teamless: true, detail: map[string]string{"triggeredById": ann}, want: "admin " + ann},
 		"a workflow failed":                {kind: outbox.WorkflowFailed, want: admins},
+		"of a run that somebody started":   {kind: outbox.WorkflowFailed, detail: map[string]string{"triggeredById": bob}, want: admins + " " + bob},
+		"its run tells of it":              {kind: outbox.ExecutionEnded, detail: map[string]string{"status": "FAILED", outbox.ToldByRun: "true"}, want: ""},
 		"a confirmation waits":             {kind: outbox.ExecutionWaits, want: responders},
 		"a confirmation of no team":        {kind: outbox.ExecutionWaits, teamless: true, detail: map[string]string{"triggeredById": ann}, want: ann},
 		"a confirmation expired":           {kind: outbox.ExecutionExpired, want: responders},

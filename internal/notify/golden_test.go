@@ -75,6 +75,20 @@ func TestLetters(t *testing.T) {
 			w.handle(w.event(outbox.WorkflowFailed, id.New(id.WorkflowRun, w.now.Now()), map[string]string{
 				"workflowId": id.New(id.Workflow, w.now.Now()), "workflowName": "Mend payments", "reason": "the step restart failed", "incidentId": w.incident("Payments fail", "HIGH")}))
 		},
+		"workflow-by-a-runbook": func(w *world) {
+			w.must(200, "lead", "PUT", "/v1/teams/"+w.team+"/notifications", map[string]any{"includeOutput": true})
+			rb := id.New(id.Runbook, w.now.Now())
+			e := w.ended(rb, "FAILED", "")
+			e.Detail["runId"], e.Detail[outbox.ToldByRun] = id.New(id.WorkflowRun, w.now.Now()), "true"
+			w.handle(e)
+			w.handle(w.event(outbox.WorkflowFailed, e.Detail["runId"], map[string]string{
+				"workflowId": id.New(id.Workflow, w.now.Now()), "workflowName": "Mend payments", "reason": "Step fix failed: The execution is FAILED: exit code 1", "incidentId": w.incident("Payments fail", "HIGH"),
+				"runbookId": rb, "runbookName": "Restart", "executionId": e.About, "executionStatus": "FAILED", "status": "FAILED"}))
+			if got := to(w.sent()); got != "lead reviewer" {
+				w.t.Errorf("one failure: mailed %q", got)
+			}
+			w.mails -= 2 // to look at one below
+		},
 		"message": func(w *world) {
 			w.handle(w.event(outbox.WorkflowNotify, id.New(id.WorkflowRun, w.now.Now()), map[string]string{
 				"workflowId": id.New(id.Workflow, w.now.Now()), "workflowName": "Mend payments", "to": "team", "subject": "Look at payments", "message": "They fail.\n\n<b>Call</b> somebody."}))

@@ -61,6 +61,8 @@ type world struct {
 // facts are what is so, in memory: the rooms that know it are tested elsewhere.
 type facts struct {
 	mu         sync.Mutex
+	asked      int
+	meanwhile  func() // happens when an incident was read, once
 	incidents  map[string]notify.Incident
 	executions map[string]notify.Execution
 	versions   map[string]notify.Version
@@ -68,14 +70,21 @@ type facts struct {
 
 func (f *facts) Incident(_ context.Context, incidentID string) (notify.Incident, bool, error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.asked++
 	i, found := f.incidents[incidentID]
+	then := f.meanwhile
+	f.meanwhile = nil
+	f.mu.Unlock()
+	if then != nil {
+		then()
+	}
 	return i, found, nil
 }
 
 func (f *facts) Execution(_ context.Context, executionID string, output bool) (notify.Execution, bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.asked++
 	e, found := f.executions[executionID]
 	if !output {
 		e.Stdout, e.Stderr = "", ""
@@ -86,19 +95,22 @@ func (f *facts) Execution(_ context.Context, executionID string, output bool) (n
 func (f *facts) Version(_ context.Context, runbookID string, n int) (notify.Version, bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.asked++
 	v, found := f.versions[fmt.Sprintf("%s/%d", runbookID, n)]
 	return v, found, nil
 }
 
 // people are the staff, in memory: who they are is the identity room's.
 type people struct {
-	mu  sync.Mutex
-	all []teams.Person
+	mu    sync.Mutex
+	asked int
+	all   []teams.Person
 }
 
 func (p *people) those(is func(teams.Person) bool) []teams.Person {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.asked++
 	var out []teams.Person
 	for _, one := range p.all {
 		if is(one) {

@@ -129,7 +129,8 @@ func named(i item) string {
 	return i.About
 }
 
-var endings = map[string]string{"FAILED": "failed", "TIMEOUT": "ran out of time", "UNKNOWN": "ended, and nobody knows how"}
+// endings are those of an execution, as words after a runbook's name.
+var endings = map[string]string{"FAILED": "failed", "TIMEOUT": "ran out of time", "UNKNOWN": "ended, and nobody knows how", "CANCELLED": "was cancelled"}
 
 // status is how an execution ended.
 func (i item) status() string {
@@ -173,7 +174,18 @@ func single(i item, of Incident) Letter {
 	case outbox.WorkflowFailed:
 		l.Subject, l.Headline, l.Why = "[FAILED] Workflow "+name, "The workflow "+name+" failed", whyAdmin
 		l.Button, l.Path = "Open the run", "/v1/workflow-runs/"+i.About
-		l.Facts = []Fact{{"Reason", reason}}
+		l.Facts = []Fact{{"Reason", line(i.Detail["reason"], maxReason)}}
+		if by := i.Detail["executionId"]; by != "" { // one mail for both
+			status, of := "FAILED", line(i.Detail["workflowName"], maxTitle)
+			ended := i.Detail["executionStatus"]
+			if failed[ended] {
+				status = ended
+			}
+			l.Subject = fmt.Sprintf("[%s] %s (workflow %s)", status, name, of)
+			l.Headline = fmt.Sprintf("%s %s, and so the workflow %s failed", name, endings[ended], of)
+			l.Facts = append(l.Facts, Fact{"Workflow", of}, Fact{"Execution", by})
+			l.Outputs = outputs(i.execution)
+		}
 	case outbox.WorkflowNotify:
 		l.Subject, l.Why = line(i.Detail["subject"], maxTitle), whyNamed
 		if l.Subject == "" {
@@ -252,7 +264,11 @@ func (i item) short() string {
 	case outbox.RunbookSubmitted:
 		s += "version " + line(i.Detail["version"], 20) + " waits for a review"
 	case outbox.WorkflowFailed:
-		s += "the workflow failed"
+		s += line("the workflow "+i.Detail["workflowName"], maxTitle) + " failed"
+		if reason := line(i.Detail["reason"], maxReason); reason != "" {
+			s += ", " + reason
+		}
+		return s
 	case outbox.WorkflowNotify:
 		return s + line(strings.TrimSpace(i.Detail["subject"]+" "+i.Detail["message"]), maxReason)
 	}

@@ -3,7 +3,6 @@ package notify
 import (
 	"context"
 	"maps"
-	"strconv"
 
 	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/outbox"
@@ -26,7 +25,7 @@ type news struct {
 // news reads how things are now: what was confirmed, reviewed or resolved since
 // it was put onto the heap is not told as if it still waited, and who left the
 // team is told nothing.
-func (n *Notifier) news(ctx context.Context, h heap, to teams.Person) (news, error) {
+func (r *reading) news(ctx context.Context, h heap, to teams.Person) (news, error) {
 	var out news
 	for _, e := range h.Events {
 		if !still(to, e) {
@@ -37,26 +36,34 @@ func (n *Notifier) news(ctx context.Context, h heap, to teams.Person) (news, err
 		switch e.Type {
 		case outbox.ExecutionEnded, outbox.ExecutionWaits, outbox.ExecutionExpired:
 			var team TeamSettings
-			if team, err = n.Store.team(ctx, e.TeamID); err != nil {
+			if team, err = r.team(ctx, e.TeamID); err != nil {
 				return news{}, err
 			}
 			output := team.IncludeOutput && e.TeamID != "" && e.Type == outbox.ExecutionEnded && len(h.Events) == 1
 			var found bool
-			i.execution, found, err = n.Facts.Execution(ctx, e.About, output)
+			i.execution, found, err = r.execution(ctx, e.About, output)
 			if found && e.Type == outbox.ExecutionWaits && i.execution.Status != "AWAITING_CONFIRMATION" {
 				continue
 			}
+		case outbox.WorkflowFailed:
+			by := e.Detail["executionId"]
+			if by == "" {
+				break
+			}
+			var team TeamSettings
+			if team, err = r.team(ctx, e.TeamID); err == nil {
+				i.execution, _, err = r.execution(ctx, by, team.IncludeOutput && len(h.Events) == 1)
+			}
 		case outbox.WorkflowNotify:
 			var team TeamSettings
-			team, err = n.Store.team(ctx, e.TeamID)
+			team, err = r.team(ctx, e.TeamID)
 			if whole := e.Detail["messageWithOutput"]; team.IncludeOutput && whole != "" {
 				i.Detail = maps.Clone(e.Detail)
 				i.Detail["subject"], i.Detail["message"] = e.Detail["subjectWithOutput"], whole
 			}
 		case outbox.RunbookSubmitted:
-			number, _ := strconv.Atoi(e.Detail["version"])
 			var found bool
-			i.version, found, err = n.Facts.Version(ctx, e.About, number)
+			i.version, found, err = r.version(ctx, e)
 			if err == nil && (!found || !i.version.Waits) {
 				continue
 			}
@@ -80,6 +87,6 @@ func (n *Notifier) news(ctx context.Context, h heap, to teams.Person) (news, err
 		return out, nil
 	}
 	var err error
-	out.incident, _, err = n.Facts.Incident(ctx, about)
+	out.incident, _, err = r.incident(ctx, about)
 	return out, err
 }

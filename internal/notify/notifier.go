@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
+	"slices"
 	"time"
 
 	"pagefree/internal/audit"
@@ -92,129 +92,106 @@ func (n *Notifier) Handle(ctx context.Context, e outbox.Event) error {
 	if !told(e) {
 		return nil
 	}
-	team, err := n.Store.team(ctx, e.TeamID)
+	r := n.reading()
+	severity, by, err := r.decisive(ctx, e)
 	if err != nil {
 		return err
 	}
-	severity, err := n.severity(ctx, e)
+	w := wants(e, by...)
+	people, err := n.may(ctx, e, w)
 	if err != nil {
 		return err
 	}
-	already, err := n.Store.toldOf(ctx, e.ID)
+	set, err := n.Store.settings(ctx, e.TeamID, people)
+	if err != nil {
+		return err
+	}
+	r.teams[e.TeamID] = answer[TeamSettings]{set.team, true}
+	ids := audience(e, w, people, set.team, set.own, severity)
+	heaps, told, err := n.Store.heaps(ctx, e, ids)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	if team.Webhook.wants(e) && e.TeamID != "" && (kinds[e.Type] != Incidents || reaches(team.MinimumSeverity, e, severity)) {
-		errs = append(errs, n.hook(ctx, e, already[hooked]))
+	if set.team.Webhook.wants(e) && e.TeamID != "" && (kinds[e.Type] != Incidents || reaches(set.team.MinimumSeverity, e, severity)) {
+		errs = append(errs, n.hook(ctx, r, e, *told[hooked]))
 	}
-	ids, err := n.audience(ctx, e, team, severity)
-	if err != nil {
-		return errors.Join(append(errs, err)...)
-	}
+	var taken []heap
 	for _, userID := range ids {
-		if err := n.tell(ctx, e, userID, already[userID]); err != nil {
+		h, ready, err := n.put(ctx, e, *heaps[userID], *told[userID])
+		if err != nil {
 			errs = append(errs, fmt.Errorf("tell %s of %s: %w", userID, e.ID, err))
+		}
+		if ready {
+			taken = append(taken, h)
+		}
+	}
+	fresh := n.reading() // begun after all was put: see there
+	fresh.teams = r.teams
+	for _, h := range taken {
+		to := people[slices.IndexFunc(people, func(p teams.Person) bool { return p.ID == h.UserID })]
+		if err := n.empty(ctx, fresh, h, to, set.stopped); err != nil {
+			errs = append(errs, fmt.Errorf("mail %s about %s: %w", h.UserID, e.ID, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// severity is that of the incident that an event is about, "" for none.
-func (n *Notifier) severity(ctx context.Context, e outbox.Event) (string, error) {
-	if kinds[e.Type] != Incidents {
-		return "", nil
+// decisive reads what decides who is told of an event: the severity of the
+// incident that it is about, "" for none, and who may not approve a version.
+func (r *reading) decisive(ctx context.Context, e outbox.Event) (severity string, by []string, err error) {
+	switch {
+	case kinds[e.Type] == Incidents:
+		i, _, err := r.incident(ctx, e.About)
+		return i.Severity, nil, err
+	case e.Type == outbox.RunbookSubmitted:
+		v, _, err := r.version(ctx, e)
+		return "", []string{v.Author, v.Submitter}, err
 	}
-	i, _, err := n.Facts.Incident(ctx, e.About)
-	return i.Severity, err
+	return "", nil, nil
 }
 
-// audience reads who may be concerned, and their settings, and decides.
-func (n *Notifier) audience(ctx context.Context, e outbox.Event, team TeamSettings, severity string) ([]string, error) {
-	var by []string
-	if e.Type == outbox.RunbookSubmitted {
-		number, _ := strconv.Atoi(e.Detail["version"])
-		v, found, err := n.Facts.Version(ctx, e.About, number)
-		if err != nil || !found {
-			return nil, err
-		}
-		by = []string{v.Author, v.Submitter}
-	}
-	w := wants(e, by...)
-	var people []teams.Person
-	for _, read := range []func() ([]teams.Person, error){
-		func() ([]teams.Person, error) {
-			if e.TeamID == "" {
-				return nil, nil
+// put lays an event onto somebody's heap, unless that was done before, and
+// takes the heap if it may be mailed now and nobody else is at it. h is the heap
+// as it was read.
+func (n *Notifier) put(ctx context.Context, e outbox.Event, h heap, already bool) (taken heap, ready bool, err error) {
+	for try := range rounds {
+		if try > 0 {
+			if h, err = n.Store.heap(ctx, h.UserID, h.Subject); err != nil {
+				return heap{}, false, err
 			}
-			return n.People.Members(ctx, e.TeamID)
-		},
-		func() ([]teams.Person, error) {
-			if !w.admins {
-				return nil, nil
-			}
-			return n.People.Admins(ctx)
-		},
-		func() ([]teams.Person, error) {
-			if len(w.people) == 0 {
-				return nil, nil
-			}
-			return n.People.People(ctx, w.people)
-		},
-	} {
-		some, err := read()
-		if err != nil {
-			return nil, err
-		}
-		people = append(people, some...)
-	}
-	var ids []string
-	seen := map[string]bool{}
-	for _, p := range people {
-		if !seen[p.ID] {
-			ids, seen[p.ID] = append(ids, p.ID), true
-		}
-	}
-	own, err := n.Store.owns(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	return audience(e, w, people, team, own, severity), nil
-}
-
-// tell puts an event onto somebody's heap, unless it was put there before, and
-// empties the heap if it may be mailed.
-func (n *Notifier) tell(ctx context.Context, e outbox.Event, userID string, already bool) error {
-	of := subject(e)
-	for range rounds {
-		h, err := n.Store.heap(ctx, userID, of)
-		if err != nil {
-			return err
 		}
 		if closes(e) && !h.Open && h.empty() { // nobody told them that it was open
-			return nil
+			return heap{}, false, nil
 		}
+		now, next := n.Now(), h
+		var ops []dynamo.Op
 		if !already {
-			now := n.Now()
-			next := h.add(e, now)
-			ops := []dynamo.Op{n.Store.mark(e.ID, userID, now), n.Store.putHeap(next, now)}
+			next = h.add(e, now)
+			ops = append(ops, n.Store.mark(e.ID, h.UserID, now))
 			if h.empty() {
 				ops = append(ops, due.Put(n.Store.Automation, next.reminder()))
 			}
-			err = n.Store.commit(ctx, ops...)
-			lost, _ := dynamo.Failed(err)
-			switch {
-			case lost != nil && lost.Index == 0: // a message that came twice
-			case lost != nil || errors.Is(err, dynamo.ErrContended):
-				continue
-			case err != nil:
-				return err
-			}
 		}
-		_, err = n.empty(ctx, userID, of)
-		return err
+		if ready = next.ready(now); ready {
+			next = next.take(now)
+		} else if already {
+			return heap{}, false, nil
+		}
+		err = n.Store.commit(ctx, append(ops, n.Store.putHeap(next, now))...)
+		lost, _ := dynamo.Failed(err)
+		switch {
+		case lost != nil && lost.Index == 0 && !already: // a message that came twice
+			already = true
+		case lost != nil || errors.Is(err, dynamo.ErrContended):
+		case err != nil:
+			return heap{}, false, err
+		default:
+			next.Rev++
+			return next, ready, nil
+		}
 	}
-	return dynamo.ErrContended
+	return heap{}, false, dynamo.ErrContended
 }
 
 // closes reports whether an event only ends what others began.
@@ -245,99 +222,83 @@ func (n *Notifier) remind(ctx context.Context, i due.Item) (kept bool, err error
 	if h.empty() || h.reminder().SK != i.SK {
 		return false, nil
 	}
-	_, err = n.empty(ctx, userID, of)
-	return true, err
+	taken, ready, err := n.put(ctx, outbox.Event{}, h, true)
+	if err != nil || !ready {
+		return true, err
+	}
+	people, err := n.People.People(ctx, []string{userID})
+	if err != nil {
+		return true, errors.Join(err, n.release(ctx, taken))
+	}
+	to := teams.Person{} // who is gone is told nothing
+	if len(people) > 0 {
+		to = people[0]
+	}
+	stopped, err := mailstop.Of(ctx, n.Store.Identity, to.Email)
+	if err != nil {
+		return true, errors.Join(err, n.release(ctx, taken))
+	}
+	return true, n.empty(ctx, n.reading(), taken, to, stopped)
 }
 
-// empty mails a heap if its time has come and nobody else is at it, and
-// reports whether a mail left.
-func (n *Notifier) empty(ctx context.Context, userID, of string) (bool, error) {
-	h, err := n.Store.heap(ctx, userID, of)
+// empty mails a heap that was taken, and writes that down.
+func (n *Notifier) empty(ctx context.Context, r *reading, taken heap, to teams.Person, stopped map[string]mailstop.Stop) error {
+	mailed, open, err := n.mail(ctx, r, taken, to, stopped)
 	if err != nil {
-		return false, err
+		return errors.Join(err, n.release(ctx, taken))
 	}
-	now := n.Now()
-	if !h.ready(now) {
-		return false, nil
-	}
-	taken := h.take(now)
-	err = n.Store.commit(ctx, n.Store.putHeap(taken, now))
-	if _, lost := dynamo.Failed(err); lost || errors.Is(err, dynamo.ErrContended) { // somebody else is; or the reminder comes
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	mailed, open, err := n.mail(ctx, taken)
-	if err != nil {
-		return false, errors.Join(err, n.release(ctx, taken))
-	}
-	return mailed, n.close(ctx, taken, mailed, open)
+	return n.close(ctx, taken, mailed, open)
 }
 
-// release lets others have a heap again that could not be mailed.
-func (n *Notifier) release(ctx context.Context, taken heap) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	for range rounds {
-		h, err := n.Store.heap(ctx, taken.UserID, taken.Subject)
-		if err != nil || h.Busy != taken.Busy {
-			return err
-		}
-		h.Taken, h.Busy = 0, 0
-		err = n.Store.commit(ctx, n.Store.putHeap(h, n.Now()))
-		if _, lost := dynamo.Failed(err); !lost {
-			return err
-		}
-	}
-	return nil // its lease ends
-}
-
-// close writes down that a heap was told, with the reminder of what came since.
-func (n *Notifier) close(ctx context.Context, taken heap, mailed, open bool) error {
+// held writes what becomes of a heap that was taken, unless another has it by
+// now: as it was when it was taken, or, where that changed, as it is.
+func (n *Notifier) held(ctx context.Context, taken heap, becomes func(h heap, now time.Time) []dynamo.Op) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
+	h := taken
 	for range rounds {
-		h, err := n.Store.heap(ctx, taken.UserID, taken.Subject)
-		if err != nil || h.Busy != taken.Busy {
+		err := n.Store.commit(ctx, becomes(h, n.Now())...)
+		if _, lost := dynamo.Failed(err); !lost && !errors.Is(err, dynamo.ErrContended) {
 			return err
 		}
-		now := n.Now()
-		next := h.told(taken, mailed, open, now)
-		ops := []dynamo.Op{n.Store.putHeap(next, now), due.Done(n.Store.Automation, h.reminder())}
-		if !next.empty() {
-			if next.reminder().Key() == h.reminder().Key() {
-				ops = ops[:1]
-			} else {
-				ops = append(ops, due.Put(n.Store.Automation, next.reminder()))
-			}
+		if h, err = n.Store.heap(ctx, taken.UserID, taken.Subject); err != nil || h.Busy != taken.Busy {
+			return err
 		}
-		err = n.Store.commit(ctx, ops...)
-		if _, lost := dynamo.Failed(err); lost || errors.Is(err, dynamo.ErrContended) {
-			continue
-		}
-		return err
 	}
 	return dynamo.ErrContended
 }
 
+// release lets others have a heap again that could not be mailed.
+func (n *Notifier) release(ctx context.Context, taken heap) error {
+	return n.held(ctx, taken, func(h heap, now time.Time) []dynamo.Op {
+		h.Taken, h.Busy = 0, 0
+		return []dynamo.Op{n.Store.putHeap(h, now)}
+	})
+}
+
+// close writes down that a heap was told, with the reminder of what came since.
+func (n *Notifier) close(ctx context.Context, taken heap, mailed, open bool) error {
+	return n.held(ctx, taken, func(h heap, now time.Time) []dynamo.Op {
+		next := h.told(taken, mailed, open, now)
+		ops := []dynamo.Op{n.Store.putHeap(next, now)}
+		switch {
+		case next.empty():
+			ops = append(ops, due.Done(n.Store.Automation, h.reminder()))
+		case next.reminder().Key() != h.reminder().Key():
+			ops = append(ops, due.Done(n.Store.Automation, h.reminder()), due.Put(n.Store.Automation, next.reminder()))
+		}
+		return ops
+	})
+}
+
 // mail hands over the letter that a heap makes, if it still makes one, and
 // reports whether it did, and whether it said that an incident is open.
-func (n *Notifier) mail(ctx context.Context, h heap) (mailed, open bool, err error) {
-	people, err := n.People.People(ctx, []string{h.UserID})
-	if err != nil || len(people) == 0 {
-		return false, h.Open, err
-	}
-	to := people[0]
-	stopped, err := mailstop.Of(ctx, n.Store.Identity, to.Email)
-	if err != nil {
-		return false, h.Open, err
-	}
+func (n *Notifier) mail(ctx context.Context, r *reading, h heap, to teams.Person, stopped map[string]mailstop.Stop) (mailed, open bool, err error) {
 	if _, is := stopped[to.Email]; is {
 		slog.InfoContext(ctx, "not mailed: mail to this person is stopped", "person", to.ID)
 		return false, h.Open, nil
 	}
-	news, err := n.news(ctx, h, to)
+	news, err := r.news(ctx, h, to)
 	if err != nil {
 		return false, h.Open, err
 	}

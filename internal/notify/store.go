@@ -8,7 +8,9 @@ import (
 
 	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/mailstop"
 	"pagefree/internal/platform/outbox"
+	"pagefree/internal/platform/teams"
 	"pagefree/internal/platform/timestamp"
 )
 
@@ -33,6 +35,8 @@ func settingsKey(of string) dynamo.Key { return dynamo.Key{PK: "notify#" + of, S
 func heapKey(userID, subject string) dynamo.Key {
 	return dynamo.Key{PK: "quiet#" + userID, SK: subject}
 }
+
+func markKey(eventID, to string) dynamo.Key { return dynamo.Key{PK: "told#" + eventID, SK: to} }
 
 // hooked stands for the webhook among those who were told.
 const hooked = "webhook"
@@ -84,6 +88,39 @@ func (s Store) owns(ctx context.Context, ids []string) (map[string]Own, error) {
 	return found, err
 }
 
+// settings reads what holds for who may be told of something of a team, all at once.
+func (s Store) settings(ctx context.Context, teamID string, people []teams.Person) (settings, error) {
+	var of teamItem
+	var set bool
+	out := settings{team: defaultTeam, own: map[string]Own{}, stopped: map[string]mailstop.Stop{}}
+	var reads []dynamo.Read
+	if teamID != "" {
+		reads = append(reads, dynamo.Read{Key: settingsKey(teamID), Out: &of, Found: &set})
+	}
+	owns, has := make([]ownItem, len(people)), make([]bool, len(people))
+	stops := make([]func() (mailstop.Stop, bool), len(people))
+	for i, p := range people {
+		var stop dynamo.Read
+		stop, stops[i] = mailstop.Look(p.Email)
+		reads = append(reads, dynamo.Read{Key: settingsKey(p.ID), Out: &owns[i], Found: &has[i]}, stop)
+	}
+	if err := s.Identity.ReadAll(ctx, reads...); err != nil {
+		return settings{}, err
+	}
+	if set {
+		out.team = of.TeamSettings
+	}
+	for i, p := range people {
+		if has[i] {
+			out.own[p.ID] = owns[i].Own
+		}
+		if stop, is := stops[i](); is {
+			out.stopped[p.Email] = stop
+		}
+	}
+	return out, nil
+}
+
 // at is the condition that settings are at a revision, 0 for none.
 func at(rev int64) expression.ConditionBuilder {
 	if rev == 0 {
@@ -128,25 +165,22 @@ func (s Store) putHeap(h heap, now time.Time) dynamo.Op {
 
 // mark is the write that an event was handed to somebody. It fails where it was already.
 func (s Store) mark(eventID, to string, now time.Time) dynamo.Op {
-	return s.Automation.Create(mark{PK: "told#" + eventID, SK: to, TTL: now.Unix() + keepTold})
+	k := markKey(eventID, to)
+	return s.Automation.Create(mark{PK: k.PK, SK: k.SK, TTL: now.Unix() + keepTold})
 }
 
-// toldOf are those whom an event was handed to already.
-func (s Store) toldOf(ctx context.Context, eventID string) (map[string]bool, error) {
-	told := map[string]bool{}
-	q := dynamo.Query{Values: []string{"told#" + eventID}, Sort: dynamo.SK, Limit: 1000}
-	for {
-		marks, next, err := dynamo.List(ctx, s.Automation, q, func(m mark) string { return m.SK }, nil)
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range marks {
-			told[m.SK] = true
-		}
-		if q.Before = next; next == "" {
-			return told, nil
-		}
+// heaps reads what people are to be told about a subject, and to whom an event
+// was handed already.
+func (s Store) heaps(ctx context.Context, e outbox.Event, userIDs []string) (heaps map[string]*heap, told map[string]*bool, err error) {
+	heaps, told = map[string]*heap{}, map[string]*bool{hooked: new(bool)}
+	of := subject(e)
+	reads := []dynamo.Read{{Key: markKey(e.ID, hooked), Out: new(mark), Found: told[hooked]}}
+	for _, id := range userIDs {
+		k := heapKey(id, of)
+		heaps[id], told[id] = &heap{PK: k.PK, SK: k.SK, UserID: id, Subject: of}, new(bool)
+		reads = append(reads, dynamo.Read{Key: k, Out: heaps[id]}, dynamo.Read{Key: markKey(e.ID, id), Out: new(mark), Found: told[id]})
 	}
+	return heaps, told, s.Automation.ReadAll(ctx, reads...)
 }
 
 // delivery is an event that a webhook is to be sent, with its reminder.

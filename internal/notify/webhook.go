@@ -32,7 +32,7 @@ var errGone = errors.New("it answered 410")
 // hook puts an event down to be sent to a team's webhook, and sends it at once.
 // What fails is tried again by its reminder, for some three hours: an endpoint
 // that is away must not hold up anybody's mail.
-func (n *Notifier) hook(ctx context.Context, e outbox.Event, already bool) error {
+func (n *Notifier) hook(ctx context.Context, r *reading, e outbox.Event, already bool) error {
 	if e.Depth >= outbox.MaxDepth { // or one that leads back to a hook of ours would go round for ever
 		slog.WarnContext(ctx, "webhook not told: too many workflows and webhooks stand behind the event", "event", e.ID, "depth", e.Depth)
 		return nil
@@ -49,7 +49,7 @@ func (n *Notifier) hook(ctx context.Context, e outbox.Event, already bool) error
 	if err != nil {
 		return err
 	}
-	if err := n.send(ctx, e); err != nil {
+	if err := n.send(ctx, r, e); err != nil {
 		slog.WarnContext(ctx, "webhook not told; it is tried again", "event", e.ID, "error", err)
 		return nil
 	}
@@ -63,13 +63,13 @@ func (n *Notifier) deliver(ctx context.Context, i due.Item) error {
 	if err != nil || !found {
 		return err
 	}
-	return n.send(ctx, d.Event)
+	return n.send(ctx, n.reading(), d.Event)
 }
 
 // send posts an event to its team's webhook as that is now. One that is gone,
 // or wants no such event any more, is done.
-func (n *Notifier) send(ctx context.Context, e outbox.Event) error {
-	team, err := n.Store.team(ctx, e.TeamID)
+func (n *Notifier) send(ctx context.Context, r *reading, e outbox.Event) error {
+	team, err := r.team(ctx, e.TeamID)
 	if err != nil || !team.Webhook.wants(e) {
 		return err
 	}
@@ -78,7 +78,7 @@ func (n *Notifier) send(ctx context.Context, e outbox.Event) error {
 	if err != nil {
 		return err
 	}
-	told, err := n.telling(ctx, e)
+	told, err := n.telling(ctx, r, e)
 	if err != nil {
 		return err
 	}
@@ -191,13 +191,13 @@ type telling struct {
 }
 
 // telling reads what is said of an event now.
-func (n *Notifier) telling(ctx context.Context, e outbox.Event) (telling, error) {
+func (n *Notifier) telling(ctx context.Context, r *reading, e outbox.Event) (telling, error) {
 	o, err := n.Origin.Get(ctx)
 	if err != nil {
 		return telling{}, err
 	}
 	if kinds[e.Type] == Incidents {
-		i, found, err := n.Facts.Incident(ctx, e.About)
+		i, found, err := r.incident(ctx, e.About)
 		if err != nil {
 			return telling{}, err
 		}
@@ -215,10 +215,9 @@ func (n *Notifier) telling(ctx context.Context, e outbox.Event) (telling, error)
 	it := item{Event: e}
 	switch e.Type {
 	case outbox.ExecutionEnded, outbox.ExecutionWaits, outbox.ExecutionExpired:
-		it.execution, _, err = n.Facts.Execution(ctx, e.About, false)
+		it.execution, _, err = r.execution(ctx, e.About, false)
 	case outbox.RunbookSubmitted:
-		number, _ := strconv.Atoi(e.Detail["version"])
-		it.version, _, err = n.Facts.Version(ctx, e.About, number)
+		it.version, _, err = r.version(ctx, e)
 	}
 	if err != nil {
 		return telling{}, err
@@ -245,6 +244,9 @@ func (n *Notifier) telling(ctx context.Context, e outbox.Event) (telling, error)
 		put("workflowId", e.Detail["workflowId"])
 		put("workflowName", e.Detail["workflowName"])
 		put("incidentId", e.Detail["incidentId"])
+		put("executionId", e.Detail["executionId"])
+		put("runbookId", e.Detail["runbookId"])
+		put("runbookName", e.Detail["runbookName"])
 		put("reason", e.Detail["reason"])
 		put("subject", e.Detail["subject"])
 		put("message", e.Detail["message"])

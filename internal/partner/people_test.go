@@ -3,15 +3,20 @@ package partner_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	front "pagefree/infra/local/aws"
 	"pagefree/internal/partner"
+	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/id"
+	"pagefree/internal/platform/mailstop"
+	"pagefree/internal/platform/timestamp"
 )
 
 func TestPeople(t *testing.T) {
@@ -101,6 +106,46 @@ func TestPeople(t *testing.T) {
 		}
 		w.must(204, "lead", "DELETE", path+"/people/"+again.id(), nil)
 	})
+}
+
+// TestMailStopped: staff see whose address bounces, or who complained, since when, and that it was lifted.
+func TestMailStopped(t *testing.T) {
+	w := newWorld(t)
+	path := of(w.page, "partners", w.grant("Acme", "ops@acme.test").id()) + "/people"
+	for _, who := range []string{"ann", "bob"} {
+		w.must(201, "lead", "POST", path, `{"email":"`+who+`@acme.test"}`)
+	}
+	people := dynamo.Table{Name: w.env.Table("IdentityTable"), DB: dynamodb.NewFromConfig(w.env.ConfigOf("BouncesFunction"))} // as SES's events are written
+	at := timestamp.Of(w.clock.Now())
+	for who, why := range map[string]mailstop.Reason{"ops": mailstop.Bounce, "ann": mailstop.Complaint} {
+		if err := dynamo.Commit(t.Context(), people.DB, mailstop.Add(people, who+"@acme.test", mailstop.Stop{Reason: why, At: at})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shown := func() string {
+		var all []string
+		for _, p := range w.must(200, "lead", "GET", path, nil).Items() {
+			who, _, _ := strings.Cut(p["email"].(string), "@")
+			if stop, stopped := p["mailStopped"].(map[string]any); stopped {
+				who += fmt.Sprint(" ", stop["reason"], " ", stop["at"])
+			} else if _, there := p["mailStopped"]; there {
+				t.Errorf("of %s: %v", who, p["mailStopped"])
+			}
+			all = append(all, who)
+		}
+		slices.Sort(all)
+		return strings.Join(all, ", ")
+	}
+	if got, want := shown(), fmt.Sprintf("ann complaint %s, bob, ops bounce %[1]s", at); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	all := dynamo.Table{Name: people.Name, DB: w.table.DB}
+	if err := dynamo.Commit(t.Context(), all.DB, mailstop.Lift(all, "ann@acme.test", at)); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := shown(), fmt.Sprintf("ann, bob, ops bounce %s", at); got != want {
+		t.Errorf("lifted: got %s, want %s", got, want)
+	}
 }
 
 // messages takes what lies in a queue.

@@ -139,6 +139,9 @@ func (e *Engine) follow(ctx context.Context, was Run, d Definition, n int, late 
 		}
 	}
 	is = is.leave(n, d.Steps[n].OnFailure, status, outcome(ex, out), why, now)
+	if is.failedBy(d, ex.ID) {
+		is.cause = &ex
+	}
 	return true, e.commit(ctx, was, is, now)
 }
 

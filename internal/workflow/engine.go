@@ -126,12 +126,18 @@ func (e *Engine) Go(ctx context.Context, runs []string) {
 }
 
 // Ended makes the run go on that waited for an execution: ev is an
-// execution.ended whose detail has runId. Other events do nothing.
-func (e *Engine) Ended(ctx context.Context, ev outbox.Event) error {
-	if ev.Type != outbox.ExecutionEnded || ev.Detail["runId"] == "" {
-		return nil
+// execution.ended whose detail has runId. Other events do nothing. told reports
+// that the run failed by this execution, so that its failure tells of both.
+func (e *Engine) Ended(ctx context.Context, ev outbox.Event) (told bool, err error) {
+	runID := ev.Detail["runId"]
+	if ev.Type != outbox.ExecutionEnded || runID == "" {
+		return false, nil
 	}
-	return e.Advance(ctx, ev.Detail["runId"])
+	if err := e.Advance(ctx, runID); err != nil || ev.Detail["status"] == string(execution.Completed) || !id.Valid(id.WorkflowRun, runID) {
+		return false, err
+	}
+	run, d, found, err := e.Store.load(ctx, runID)
+	return found && run.failedBy(d, ev.About), err
 }
 
 // maxMoves bounds how many transactions one Advance makes: four for a step are

@@ -52,7 +52,8 @@ type world struct {
 	who                  map[string]principal.Principal
 	receiver             *receiver
 	delayed              delayed
-	left                 bool // person is in no team any more
+	told                 []string // executions whose runs tell of them
+	left                 bool     // person is in no team any more
 }
 
 // delayed keeps what a queue was told to bring later: a subject and in how many whole seconds, rounded up as a queue does.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"pagefree/internal/execution"
 	"pagefree/internal/platform/timestamp"
 	"pagefree/internal/platform/trust"
 )
@@ -77,6 +78,16 @@ type Run struct {
 	Untold     bool           `json:"-" dynamodbav:"untold"`     // its end is still to be written on the timeline
 	DueAt      timestamp.Time `json:"-" dynamodbav:"dueAt"`      // of its reminder; zero where it has none
 	Rev        int64          `json:"-" dynamodbav:"rev"`
+
+	cause *execution.Execution // that makes it fail, while that is being written
+}
+
+// failedBy reports whether the run failed since this execution of one of its steps did.
+func (r Run) failedBy(d Definition, executionID string) bool {
+	return r.Status == Failed && len(d.Steps) == len(r.Steps) && slices.ContainsFunc(d.Steps, func(s Step) bool {
+		n := slices.IndexFunc(r.Steps, func(of StepRun) bool { return of.ID == s.ID })
+		return n >= 0 && r.Steps[n].Status == Failed && s.OnFailure != Continue && r.Steps[n].ExecutionID != nil && *r.Steps[n].ExecutionID == executionID
+	})
 }
 
 // StepRun is what became of a step.

@@ -203,12 +203,16 @@ func (r Runs) record(ctx context.Context, run Run, as string, now time.Time) dyn
 func (r Runs) failure(run Run, now time.Time) dynamo.Op {
 	ev := outbox.New(outbox.WorkflowFailed, run.ID, run.TeamID, now)
 	ev.Depth, ev.Unattended = run.Depth, run.Unattended
-	if run.TriggeredBy != ByEvent { // who did what an event tells of did not start the run
-		ev.ActorID = run.TriggeredByID
-	}
 	ev.Detail = map[string]string{"workflowId": run.WorkflowID, "workflowName": run.WorkflowName, "incidentId": run.IncidentID, "status": string(run.Status)}
+	if run.TriggeredBy != ByEvent { // who did what an event tells of did not start the run
+		ev.ActorID, ev.Detail["triggeredById"] = run.TriggeredByID, run.TriggeredByID
+	}
 	if run.Reason != nil {
 		ev.Detail["reason"] = *run.Reason
+	}
+	if by := run.cause; by != nil {
+		ev.Detail["executionId"], ev.Detail["executionStatus"] = by.ID, string(by.Status)
+		ev.Detail["runbookId"], ev.Detail["runbookName"] = by.RunbookID, by.RunbookName
 	}
 	return outbox.Put(r.Store.Table, ev)
 }

@@ -63,8 +63,12 @@ func (w *world) ends(executionID string, status execution.Status, exitCode int, 
 	}
 	ev := outbox.New(outbox.ExecutionEnded, e.ID, w.team, w.clock.Now())
 	ev.Detail = map[string]string{"runId": e.TriggeredByID, "status": string(status)}
-	if err := w.engine.Ended(context.Background(), ev); err != nil {
+	told, err := w.engine.Ended(context.Background(), ev)
+	if err != nil {
 		w.t.Fatal(err)
+	}
+	if told {
+		w.told = append(w.told, e.ID)
 	}
 }
 
@@ -180,10 +184,36 @@ func TestARunbookStepThatFails(t *testing.T) {
 			if len(failed) != 1 || failed[0].About != run.id() || failed[0].Detail["workflowName"] != "Stops" || failed[0].Detail["incidentId"] != i.ID || failed[0].Detail["reason"] == "" {
 				t.Errorf("told of %+v", failed)
 			}
+			// What failed is told once: by the run that failed by it, or by itself where the run went on.
+			if by, _ := run.step("clean")["executionId"].(string); by != "" {
+				d := failed[0].Detail
+				if !slices.Equal(w.told, []string{by}) || d["executionId"] != by || d["runbookId"] != rb || d["runbookName"] != w.execution(by).RunbookName || d["executionStatus"] != string(tt.ends) {
+					t.Errorf("of %s, told by its run %v: %v", by, w.told, d)
+				}
+			} else if failed[0].Detail["runbookId"] != "" || len(w.told) != 0 {
+				t.Errorf("nothing was executed: %v, %v", failed[0].Detail, w.told)
+			}
 			if run := w.only(continues); run.Str("status") != "COMPLETED" || !slices.Equal(run.statuses(), []string{"FAILED", "COMPLETED"}) {
 				t.Errorf("got %s", run.Text)
 			}
 		})
+	}
+}
+
+// TestWhoStartedARunThatFails is named, so that they are told; an event is nobody's start.
+func TestWhoStartedARunThatFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wf := w.workflow("Look up", []m{{"id": "say", "type": "note", "text": "{{incident.labels.rack}}"}})
+	i := w.created("Disk full")
+	w.must(202, "responder", "POST", "/v1/workflows/"+wf+"/runs", m{"incidentId": i.ID})
+	w.sweep()
+	var got []string
+	for _, e := range w.events(outbox.WorkflowFailed) {
+		got = append(got, e.Detail["triggeredById"])
+	}
+	if slices.Sort(got); !slices.Equal(got, []string{"", "usr_responder"}) {
+		t.Errorf("got %q", got)
 	}
 }
 
@@ -370,13 +400,15 @@ func TestAWebhookThatFails(t *testing.T) {
 		want    string
 		arrived int
 	}{
-		"an error":                   {say: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, want: "http 500", arrived: 1},
-		"a redirect is not followed": {say: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/_local/echo/200", http.StatusTemporaryRedirect) }, want: "http 307", arrived: 1},
-		"no answer":                  {say: func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, want: "outcome unknown: ", arrived: 1},
-		"no such secret":             {step: m{"headers": m{"X-Api": "{{secrets.none}}"}}, want: "secret_missing: "},
-		"nothing to sign with":       {step: m{"signWith": "none"}, want: "secret_missing: "},
-		"no value":                   {step: m{"body": "{{incident.labels.rack}}"}, want: "template_unresolved: "},
-		"nobody is there":            {step: m{"url": "https://nobody.invalid/"}, want: "the request was not sent: "},
+		"an error": {say: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, want: "http 500", arrived: 1},
+		"a redirect is not followed": {say: func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/_local/echo/200", http.StatusTemporaryRedirect)
+		}, want: "http 307", arrived: 1},
+		"no answer":            {say: func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, want: "outcome unknown: ", arrived: 1},
+		"no such secret":       {step: m{"headers": m{"X-Api": "{{secrets.none}}"}}, want: "secret_missing: "},
+		"nothing to sign with": {step: m{"signWith": "none"}, want: "secret_missing: "},
+		"no value":             {step: m{"body": "{{incident.labels.rack}}"}, want: "template_unresolved: "},
+		"nobody is there":      {step: m{"url": "https://nobody.invalid/"}, want: "the request was not sent: "},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

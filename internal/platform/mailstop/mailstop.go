@@ -62,6 +62,14 @@ func Lift(t dynamo.Table, address string, at timestamp.Time) dynamo.Op {
 		dynamo.Present().And(expression.Name("liftedAt").AttributeNotExists()))
 }
 
+// Look reads whether an address is stopped together with other items of the
+// identity table; found tells once that was done.
+func Look(address string) (read dynamo.Read, found func() (Stop, bool)) {
+	var i item
+	there := false
+	return dynamo.Read{Key: key(address), Out: &i, Found: &there}, func() (Stop, bool) { return i.Stop, there && i.LiftedAt == nil }
+}
+
 // Of are the stops of addresses, by address; who is not in it may be mailed.
 func Of(ctx context.Context, t dynamo.Table, addresses ...string) (map[string]Stop, error) {
 	stopped := map[string]Stop{}

@@ -35,9 +35,14 @@ const (
 
 	RunbookSubmitted = "runbook.submitted" // Detail: version
 
-	WorkflowFailed = "workflow.failed" // a run that FAILED or ran into its TIMEOUT; Detail: reason
+	// A run that FAILED or ran into its TIMEOUT. Detail: reason; where an execution made it fail, executionId, executionStatus, runbookId and runbookName.
+	WorkflowFailed = "workflow.failed"
 	WorkflowNotify = "workflow.notify" // a step of a workflow; Detail: to, subject, message; where they quote what a script wrote, the whole of it in subjectWithOutput, messageWithOutput
 )
+
+// ToldByRun is a member of the Detail of an execution.ended whose run failed by
+// it: the workflow.failed of that run tells people of both.
+const ToldByRun = "toldByRun"
 
 // MaxDepth is the depth at which an event triggers nothing any more.
 const MaxDepth = 5

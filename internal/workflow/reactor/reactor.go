@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -29,8 +30,8 @@ type Workflows interface {
 	Match(ctx context.Context, e outbox.Event) (runs []string, err error)
 	// Go lets them go on, as long as there is time.
 	Go(ctx context.Context, runs []string)
-	// Ended goes on with the run that waited for an execution.
-	Ended(ctx context.Context, e outbox.Event) error
+	// Ended goes on with the run that waited for an execution. told: it failed by it, and its own event tells of both.
+	Ended(ctx context.Context, e outbox.Event) (told bool, err error)
 	// Advance does what a run has to do now, and moves or removes its due item.
 	Advance(ctx context.Context, runID string) error
 }
@@ -87,12 +88,15 @@ func (r *Reactor) event(ctx context.Context, i due.Item) error {
 	switch e.Type {
 	case outbox.IncidentCreated, outbox.IncidentAcknowledged, outbox.IncidentResolved, outbox.IncidentEscalated:
 		runs, err = r.Workflows.Match(ctx, e)
+	case outbox.ExecutionEnded: // first, since it decides who tells
+		var told bool
+		if told, err = r.Workflows.Ended(ctx, e); told {
+			e.Detail = maps.Clone(e.Detail)
+			e.Detail[outbox.ToldByRun] = "true"
+		}
 	}
 	err = errors.Join(err, r.Notices.Send(ctx, e)) // again, should the event come again: nobody is told of one twice
 	r.Workflows.Go(ctx, runs)
-	if e.Type == outbox.ExecutionEnded {
-		err = errors.Join(err, r.Workflows.Ended(ctx, e))
-	}
 	return err
 }
 

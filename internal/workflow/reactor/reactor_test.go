@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -54,11 +55,14 @@ func (h *heard) Go(_ context.Context, runs []string) {
 	}
 }
 
-func (h *heard) Ended(_ context.Context, e outbox.Event) error { return h.hear("ended", e.About) }
-func (h *heard) Advance(_ context.Context, id string) error    { return h.hear("advance", id) }
-func (h *heard) Escalate(_ context.Context, id string) error   { return h.hear("escalate", id) }
+func (h *heard) Ended(_ context.Context, e outbox.Event) (bool, error) {
+	return e.Detail["status"] == "FAILED", h.hear("ended", e.About)
+}
+func (h *heard) Advance(_ context.Context, id string) error  { return h.hear("advance", id) }
+func (h *heard) Escalate(_ context.Context, id string) error { return h.hear("escalate", id) }
 func (h *heard) Send(_ context.Context, message any) error {
-	return h.hear("notice", message.(outbox.Event).About)
+	e := message.(outbox.Event)
+	return h.hear("notice", strings.TrimSpace(e.About+" "+e.Detail[outbox.ToldByRun]))
 }
 
 func (h *heard) SendLater(_ context.Context, message any, wait time.Duration) error {
@@ -150,6 +154,20 @@ func TestActs(t *testing.T) {
 	w.says()
 }
 
+// TestToldByItsRun: that a run failed by an execution goes along with what people are told of that.
+func TestToldByItsRun(t *testing.T) {
+	w := newWorld(t)
+	for _, status := range []string{"COMPLETED", "FAILED"} {
+		e := outbox.New(outbox.ExecutionEnded, status, "team_1", noon)
+		e.Detail = map[string]string{"status": status}
+		w.put(outbox.Put(w.Table, e))
+	}
+	if err := w.Sweeper.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.says("ended COMPLETED", "ended FAILED", "notice COMPLETED", "notice FAILED true")
+}
+
 // TestUnknown: what nobody knows stays, and is counted.
 func TestUnknown(t *testing.T) {
 	w := newWorld(t)
@@ -226,7 +244,7 @@ func TestPeopleAreToldFirst(t *testing.T) {
 	w.broken = map[string]bool{"notice": true}
 	inOrder(1, "ended script")
 	w.broken = nil
-	inOrder(0, "notice script", "ended script")
+	inOrder(0, "ended script", "notice script") // the run decides who tells of a failure
 }
 
 // TestNoTimeLeft: nothing is begun that the end of the invocation may cut short, and that counts as no try.
