@@ -46,7 +46,7 @@ func campaign() int {
 func TestFaultReactor(t *testing.T) {
 	t.Parallel()
 	options := hurried
-	options.Timeouts = map[string]time.Duration{"DispatcherFunction": 10 * time.Second, "ReactorFunction": 15 * time.Second}
+	options.Timeouts = map[string]time.Duration{"DispatcherFunction": 10 * time.Second, "ReactorFunction": 45 * time.Second} // it begins nothing without the time for it, reactor.Within
 	l := newLoop(t, stack.Options{Every: options.Every, Visibility: options.Visibility, Timeouts: options.Timeouts})
 	hook, secret := l.integration("generic")
 	runbook := l.fixer("Reacts", "LOW")
