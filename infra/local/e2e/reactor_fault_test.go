@@ -56,7 +56,7 @@ func TestFaultReactor(t *testing.T) {
 
 	const burst = 3
 	workflows, struck := map[string]string{}, map[string]int{}
-	for n := 0; n < max(*executions/5, 12); {
+	for n := 0; n < max(*executions/20, 12); {
 		r := reactions[rng.IntN(campaign())]
 		f := l.stack.Faults().Add(aws.Fault{Function: r.function, Service: r.service, Operation: r.operation, Nth: 1 + rng.IntN(3*burst), Times: r.times, Do: r.do})
 		for range burst {
