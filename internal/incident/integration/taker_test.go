@@ -56,9 +56,6 @@ func (w *world) atOnce(batches []events.SQSEvent) {
 
 // TestABurst of 1,000 deliveries at once: none is lost, none counted twice, and each incident opens once.
 func TestABurst(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes half a minute")
-	}
 	t.Parallel()
 	w := newWorld(t)
 	s := w.connect("generic")
