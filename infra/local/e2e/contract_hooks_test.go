@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"pagefree/infra/local/client"
 )
 
 // integrate makes an integration, and returns the path of its hook, its secret and its id.
@@ -235,8 +238,10 @@ func (c *contract) incidentCalled(t *testing.T, title string) (i object) {
 // eventually waits for something to become true.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(60 * time.Second); !is(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	for !is() {
+		if err := client.Pause(ctx, 50*time.Millisecond); err != nil {
 			t.Fatalf("waited in vain for %s", what)
 		}
 	}
