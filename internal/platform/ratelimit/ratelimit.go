@@ -78,6 +78,14 @@ func (r Result) Header(h http.Header) {
 	}
 }
 
+// Label is Header for an answer that may have headers of a closer count.
+func (r Result) Label(h http.Header) {
+	if h.Get("X-RateLimit-Limit") == "" && r.Limit > 0 {
+		r.Allowed = r.Allowed || h.Get("Retry-After") != ""
+		r.Header(h)
+	}
+}
+
 // Refusal is the 429 for a result that is not allowed.
 func (r Result) Refusal() *problem.Error {
 	e := problem.New(http.StatusTooManyRequests, problem.RateLimited, "Too many requests. Try again in %s s.", seconds(r.Retry))

@@ -10,13 +10,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pagefree/internal/platform/dynamo"
 )
 
 // Within is how long a request waits for its counters where it goes on without.
 const Within = 200 * time.Millisecond
 
 // Tier is the limits of one kind of caller. It is open: when DynamoDB does not
-// answer, everybody is admitted, and counted as such.
+// answer, everybody is admitted, and counted as such. The zero Tier counts
+// nothing and admits everything; its results put nothing on an answer.
 type Tier struct {
 	Name   string // what the keys of its counters begin with, after "rate#"
 	Caller Limit  // of one that is known
@@ -35,12 +38,10 @@ func (t Tier) Admit(ctx context.Context, caller, address string) Result {
 	return t.admit(ctx, Counter{Key: t.Name + "#by#" + caller, Limit: t.Caller}, source)
 }
 
-// AdmitCaller admits something that a caller does, from wherever.
-func (t Tier) AdmitCaller(ctx context.Context, caller string) Result {
-	return t.admit(ctx, Counter{Key: t.Name + "#by#" + caller, Limit: t.Caller})
-}
-
 func (t Tier) admit(ctx context.Context, counters ...Counter) Result {
+	if t.Leases == nil {
+		return Result{Allowed: true}
+	}
 	r, err := t.Leases.Take(ctx, counters...)
 	if err != nil {
 		if !errors.Is(err, ErrDown) || ctx.Err() != nil {
@@ -117,4 +118,9 @@ func ParseOne(text string) (Limit, error) {
 // Open is a tier with these limits.
 func (l Limits) Open(name string, leases *Leases, meter *Meter) Tier {
 	return Tier{Name: name, Caller: l.Caller, Source: l.Source, Leases: leases, Meter: meter}
+}
+
+// NewLeases are leases of a function: what it waits for the table is Within.
+func NewLeases(table dynamo.Table) *Leases {
+	return &Leases{Table: table, Now: time.Now, Within: Within}
 }
