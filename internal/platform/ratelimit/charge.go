@@ -60,12 +60,21 @@ func (c *charge) learn(lost *dynamo.ConditionError) error {
 }
 
 // tries bounds how often a charge is planned anew by what a failed condition
-// told. Only the first plan is a guess.
-const tries = 4
+// told. Only the first plan is a guess; where others were faster twice it wants
+// one alone, which fails where there is none.
+const tries = 5
+
+// again is a charge for another try.
+func (c *charge) again(try int) {
+	if try >= 2 {
+		c.want = 1
+	}
+}
 
 // take charges one counter, or refuses: c.got is then 0.
 func take(ctx context.Context, table dynamo.Table, c *charge, now int64) error {
-	for range tries {
+	for try := range tries {
+		c.again(try)
 		n, u, cond, mend := c.op(now)
 		if n == 0 && !mend {
 			return nil
@@ -94,10 +103,11 @@ func take(ctx context.Context, table dynamo.Table, c *charge, now int64) error {
 // refuses has nothing free by its tat.
 func takeBoth(ctx context.Context, table dynamo.Table, a, b *charge, now int64) error {
 	both := [2]*charge{a, b}
-	for range tries {
+	for try := range tries {
 		var ops []dynamo.Op
 		var taken [2]int
 		for i, c := range both {
+			c.again(try)
 			n, u, cond, mend := c.op(now)
 			if mend {
 				return take(ctx, table, c, now)

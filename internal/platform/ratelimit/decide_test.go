@@ -66,3 +66,13 @@ func TestAnyClock(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkDecide is the rule by itself.
+func BenchmarkDecide(b *testing.B) {
+	limit, now := Limit{Burst: 100, Period: time.Second}, time.Now()
+	var tat int64
+	for b.Loop() {
+		tat, _ = decide(now, tat, limit)
+		now = now.Add(9 * time.Millisecond)
+	}
+}

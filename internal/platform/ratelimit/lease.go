@@ -62,6 +62,7 @@ type share struct {
 	size  int   // of the lease, as it was asked for
 	owed  int   // of a loose counter: admitted, and not told
 	since int64 // when the first of those was
+	deaf  int64 // until when the table is not asked, since it refused
 }
 
 // settle forgets what does not count any more. Where a clock jumped back that is all.
@@ -104,11 +105,22 @@ func (s *share) giveBack() {
 	}
 }
 
-// spent reports whether what was heard last leaves nothing to ask for: others
-// only add to it.
-func (s *share) spent(now int64, c Counter) bool {
-	return s.tat > 0 && s.left == 0 && c.Limit.free(s.tat, now) == 0
+// spent reports whether there is nothing to ask for: by what was heard last,
+// since others only add to it, and right after a refusal, since a flood at many
+// instances would ask for each one that comes in. tat is as good as that.
+func (s *share) spent(now int64, c Counter) (tat int64, spent bool) {
+	if s.left > 0 || s.tat == 0 {
+		return 0, false
+	}
+	tat = s.tat
+	if now < s.deaf {
+		tat = max(tat, s.deaf+c.Limit.Period.Microseconds()-c.Limit.each())
+	}
+	return tat, c.Limit.free(tat, now) == 0
 }
+
+// pause is for how long a refusal holds without asking again, in microseconds.
+func (c Counter) pause() int64 { return min(c.life()/2, 50_000) }
 
 // next is how many to ask for: one, twice as many as last time where those went
 // fast, as many as were used where they did not.
@@ -176,8 +188,8 @@ func (l *Leases) local(now int64, counters []Counter) (due []*want, refused Resu
 	for _, c := range counters {
 		s := l.share(c.Key, now)
 		s.settle(now, c)
-		if s.spent(now, c) {
-			return nil, c.Limit.result(false, s.tat, now, 0), nil
+		if tat, spent := s.spent(now, c); spent {
+			return nil, c.Limit.result(false, tat, now, 0), nil
 		}
 	}
 	if now >= l.down+spare.Microseconds() || now < l.down-spare.Microseconds() {
@@ -217,11 +229,12 @@ func (l *Leases) ask(ctx context.Context, now int64, counters []Counter, due []*
 	for _, w := range due {
 		l.owe(w.key, w.owed, now)
 	}
-	if ctx.Err() == nil && !errors.Is(err, errContended) { // it is not the caller who had no time
-		l.mu.Lock()
-		l.down = now
-		l.mu.Unlock()
+	if ctx.Err() != nil || errors.Is(err, errContended) { // it is the caller who had no time, or too many who were faster
+		return nil, err
 	}
+	l.mu.Lock()
+	l.down = now
+	l.mu.Unlock()
 	return nil, errors.Join(ErrDown, err)
 }
 
@@ -250,7 +263,7 @@ func (l *Leases) tell(now int64, counters []Counter, due []*want) Result {
 		case w.got > 0:
 			s.left, s.used, s.until = s.left+max(w.got-w.owed-1, 0), 1, now+c.life()
 		case w.limit.free(w.tat, now) == 0:
-			refused = w
+			refused, s.deaf = w, now+c.pause()
 		default: // another one refused
 			s.owed, s.since = s.owed+w.owed, now
 		}
