@@ -31,14 +31,13 @@ func main() {
 	db := dynamodb.NewFromConfig(cfg)
 	ephemeral := dynamo.Table{Name: env.Text("EPHEMERAL_TABLE"), DB: db}
 	ledger := audit.Log{Table: dynamo.Table{Name: env.Text("AUDIT_TABLE"), DB: db}}
-	leases := ratelimit.NewLeases(ephemeral)
 	sessions := &identity.SignIn{
 		Store:    identity.Store{Identity: dynamo.Table{Name: env.Text("IDENTITY_TABLE"), DB: db}, Ephemeral: ephemeral},
 		Partners: partner.Directory{Store: partner.Store{Table: dynamo.Table{Name: env.Text("STATUS_TABLE"), DB: db}}},
 		Audit:    ledger,
 		Limiter:  ratelimit.Limiter{Table: ephemeral, Now: time.Now},
 		Outbox:   queue.Queue{URL: env.Text("MAIL_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
-		Rates:    leases,
+		Rates:    &ratelimit.Leases{Table: ephemeral, Now: time.Now, Within: 2 * time.Second},
 		Ceiling:  ratelimit.Limit{Burst: env.Number("SIGNIN_CEILING"), Period: 15 * time.Minute},
 		Count:    func(metric string, n int) { log.Count(os.Stdout, time.Now(), metric, n) },
 		Lifetime: env.Duration("SESSION_LIFETIME_HOURS", time.Hour),
@@ -46,7 +45,7 @@ func main() {
 	}
 	at := settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse)
 	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
-	rates := ratelimit.Limits{Source: settings.Parsed(env, "SIGNIN_LIMIT", ratelimit.ParseOne)}.Open("signin", leases, &ratelimit.Meter{Out: os.Stdout, Now: time.Now})
+	rates := ratelimit.Limits{Source: settings.Parsed(env, "SIGNIN_LIMIT", ratelimit.ParseOne)}.Open("signin", ratelimit.NewLeases(ephemeral), &ratelimit.Meter{Out: os.Stdout, Now: time.Now})
 	env.Check()
 
 	api := httpapi.New()

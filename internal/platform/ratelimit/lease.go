@@ -146,14 +146,12 @@ type Leases struct {
 	Table  dynamo.Table
 	Now    func() time.Time
 	Within time.Duration // how long a request may wait for the table
+	Spare  time.Duration // how long the table is not asked after it did not answer
 
 	mu   sync.Mutex
 	held map[string]*share
-	down int64 // until when the table is not asked, since it did not answer
+	down int64 // when the table did not answer last; 0 once it may be asked again
 }
-
-// spare is how long the table is left alone after it did not answer.
-const spare = time.Second
 
 // ErrDown is that the table did not answer, now or a moment ago.
 var ErrDown = errors.New("the rates' table does not answer")
@@ -192,7 +190,7 @@ func (l *Leases) local(now int64, counters []Counter) (due []*want, refused Resu
 			return nil, c.Limit.result(false, tat, now, 0), nil
 		}
 	}
-	if now >= l.down+spare.Microseconds() || now < l.down-spare.Microseconds() {
+	if now < l.down || now >= l.down+l.Spare.Microseconds() {
 		l.down = 0
 	}
 	for i, c := range counters {

@@ -31,7 +31,7 @@ func newFleet(t testing.TB, n int) *fleet {
 	f.clock.set(began)
 	table := dynamo.Table{Name: f.env.Table("EphemeralTable"), DB: dynamodb.NewFromConfig(f.env.Config)}
 	for range n {
-		f.instances = append(f.instances, &ratelimit.Leases{Table: table, Now: f.clock.Now, Within: time.Minute})
+		f.instances = append(f.instances, &ratelimit.Leases{Table: table, Now: f.clock.Now, Within: time.Minute, Spare: time.Second})
 	}
 	return f
 }

@@ -14,9 +14,6 @@ import (
 	"pagefree/internal/platform/dynamo"
 )
 
-// Within is how long a request waits for its counters where it goes on without.
-const Within = 200 * time.Millisecond
-
 // Tier is the limits of one kind of caller. It is open: when DynamoDB does not
 // answer, everybody is admitted, and counted as such. The zero Tier counts
 // nothing and admits everything; its results put nothing on an answer.
@@ -120,7 +117,8 @@ func (l Limits) Open(name string, leases *Leases, meter *Meter) Tier {
 	return Tier{Name: name, Caller: l.Caller, Source: l.Source, Leases: leases, Meter: meter}
 }
 
-// NewLeases are leases of a function: what it waits for the table is Within.
+// NewLeases are leases for what stays open: nobody waits long for the table,
+// and once it did not answer nobody waits for a second.
 func NewLeases(table dynamo.Table) *Leases {
-	return &Leases{Table: table, Now: time.Now, Within: Within}
+	return &Leases{Table: table, Now: time.Now, Within: 200 * time.Millisecond, Spare: time.Second}
 }
