@@ -20,6 +20,7 @@ import (
 	"pagefree/internal/partner"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/origin"
+	"pagefree/internal/realtime"
 	"pagefree/internal/runbook"
 	"pagefree/internal/runbook/vault"
 	"pagefree/internal/status"
@@ -65,6 +66,7 @@ var functions = map[string]func(*httpapi.API){
 		identity.AuthRoutes(api, nil)
 		signin.Routes(api, nil, origin.Origin{})
 	},
+	"TicketsFunction":   func(api *httpapi.API) { realtime.Routes(api, nil) },
 	"WorkflowsFunction": func(api *httpapi.API) { workflow.Routes(api, nil) },
 	"StatusFunction":    func(api *httpapi.API) { statuspage.Routes(api, nil) },
 }

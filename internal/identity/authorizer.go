@@ -104,7 +104,7 @@ const (
 
 // personal are the resources that take no credential but a session. An API key
 // is of the wrong kind there, and counts as none.
-var personal = []string{"/v1/me", signOut}
+var personal = []string{"/v1/me", signOut, "/v1/realtime/{proxy+}"}
 
 // signOut is the one resource of the staff API that takes a partner's session.
 const signOut = "/v1/auth/sign-out"
