@@ -25,6 +25,7 @@ import (
 	"pagefree/internal/runbook/vault"
 	"pagefree/internal/status"
 	"pagefree/internal/web/console/assets"
+	"pagefree/internal/web/console/executions"
 	"pagefree/internal/web/console/incidents"
 	"pagefree/internal/web/signin"
 	"pagefree/internal/web/statuspage"
@@ -37,10 +38,13 @@ const path = "functions/meta/openapi.json"
 // functions says what each function of the API registers, by its logical id in
 // template.yaml. A test holds it against the functions' own code.
 var functions = map[string]func(*httpapi.API){
-	"AuditFunction":      func(api *httpapi.API) { audit.Routes(api, nil) },
-	"ExecutionsFunction": func(api *httpapi.API) { execution.Routes(api, nil) },
-	"CallbacksFunction":  func(api *httpapi.API) { execution.CallbackRoutes(api, nil) },
-	"IdentityFunction":   func(api *httpapi.API) { identity.Routes(api, nil, nil) },
+	"AuditFunction": func(api *httpapi.API) { audit.Routes(api, nil) },
+	"ExecutionsFunction": func(api *httpapi.API) {
+		execution.Routes(api, nil)
+		executions.Routes(api, nil, executions.Desk{})
+	},
+	"CallbacksFunction": func(api *httpapi.API) { execution.CallbackRoutes(api, nil) },
+	"IdentityFunction":  func(api *httpapi.API) { identity.Routes(api, nil, nil) },
 	"IncidentsFunction": func(api *httpapi.API) {
 		incident.Routes(api, nil)
 		incidents.Routes(api, nil, nil)
