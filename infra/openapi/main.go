@@ -25,6 +25,7 @@ import (
 	"pagefree/internal/status"
 	"pagefree/internal/web/console/assets"
 	"pagefree/internal/web/console/incidents"
+	"pagefree/internal/web/console/runbooks"
 	"pagefree/internal/web/signin"
 	"pagefree/internal/web/statuspage"
 	"pagefree/internal/workflow"
@@ -56,6 +57,7 @@ var functions = map[string]func(*httpapi.API){
 	"RunbooksFunction": func(api *httpapi.API) {
 		runbook.Routes(api, nil)
 		vault.Routes(api, nil)
+		runbooks.Routes(api, nil, runbooks.Rooms{})
 	},
 	"StatusPagesFunction": func(api *httpapi.API) {
 		status.Routes(api, nil)
