@@ -27,6 +27,7 @@ import (
 	"pagefree/internal/web/console/assets"
 	"pagefree/internal/web/console/executions"
 	"pagefree/internal/web/console/incidents"
+	"pagefree/internal/web/console/runbooks"
 	"pagefree/internal/web/signin"
 	"pagefree/internal/web/statuspage"
 	"pagefree/internal/workflow"
@@ -61,6 +62,7 @@ var functions = map[string]func(*httpapi.API){
 	"RunbooksFunction": func(api *httpapi.API) {
 		runbook.Routes(api, nil)
 		vault.Routes(api, nil)
+		runbooks.Routes(api, nil, runbooks.Rooms{})
 	},
 	"StatusPagesFunction": func(api *httpapi.API) {
 		status.Routes(api, nil)
