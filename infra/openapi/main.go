@@ -28,6 +28,10 @@ import (
 	"pagefree/internal/web/console/executions"
 	"pagefree/internal/web/console/incidents"
 	"pagefree/internal/web/console/runbooks"
+	record "pagefree/internal/web/console/audit"
+	"pagefree/internal/web/console/incidents"
+	"pagefree/internal/web/console/integrations"
+	"pagefree/internal/web/console/workflows"
 	"pagefree/internal/web/signin"
 	"pagefree/internal/web/statuspage"
 	"pagefree/internal/workflow"
@@ -46,11 +50,21 @@ var functions = map[string]func(*httpapi.API){
 	},
 	"CallbacksFunction": func(api *httpapi.API) { execution.CallbackRoutes(api, nil) },
 	"IdentityFunction":  func(api *httpapi.API) { identity.Routes(api, nil, nil) },
+	"AuditFunction": func(api *httpapi.API) {
+		audit.Routes(api, nil)
+		record.Routes(api, nil, nil)
+	},
+	"ExecutionsFunction": func(api *httpapi.API) { execution.Routes(api, nil) },
+	"CallbacksFunction":  func(api *httpapi.API) { execution.CallbackRoutes(api, nil) },
+	"IdentityFunction":   func(api *httpapi.API) { identity.Routes(api, nil, nil) },
 	"IncidentsFunction": func(api *httpapi.API) {
 		incident.Routes(api, nil)
 		incidents.Routes(api, nil, nil)
 	},
-	"IntegrationsFunction":  func(api *httpapi.API) { integration.Routes(api, nil) },
+	"IntegrationsFunction": func(api *httpapi.API) {
+		integration.Routes(api, nil)
+		integrations.Routes(api, nil, integrations.Rooms{})
+	},
 	"HooksFunction":         func(api *httpapi.API) { integration.HookRoutes(api, nil) },
 	"MetaFunction":          func(api *httpapi.API) { httpapi.Meta(api, nil) },
 	"AssetsFunction":        func(api *httpapi.API) { assets.Routes(api, origin.Origin{}) },
@@ -74,6 +88,10 @@ var functions = map[string]func(*httpapi.API){
 	},
 	"TicketsFunction":   func(api *httpapi.API) { realtime.Routes(api, nil) },
 	"WorkflowsFunction": func(api *httpapi.API) { workflow.Routes(api, nil) },
+	"WorkflowsFunction": func(api *httpapi.API) {
+		workflow.Routes(api, nil)
+		workflows.Routes(api, nil, workflows.Rooms{})
+	},
 	"StatusFunction":    func(api *httpapi.API) { statuspage.Routes(api, nil) },
 }
 
