@@ -25,6 +25,8 @@ import (
 	"pagefree/internal/status"
 	"pagefree/internal/web/console/assets"
 	"pagefree/internal/web/console/incidents"
+	"pagefree/internal/web/console/people"
+	pages "pagefree/internal/web/console/settings"
 	"pagefree/internal/web/signin"
 	"pagefree/internal/web/statuspage"
 	"pagefree/internal/workflow"
@@ -39,16 +41,22 @@ var functions = map[string]func(*httpapi.API){
 	"AuditFunction":      func(api *httpapi.API) { audit.Routes(api, nil) },
 	"ExecutionsFunction": func(api *httpapi.API) { execution.Routes(api, nil) },
 	"CallbacksFunction":  func(api *httpapi.API) { execution.CallbackRoutes(api, nil) },
-	"IdentityFunction":   func(api *httpapi.API) { identity.Routes(api, nil, nil) },
+	"IdentityFunction": func(api *httpapi.API) {
+		identity.Routes(api, nil, nil)
+		people.Routes(api, nil, nil, nil)
+	},
 	"IncidentsFunction": func(api *httpapi.API) {
 		incident.Routes(api, nil)
 		incidents.Routes(api, nil, nil)
 	},
-	"IntegrationsFunction":  func(api *httpapi.API) { integration.Routes(api, nil) },
-	"HooksFunction":         func(api *httpapi.API) { integration.HookRoutes(api, nil) },
-	"MetaFunction":          func(api *httpapi.API) { httpapi.Meta(api, nil) },
-	"AssetsFunction":        func(api *httpapi.API) { assets.Routes(api, origin.Origin{}) },
-	"NotificationsFunction": func(api *httpapi.API) { notify.Routes(api, nil) },
+	"IntegrationsFunction": func(api *httpapi.API) { integration.Routes(api, nil) },
+	"HooksFunction":        func(api *httpapi.API) { integration.HookRoutes(api, nil) },
+	"MetaFunction":         func(api *httpapi.API) { httpapi.Meta(api, nil) },
+	"AssetsFunction":       func(api *httpapi.API) { assets.Routes(api, origin.Origin{}) },
+	"NotificationsFunction": func(api *httpapi.API) {
+		notify.Routes(api, nil)
+		pages.Routes(api, nil, nil)
+	},
 	"PartnersFunction": func(api *httpapi.API) {
 		partner.Routes(api, nil)
 		statuspage.PartnerPreview(api, nil)

@@ -64,15 +64,21 @@ func hashed(name string) string {
 	return strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
 }
 
-var paths sync.Map // a file's name to its path
+// paths leads from each file's own name to its path.
+var paths = sync.OnceValue(func() map[string]string {
+	all := map[string]string{}
+	for name, own := range named() {
+		all[own] = below + name
+	}
+	return all
+})
 
 // Path is where a file is found, by its own name, such as "console.css".
 func Path(name string) string {
-	if p, ok := paths.Load(name); ok {
-		return p.(string)
+	p, found := paths()[name]
+	if !found {
+		panic("there is no asset " + name) // a template names it
 	}
-	p := below + hashed(name)
-	paths.Store(name, p)
 	return p
 }
 
