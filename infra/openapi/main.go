@@ -32,6 +32,8 @@ import (
 	"pagefree/internal/web/console/incidents"
 	"pagefree/internal/web/console/integrations"
 	"pagefree/internal/web/console/workflows"
+	"pagefree/internal/web/console/people"
+	pages "pagefree/internal/web/console/settings"
 	"pagefree/internal/web/signin"
 	"pagefree/internal/web/statuspage"
 	"pagefree/internal/workflow"
@@ -56,7 +58,10 @@ var functions = map[string]func(*httpapi.API){
 	},
 	"ExecutionsFunction": func(api *httpapi.API) { execution.Routes(api, nil) },
 	"CallbacksFunction":  func(api *httpapi.API) { execution.CallbackRoutes(api, nil) },
-	"IdentityFunction":   func(api *httpapi.API) { identity.Routes(api, nil, nil) },
+	"IdentityFunction": func(api *httpapi.API) {
+		identity.Routes(api, nil, nil)
+		people.Routes(api, nil, nil, nil)
+	},
 	"IncidentsFunction": func(api *httpapi.API) {
 		incident.Routes(api, nil)
 		incidents.Routes(api, nil, nil)
@@ -69,6 +74,14 @@ var functions = map[string]func(*httpapi.API){
 	"MetaFunction":          func(api *httpapi.API) { httpapi.Meta(api, nil) },
 	"AssetsFunction":        func(api *httpapi.API) { assets.Routes(api, origin.Origin{}) },
 	"NotificationsFunction": func(api *httpapi.API) { notify.Routes(api, nil) },
+	"IntegrationsFunction": func(api *httpapi.API) { integration.Routes(api, nil) },
+	"HooksFunction":        func(api *httpapi.API) { integration.HookRoutes(api, nil) },
+	"MetaFunction":         func(api *httpapi.API) { httpapi.Meta(api, nil) },
+	"AssetsFunction":       func(api *httpapi.API) { assets.Routes(api, origin.Origin{}) },
+	"NotificationsFunction": func(api *httpapi.API) {
+		notify.Routes(api, nil)
+		pages.Routes(api, nil, nil)
+	},
 	"PartnersFunction": func(api *httpapi.API) {
 		partner.Routes(api, nil)
 		statuspage.PartnerPreview(api, nil)
