@@ -89,7 +89,7 @@ func TestOriginSecret(t *testing.T) {
 		t.Errorf("the distribution adds %d headers, or not the secret", len(got))
 	}
 	// Whoever answers people: an address in the audit trail, a rate limit or a list of addresses is the viewer's.
-	want := map[string]bool{}
+	want := map[string]bool{"AuthorizerFunction": true}
 	for _, route := range tmpl.API.Routes {
 		want[route.Function] = route.Function != "MetaFunction" // it asks for nobody's address
 	}

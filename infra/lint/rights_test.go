@@ -104,16 +104,18 @@ func TestNoWildcards(t *testing.T) {
 	}
 }
 
-// TestEphemeralPrefixes: who may touch which items of the table that holds sessions, links and keys.
+// TestEphemeralPrefixes: who may touch which items of the table that holds sessions, links and keys, and the counters of
+// rates, each function its own tiers.
 func TestEphemeralPrefixes(t *testing.T) {
 	want := map[string][]string{
-		"AuthorizerFunction": {"session#*"},
-		"SigninFunction":     {"access#*", "browser#*", "invite#*", "link#*", "rate#*", "session#*"},
+		"AuthorizerFunction": {"rate#api#*", "rate#partner#*", "rate#public#*", "session#*"},
+		"SigninFunction":     {"access#*", "browser#*", "invite#*", "link#*", "rate#signin#*", "session#*"},
 		"SigninMailFunction": {"browser#*", "invite#*", "link#*"},
 		"SigninLinkFunction": {"link#*"},
 		"ExecutionsFunction": {"idem#*"},
-		"PartnersFunction":   {"access#*", "rate#*"},
-		"HooksFunction":      {"seen#*"},
+		"PartnersFunction":   {"access#*", "rate#invitations#*"},
+		"HooksFunction":      {"rate#hooks#*", "rate#hooks-refused#*", "seen#*"},
+		"CallbacksFunction":  {"rate#callbacks#*", "rate#callbacks-refused#*"},
 		"TicketsFunction":    {"ticket#*"},
 		"RealtimeFunction":   {"conn#*", "ends#*", "listen#*", "session#*", "sockets#*", "ticket#*"},
 		"PublisherFunction":  {"conn#*", "ends#*", "listen#*", "session#*", "sockets#*"},
