@@ -12,7 +12,7 @@ import (
 // TestBench measures as little as it can, of everything: whether it works, not how fast.
 func TestBench(t *testing.T) {
 	var out strings.Builder
-	if err := Run(t.Context(), stack.Options{}, Size{Rounds: 1, Calls: 3, Times: 1, Executions: 20, Views: 1, Bursts: 1, Burst: 50 * time.Millisecond, Colds: 1, Deliveries: 1, Reactions: 2, Partners: 200}, &out); err != nil {
+	if err := Run(t.Context(), stack.Options{}, Size{Rounds: 1, Calls: 3, Times: 1, Executions: 20, Views: 1, Bursts: 1, Burst: 50 * time.Millisecond, Colds: 1, Deliveries: 1, Reactions: 2, Sockets: 12, Partners: 200}, &out); err != nil {
 		t.Fatal(err)
 	}
 	got := out.String()
@@ -42,6 +42,8 @@ func TestBench(t *testing.T) {
 		"and is told":                                       `(?m)^  hook to mail to a responder +[0-9.]+ `,
 		"a request now and then is counted by one call":     `(?m)^  a request a second +1 +[0-9]+ +at most 1: ok$`,
 		"a flood is refused from memory":                    `(?m)^  a flood of ten thousand a second +0\.[0-9]+ +[0-9]+ +at most 1: ok$`,
+		"opening a socket has its calls":                    `(?m)^  ticket, socket and subscription +[1-9][0-9]* .*[0-9.]+$`,
+		"a change reaches sockets":                          `(?m)^  a change, to every socket +[1-9][0-9]* .*[0-9.]+$`,
 		"hooks have a rate beside the bare one":             `(?m)^  standard, signed +[0-9.]+ +[0-9]+$`,
 		"an alert is counted in each function":              `(?m)^  one whose workflow runs one runbook +[0-9]+ .*\n    hooks +[23] .*\n    alerts +[0-9]+ .*\n    reactor +[0-9]+ .*\n    notifier +[0-9]+ .*\n    dispatcher +[0-9]+ `,
 		"the time of a view is told by process":             `(?m)^  local stack: gateway, queue, Lambda service, IAM, counting; and who asks +[0-9.]+$`,
