@@ -17,6 +17,7 @@ import (
 	"pagefree/internal/incident"
 	"pagefree/internal/incident/integration"
 	"pagefree/internal/notify"
+	"pagefree/internal/notify/push"
 	"pagefree/internal/partner"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/origin"
@@ -34,15 +35,18 @@ const path = "functions/meta/openapi.json"
 // functions says what each function of the API registers, by its logical id in
 // template.yaml. A test holds it against the functions' own code.
 var functions = map[string]func(*httpapi.API){
-	"AuditFunction":         func(api *httpapi.API) { audit.Routes(api, nil) },
-	"ExecutionsFunction":    func(api *httpapi.API) { execution.Routes(api, nil) },
-	"CallbacksFunction":     func(api *httpapi.API) { execution.CallbackRoutes(api, nil) },
-	"IdentityFunction":      func(api *httpapi.API) { identity.Routes(api, nil, nil) },
-	"IncidentsFunction":     func(api *httpapi.API) { incident.Routes(api, nil) },
-	"IntegrationsFunction":  func(api *httpapi.API) { integration.Routes(api, nil) },
-	"HooksFunction":         func(api *httpapi.API) { integration.HookRoutes(api, nil) },
-	"MetaFunction":          func(api *httpapi.API) { httpapi.Meta(api, nil) },
-	"NotificationsFunction": func(api *httpapi.API) { notify.Routes(api, nil) },
+	"AuditFunction":        func(api *httpapi.API) { audit.Routes(api, nil) },
+	"ExecutionsFunction":   func(api *httpapi.API) { execution.Routes(api, nil) },
+	"CallbacksFunction":    func(api *httpapi.API) { execution.CallbackRoutes(api, nil) },
+	"IdentityFunction":     func(api *httpapi.API) { identity.Routes(api, nil, nil) },
+	"IncidentsFunction":    func(api *httpapi.API) { incident.Routes(api, nil) },
+	"IntegrationsFunction": func(api *httpapi.API) { integration.Routes(api, nil) },
+	"HooksFunction":        func(api *httpapi.API) { integration.HookRoutes(api, nil) },
+	"MetaFunction":         func(api *httpapi.API) { httpapi.Meta(api, nil) },
+	"NotificationsFunction": func(api *httpapi.API) {
+		notify.Routes(api, nil)
+		push.Routes(api, nil)
+	},
 	"PartnersFunction": func(api *httpapi.API) {
 		partner.Routes(api, nil)
 		statuspage.PartnerPreview(api, nil)
