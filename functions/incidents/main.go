@@ -17,7 +17,10 @@ import (
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/kmsmac"
 	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/origin"
 	"pagefree/internal/platform/settings"
+	"pagefree/internal/web/console"
+	"pagefree/internal/web/console/incidents"
 )
 
 func main() {
@@ -32,11 +35,13 @@ func main() {
 		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
 		Now:     time.Now,
 	}
+	at := settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse)
 	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	incident.Routes(api, desk)
+	incidents.Routes(api, console.New(at, time.Now), desk)
 	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

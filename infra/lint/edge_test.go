@@ -26,7 +26,7 @@ func TestTheEdgeKeepsNothing(t *testing.T) {
 			t.Errorf("a %d is kept for %v; left alone (set is %v), CloudFront keeps it for ten seconds", code, ttl, set)
 		}
 	}
-	kept := map[string]bool{"/status/assets/*": true}
+	kept := map[string]bool{"/status/assets/*": true, "/console/assets/*": true}
 	for _, b := range edge.Behaviors {
 		cached := b.Cache != template.CachePolicy{}
 		if cached != kept[b.Pattern] {
@@ -54,7 +54,7 @@ func TestTheEdgeKeepsNothing(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"/": "*", "/status": "*", "/status/acme-cloud": "*", "/status/acme-cloud/assets/x": "*", "/status/assets": "*", "/signin": "*", "/v1/me": "*",
-		"/console": "*", "/status/assets/page.0123456789abcdef.css": "/status/assets/*",
+		"/console": "*", "/console/sw.js": "*", "/console/assets/console.0123456789ab.css": "/console/assets/*", "/status/assets/page.0123456789abcdef.css": "/status/assets/*",
 	} {
 		if got := edge.BehaviorFor(path).Pattern; got != want {
 			t.Errorf("%s: %s decides, want %s", path, got, want)

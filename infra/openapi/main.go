@@ -24,6 +24,8 @@ import (
 	"pagefree/internal/runbook"
 	"pagefree/internal/runbook/vault"
 	"pagefree/internal/status"
+	"pagefree/internal/web/console/assets"
+	"pagefree/internal/web/console/incidents"
 	"pagefree/internal/web/signin"
 	"pagefree/internal/web/statuspage"
 	"pagefree/internal/workflow"
@@ -35,14 +37,18 @@ const path = "functions/meta/openapi.json"
 // functions says what each function of the API registers, by its logical id in
 // template.yaml. A test holds it against the functions' own code.
 var functions = map[string]func(*httpapi.API){
-	"AuditFunction":        func(api *httpapi.API) { audit.Routes(api, nil) },
-	"ExecutionsFunction":   func(api *httpapi.API) { execution.Routes(api, nil) },
-	"CallbacksFunction":    func(api *httpapi.API) { execution.CallbackRoutes(api, nil) },
-	"IdentityFunction":     func(api *httpapi.API) { identity.Routes(api, nil, nil) },
-	"IncidentsFunction":    func(api *httpapi.API) { incident.Routes(api, nil) },
+	"AuditFunction":      func(api *httpapi.API) { audit.Routes(api, nil) },
+	"ExecutionsFunction": func(api *httpapi.API) { execution.Routes(api, nil) },
+	"CallbacksFunction":  func(api *httpapi.API) { execution.CallbackRoutes(api, nil) },
+	"IdentityFunction":   func(api *httpapi.API) { identity.Routes(api, nil, nil) },
+	"IncidentsFunction": func(api *httpapi.API) {
+		incident.Routes(api, nil)
+		incidents.Routes(api, nil, nil)
+	},
 	"IntegrationsFunction": func(api *httpapi.API) { integration.Routes(api, nil) },
 	"HooksFunction":        func(api *httpapi.API) { integration.HookRoutes(api, nil) },
 	"MetaFunction":         func(api *httpapi.API) { httpapi.Meta(api, nil) },
+	"AssetsFunction":       func(api *httpapi.API) { assets.Routes(api, origin.Origin{}) },
 	"NotificationsFunction": func(api *httpapi.API) {
 		notify.Routes(api, nil)
 		push.Routes(api, nil)

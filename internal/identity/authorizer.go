@@ -83,6 +83,11 @@ func (r AuthorizerRequest) pages() bool {
 	return r.Resource == "/status" || strings.HasPrefix(r.Resource, "/status/")
 }
 
+// console reports whether the request is for a page for staff.
+func (r AuthorizerRequest) console() bool {
+	return r.Resource == "/console" || strings.HasPrefix(r.Resource, "/console/")
+}
+
 // Problems that the function answers, since API Gateway could not; see httpapi.Refusals.
 const (
 	ambiguous   = "ambiguous_credentials"
@@ -110,8 +115,11 @@ func (a *Authorizer) Handle(ctx context.Context, r AuthorizerRequest) (events.AP
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
 		defer cancel()
 	}
-	if r.pages() {
+	switch {
+	case r.pages():
 		return a.reader(ctx, r), nil
+	case r.console():
+		return a.staff(ctx, r), nil
 	}
 	h := r.header()
 	c, several := credentials(h)
@@ -153,11 +161,47 @@ func (a *Authorizer) reader(ctx context.Context, r AuthorizerRequest) events.API
 	case err != nil:
 		return a.unknown(ctx, r, a.Partners, err)
 	case p.ID == "":
-		answer := policy(r, "anonymous", "Allow")
-		answer.UsageIdentifierKey = a.Nobody
-		return answer
+		return a.nobody(r)
 	}
 	return a.admit(ctx, r, p, a.Partners)
+}
+
+// staff answers for the console. It never denies either: who has no session of
+// staff passes as nobody, for the function to lead a browser to the sign-in,
+// and a partner as one, to be told that there is nothing.
+func (a *Authorizer) staff(ctx context.Context, r AuthorizerRequest) events.APIGatewayCustomAuthorizerResponse {
+	h := r.header()
+	c, several := credentials(h)
+	switch {
+	case several:
+		return a.refuse(r, ambiguous)
+	case c.Cookie && foreign(r.HTTPMethod, h, r.RequestContext.DomainName, a.Site):
+		return a.refuse(r, crossOrigin)
+	case c.Kind != token.Session:
+		return a.nobody(r)
+	}
+	s, found, err := a.Store.session(ctx, token.Hash(c.Secret))
+	if err == nil && found && s.Kind == Partner && s.reads(a.Now()) {
+		return a.admit(ctx, r, s.reader(""), a.Partners)
+	}
+	var p principal.Principal
+	if err == nil && found {
+		p, _, err = a.bySession(ctx, s)
+	}
+	switch {
+	case err != nil:
+		return a.unknown(ctx, r, a.UsageKey, err)
+	case p.ID == "":
+		return a.nobody(r)
+	}
+	return a.admit(ctx, r, p, a.UsageKey)
+}
+
+// nobody lets a request through without a principal, under the plan of those.
+func (a *Authorizer) nobody(r AuthorizerRequest) events.APIGatewayCustomAuthorizerResponse {
+	answer := policy(r, "anonymous", "Allow")
+	answer.UsageIdentifierKey = a.Nobody
+	return answer
 }
 
 // look returns who looks at the page of a slug with a credential; the zero

@@ -66,7 +66,7 @@ func (a *API) OnDenied(f func(context.Context, *http.Request, *problem.Error)) {
 func (a *API) Handle(pattern string, h Handler) {
 	a.routes = append(a.routes, pattern)
 	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		if err := shown(h(w, r)); err != nil {
+		if err := Shown(h(w, r)); err != nil {
 			remember(r.Context(), err)
 			problem.Write(w, r, err, principal.OriginOf(r.Context()).RequestID)
 		}
@@ -76,9 +76,9 @@ func (a *API) Handle(pattern string, h Handler) {
 // Refused tells OnDenied of a refusal that a page renders by itself.
 func Refused(ctx context.Context, err error) { remember(ctx, err) }
 
-// shown turns what every room's writes may meet into a problem: contention is
+// Shown turns what every room's writes may meet into a problem: contention is
 // nobody's mistake, and trying again will do.
-func shown(err error) error {
+func Shown(err error) error {
 	if _, ours := errors.AsType[*problem.Error](err); !ours && errors.Is(err, dynamo.ErrContended) {
 		return problem.Busy(err)
 	}
@@ -139,7 +139,7 @@ func Register[I, O any](a *API, op huma.Operation, handler func(context.Context,
 			if err == nil {
 				return out, nil
 			}
-			err = shown(err)
+			err = Shown(err)
 			remember(ctx, err)
 			return nil, problem.Render(ctx, err, principal.OriginOf(ctx).RequestID)
 		})
@@ -202,6 +202,11 @@ func init() {
 }
 
 func humaError(ctx context.Context, status int, msg string, errs []error) *problem.Body {
+	return problem.Render(ctx, invalid(status, msg, errs), principal.OriginOf(ctx).RequestID)
+}
+
+// invalid is a problem of what huma found.
+func invalid(status int, msg string, errs []error) *problem.Error {
 	p := problem.New(status, problem.Code(""), "%s", msg)
 	for _, err := range errs {
 		if d, ok := err.(huma.ErrorDetailer); ok {
@@ -224,5 +229,5 @@ func humaError(ctx context.Context, status int, msg string, errs []error) *probl
 	default:
 		p.Code = problem.Code(strings.ReplaceAll(strings.ToLower(http.StatusText(status)), " ", "_"))
 	}
-	return problem.Render(ctx, p, principal.OriginOf(ctx).RequestID)
+	return p
 }

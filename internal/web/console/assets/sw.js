@@ -1,0 +1,4 @@
+"use strict";
+const SHELL = [];
+const VERSION = "";
+const BASE = "";

@@ -1,0 +1,309 @@
+// Package incidents is the console's pages of incidents and services: what is
+// open and how bad, an incident with its timeline, and what people do there.
+package incidents
+
+import (
+	"cmp"
+	"embed"
+	"net/http"
+	"slices"
+	"time"
+
+	"pagefree/internal/incident"
+	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/principal"
+	"pagefree/internal/web/console"
+)
+
+//go:embed *.html
+var files embed.FS
+
+type pages struct {
+	*console.Room
+	desk *incident.Desk
+}
+
+// Routes adds the pages to api. c and d may be nil where only the routes are wanted.
+func Routes(api *httpapi.API, c *console.Console, d *incident.Desk) {
+	p := &pages{c.Room(api, "incidents", files, nil), d}
+	p.Get("/console", func(c *console.Call) error { return c.See("/console/incidents", "") })
+	p.Get("/console/incidents", p.list)
+	p.Post("/console/incidents", p.create)
+	p.Get("/console/incidents/new", p.blank)
+	p.Get("/console/incidents/{id}", p.show)
+	p.Get("/console/incidents/{id}/live", p.live)
+	p.Post("/console/incidents/{id}/acknowledge", p.acknowledge)
+	p.Post("/console/incidents/{id}/resolve", p.resolve)
+	p.Post("/console/incidents/{id}/reopen", p.reopen)
+	p.Post("/console/incidents/{id}/notes", p.note)
+}
+
+// row is an incident in a list.
+type row struct {
+	incident.Incident
+	Service string
+	Opened  console.Moment
+	By      console.Person // who works on it
+}
+
+type listView struct {
+	Filter   console.Form
+	Services []console.Option
+	Open     []row // worst first
+	Rows     []row // the rest, newest first
+	Pager    console.Pager
+	Counts   []countOf
+	Any      bool   // a filter is set
+	May      bool   // open incidents by hand
+	Here     string // the list with its filters
+}
+
+type countOf struct {
+	Severity incident.Severity
+	N        int
+}
+
+// names are the services that the caller may see, by id.
+func (p *pages) names(c *console.Call) (map[string]string, []console.Option, error) {
+	services, err := console.All(func(page httpapi.Page) ([]incident.Service, string, error) {
+		return p.desk.ListServices(c.R.Context(), incident.ServiceFilter{}, page)
+	})
+	names := map[string]string{}
+	var options []console.Option
+	for _, s := range services {
+		names[s.ID] = s.Name
+		options = append(options, console.Option{Value: s.ID, Name: s.Name})
+	}
+	slices.SortFunc(options, func(a, b console.Option) int { return cmp.Compare(a.Name, b.Name) })
+	return names, options, err
+}
+
+func (p *pages) list(c *console.Call) error {
+	q := c.R.URL.Query()
+	f := incident.Filter{ServiceID: q.Get("serviceId"), Q: q.Get("q")}
+	for _, s := range q["status"] {
+		if s != "" {
+			f.Status = append(f.Status, incident.Status(s))
+		}
+	}
+	for _, s := range q["severity"] {
+		if s != "" {
+			f.Severity = append(f.Severity, incident.Severity(s))
+		}
+	}
+	names, options, err := p.names(c)
+	if err != nil {
+		return err
+	}
+	items, pager, err := console.List(c, p.desk.Cursors, func(page httpapi.Page) ([]incident.Incident, string, error) {
+		return p.desk.List(c.R.Context(), f, page)
+	})
+	if err != nil {
+		return err
+	}
+	v := listView{Filter: console.Form{Values: q}, Services: options, Pager: pager, May: c.Who.Best().AtLeast(principal.Responder), Here: c.R.URL.RequestURI(),
+		Any: f.ServiceID != "" || f.Q != "" || len(f.Status)+len(f.Severity) > 0}
+	counts := map[incident.Severity]int{}
+	for _, i := range items {
+		r := row{Incident: i, Service: cmp.Or(names[i.ServiceID], "a deleted service"), Opened: c.Ago(i.CreatedAt), By: c.ByOr(i.AcknowledgedByID)}
+		if i.Status == incident.Resolved {
+			v.Rows = append(v.Rows, r)
+			continue
+		}
+		v.Open = append(v.Open, r)
+		counts[i.Severity]++
+	}
+	slices.SortStableFunc(v.Open, func(a, b row) int { return cmp.Compare(severity(a.Severity), severity(b.Severity)) })
+	for _, s := range severities {
+		if counts[s] > 0 {
+			v.Counts = append(v.Counts, countOf{s, counts[s]})
+		}
+	}
+	if c.HTMX() {
+		return c.Fragment("incident-list", v)
+	}
+	return c.Show("incidents", console.Page{Title: "Incidents", View: v, Live: true})
+}
+
+var severities = []incident.Severity{incident.Critical, incident.High, incident.Medium, incident.Low}
+
+func severity(s incident.Severity) int { return slices.Index(severities, s) }
+
+type formView struct {
+	Form     console.Form
+	Services []console.Option
+}
+
+func (p *pages) form(c *console.Call, f console.Form) (console.Page, error) {
+	_, options, err := p.names(c)
+	return console.Page{Title: "Open an incident", Crumbs: crumbs, View: formView{f, options}}, err
+}
+
+var crumbs = []console.Crumb{{Name: "Incidents", Path: "/console/incidents"}}
+
+func (p *pages) blank(c *console.Call) error {
+	page, err := p.form(c, console.NewForm(map[string]string{"severity": "HIGH", "serviceId": c.R.URL.Query().Get("serviceId")}))
+	if err != nil {
+		return err
+	}
+	return c.Show("incident-new", page)
+}
+
+func (p *pages) create(c *console.Call) error {
+	f := c.Sent()
+	n, err := httpapi.Read[incident.NewIncident](map[string]any{
+		"title": f.Get("title"), "description": f.Get("description"), "severity": f.Get("severity"), "serviceId": f.Get("serviceId"),
+	})
+	var made incident.Incident
+	if err == nil {
+		made, _, err = p.desk.Create(c.R.Context(), n)
+	}
+	if err == nil {
+		return c.See("/console/incidents/"+made.ID, "created")
+	}
+	with, ok := f.With(err)
+	if !ok {
+		return err
+	}
+	page, err := p.form(c, with)
+	if err != nil {
+		return err
+	}
+	return c.Again("incident-new", page)
+}
+
+type showView struct {
+	incident.Incident
+	Service  string
+	Opened   console.Moment
+	Acked    console.Moment
+	AckedBy  console.Person
+	Resolved console.Moment
+	DoneBy   console.Person
+	Lasted   string // from its beginning to its end, or to now
+	Labels   []label
+	Timeline []entry
+	Pager    console.Pager
+	Respond  bool // the caller may act on it
+	Form     console.Form
+}
+
+type label struct{ Name, Value string }
+
+type entry struct {
+	incident.Entry
+	When console.Moment
+	By   console.Person
+	Tone string
+}
+
+func (p *pages) view(c *console.Call, f console.Form) (showView, error) {
+	id := c.R.PathValue("id")
+	i, err := p.desk.Get(c.R.Context(), id)
+	if err != nil {
+		return showView{}, err
+	}
+	v := showView{Incident: i, Opened: c.Ago(i.CreatedAt), Acked: c.AgoOr(i.AcknowledgedAt), AckedBy: c.ByOr(i.AcknowledgedByID),
+		Resolved: c.AgoOr(i.ResolvedAt), DoneBy: c.ByOr(i.ResolvedByID), Respond: c.Can(i.TeamID, principal.Responder), Form: f}
+	end := c.Now()
+	if i.ResolvedAt != nil {
+		end = i.ResolvedAt.Time
+	}
+	v.Lasted = console.Span(end.Sub(i.CreatedAt.Time).Truncate(time.Minute))
+	if s, err := p.desk.GetService(c.R.Context(), i.ServiceID); err == nil {
+		v.Service = s.Name
+	} else if !console.Is(err, "not_found") {
+		return v, err
+	}
+	for _, name := range slices.Sorted(mapKeys(i.Labels)) {
+		v.Labels = append(v.Labels, label{name, i.Labels[name]})
+	}
+	entries, pager, err := console.List(c, p.desk.Cursors, func(page httpapi.Page) ([]incident.Entry, string, error) {
+		return p.desk.Timeline(c.R.Context(), id, page)
+	})
+	v.Pager = pager
+	for _, e := range entries {
+		v.Timeline = append(v.Timeline, entry{e, c.Ago(e.At), c.By(e.Actor.ID), toneOf(e)})
+	}
+	return v, err
+}
+
+func mapKeys(m map[string]string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// toneOf colours an entry by what became of the incident or the execution.
+func toneOf(e incident.Entry) string {
+	if e.Kind == incident.EntryEscalated {
+		return "down"
+	}
+	if e.Status != "" {
+		return console.Tone(e.Status)
+	}
+	return ""
+}
+
+func (p *pages) show(c *console.Call) error {
+	v, err := p.view(c, console.Form{})
+	if err != nil {
+		return err
+	}
+	return c.Show("incident", console.Page{Title: v.Title, Crumbs: crumbs, View: v, Live: true, Keep: true})
+}
+
+// live is the part of the page that follows changes.
+func (p *pages) live(c *console.Call) error {
+	v, err := p.view(c, console.Form{})
+	if err != nil {
+		return err
+	}
+	return c.Fragment("incident-live", v)
+}
+
+func (p *pages) acknowledge(c *console.Call) error {
+	i, err := p.desk.Acknowledge(c.R.Context(), c.R.PathValue("id"))
+	return p.acted(c, i, err, "acknowledged")
+}
+
+func (p *pages) resolve(c *console.Call) error {
+	i, err := p.desk.Resolve(c.R.Context(), c.R.PathValue("id"), c.Sent().Get("note"))
+	return p.acted(c, i, err, "resolved")
+}
+
+func (p *pages) reopen(c *console.Call) error {
+	i, err := p.desk.Reopen(c.R.Context(), c.R.PathValue("id"))
+	return p.acted(c, i, err, "reopened")
+}
+
+func (p *pages) acted(c *console.Call, i incident.Incident, err error, did string) error {
+	if err != nil {
+		return p.again(c, err)
+	}
+	return c.See("/console/incidents/"+i.ID, did)
+}
+
+func (p *pages) note(c *console.Call) error {
+	if _, err := p.desk.Note(c.R.Context(), c.R.PathValue("id"), c.Sent().Get("text")); err != nil {
+		return p.again(c, err)
+	}
+	return c.See("/console/incidents/"+c.R.PathValue("id"), "noted")
+}
+
+// again shows the incident as it is now, with why the act was not done.
+func (p *pages) again(c *console.Call, refused error) error {
+	with, ok := c.Sent().With(refused)
+	if !ok || c.HTMX() {
+		return refused
+	}
+	v, err := p.view(c, with)
+	if err != nil {
+		return err
+	}
+	return c.Answer(http.StatusUnprocessableEntity, "incident", console.Page{Title: v.Title, Crumbs: crumbs, View: v, Live: true})
+}

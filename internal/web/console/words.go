@@ -1,0 +1,67 @@
+package console
+
+import (
+	"fmt"
+	"strings"
+)
+
+// tones are the colours of what things are, by the words of the contract.
+var tones = map[string]string{
+	"CRITICAL": "down", "HIGH": "part", "MEDIUM": "slow", "LOW": "work",
+	"TRIGGERED": "down", "ACKNOWLEDGED": "slow", "RESOLVED": "ok",
+	"AWAITING_CONFIRMATION": "slow", "PENDING": "gap", "RUNNING": "work", "COMPLETED": "ok", "FAILED": "down", "TIMEOUT": "down", "CANCELLED": "gap", "UNKNOWN": "part",
+	"WAITING": "work", "SKIPPED": "gap",
+	"DRAFT": "gap", "PENDING_REVIEW": "slow", "APPROVED": "ok", "REJECTED": "down", "DEPRECATED": "part", "ARCHIVED": "gap",
+	"operational": "ok", "degraded_performance": "slow", "partial_outage": "part", "major_outage": "down", "under_maintenance": "work",
+	"none": "ok", "minor": "slow", "major": "part", "critical": "down",
+	"investigating": "down", "identified": "part", "monitoring": "work", "resolved": "ok", "scheduled": "gap", "in_progress": "work", "verifying": "work", "completed": "ok",
+	"success": "ok", "denied": "down", "failure": "down",
+}
+
+// Tone is the colour of a word of the contract, as a class of the style sheet.
+func Tone[T ~string](v T) string { return tone(v) }
+
+func tone(v any) string {
+	if t := tones[fmt.Sprint(v)]; t != "" {
+		return t
+	}
+	return "gap"
+}
+
+// word is a name of the contract as people read it: "PENDING_REVIEW" is "Pending review".
+func word(v any) string {
+	s := fmt.Sprint(v)
+	s = strings.ToLower(strings.ReplaceAll(s, "_", " "))
+	return upperFirst(s)
+}
+
+// short is the end of an id, enough to tell two apart.
+func short(id string) string {
+	kind, rest, ok := strings.Cut(id, "_")
+	if !ok || len(rest) < 6 {
+		return id
+	}
+	return kind + "…" + rest[len(rest)-6:]
+}
+
+// count is a number with its noun: "1 step", "3 steps".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// done are the sentences of what was just done, by the word that See puts into
+// the address: nothing that a link says is shown.
+var done = map[string]string{
+	"created": "It was created.", "saved": "Your changes were saved.", "deleted": "It was deleted.",
+	"acknowledged": "You are working on it.", "resolved": "The incident is resolved.", "reopened": "The incident is open again.", "noted": "Your note is on the timeline.",
+	"started": "The execution has started.", "confirmed": "It was confirmed.", "cancelled": "It was cancelled.", "cancelling": "The cancellation was asked for.",
+	"paused": "Automation is paused.", "resumed": "Automation goes on.",
+	"submitted": "It waits for a review.", "approved": "It was approved.", "rejected": "It was rejected.", "rolledback": "The earlier version serves again.",
+	"deprecated": "It is deprecated.", "archived": "It is archived.", "restored": "It was restored.",
+	"retried": "The run goes on from the failed step.", "rotated": "The secret was rotated.", "published": "The update was published.",
+	"invited": "The invitation is on its way.", "revoked": "The access was revoked.", "added": "It was added.", "removed": "It was removed.",
+	"deactivated": "The account was deactivated.", "activated": "The account is active again.",
+}
