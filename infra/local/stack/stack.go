@@ -30,6 +30,7 @@ import (
 	"pagefree/infra/local/lambda"
 	"pagefree/infra/local/loopback"
 	"pagefree/infra/local/poll"
+	"pagefree/infra/local/pushservice"
 	"pagefree/infra/local/s3"
 	"pagefree/infra/local/ses"
 	"pagefree/infra/local/sns"
@@ -84,6 +85,7 @@ type Stack struct {
 	ses       *ses.Service
 	sns       *sns.Service
 	echo      echo.Target
+	pushes    pushservice.Service
 	functions *lambda.Service
 	sockets   *gateway.Sockets // nil without a WebSocket API
 	aws       *aws.Server
@@ -307,6 +309,9 @@ func (s *Stack) Mail(to string) []ses.Mail { return s.ses.Mails(to) }
 
 // Webhooks lists what the echo target received, newest first.
 func (s *Stack) Webhooks() []echo.Request { return s.echo.Requests() }
+
+// PushService is what devices of this machine get their pushes from.
+func (s *Stack) PushService() *pushservice.Service { return &s.pushes }
 
 // SNS are the topics, for tests and for what publishes on this machine.
 func (s *Stack) SNS() *sns.Service { return s.sns }
