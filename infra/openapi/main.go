@@ -46,7 +46,7 @@ var functions = map[string]func(*httpapi.API){
 	"IdentityFunction":  func(api *httpapi.API) { identity.Routes(api, nil, nil) },
 	"IncidentsFunction": func(api *httpapi.API) {
 		incident.Routes(api, nil)
-		incidents.Routes(api, nil, nil)
+		incidents.Routes(api, nil, nil, nil)
 	},
 	"IntegrationsFunction":  func(api *httpapi.API) { integration.Routes(api, nil) },
 	"HooksFunction":         func(api *httpapi.API) { integration.HookRoutes(api, nil) },

@@ -43,6 +43,8 @@ type showView struct {
 	Final    bool
 	Again    string // the path of running it once more, "" where the caller may not
 	Refused  string // why what was asked for was not done
+	Said     string // the error as its target put it, where Words put it otherwise
+	Audits   bool   // the caller may read what was recorded of it
 }
 
 type try struct {
@@ -78,6 +80,10 @@ func (p *pages) view(c *console.Call) (showView, error) {
 	}
 	if len(s.Find) > maxFind {
 		s.Find = strings.ToValidUTF8(s.Find[:maxFind], "")
+	}
+	s.Audits = c.Can(v.Team(), principal.TeamAdmin)
+	if v.Error != nil && *v.Error != s.Words {
+		s.Said = *v.Error
 	}
 	if v.IncidentID != nil {
 		if s.Incident, err = p.incident(c, *v.IncidentID); err != nil {
@@ -173,11 +179,15 @@ func (p *pages) page(v showView) console.Page {
 	return console.Page{Title: v.RunbookName, Crumbs: crumbs, View: v, Live: true}
 }
 
-// live is the part of the page that follows changes.
+// live are the parts of the page that follow changes: the state, or with
+// part=output what it wrote. Between them stands a field that people type into.
 func (p *pages) live(c *console.Call) error {
 	v, err := p.view(c)
 	if err != nil {
 		return err
+	}
+	if c.R.URL.Query().Get("part") == "output" {
+		return c.Fragment("execution-output", v)
 	}
 	return c.Fragment("execution-live", v)
 }
