@@ -35,6 +35,7 @@ type showView struct {
 	Elapsed  int // seconds, of one that runs
 	Tries    []try
 	Shown    int // the attempt whose output is shown
+	Chosen   int // the same where somebody chose an earlier one, else 0
 	Streams  []stream
 	Find     string
 	Hits     int
@@ -104,7 +105,7 @@ func (p *pages) view(c *console.Call) (showView, error) {
 	}
 	out := execution.Output{Stdout: *v.Stdout, Stderr: *v.Stderr, StdoutTruncated: v.StdoutTruncated, StderrTruncated: v.StderrTruncated}
 	if n, err := strconv.Atoi(q.Get("attempt")); err == nil && n != v.Attempt {
-		s.Shown = n
+		s.Shown, s.Chosen = n, n
 		if out, err = p.Executions.Output(ctx, v.ID, n); err != nil {
 			return s, err
 		}

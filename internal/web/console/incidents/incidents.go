@@ -99,29 +99,42 @@ func (p *pages) list(c *console.Call) error {
 	if err != nil {
 		return err
 	}
-	items, pager, err := console.List(c, p.desk.Cursors, func(page httpapi.Page) ([]incident.Incident, string, error) {
-		return p.desk.List(c.R.Context(), f, page)
-	})
-	if err != nil {
-		return err
-	}
-	v := listView{Filter: console.Form{Values: q}, Services: options, Pager: pager, May: c.Who.Best().AtLeast(principal.Responder), Here: c.R.URL.RequestURI(),
+	v := listView{Filter: console.Form{Values: q}, Services: options, May: c.Who.Best().AtLeast(principal.Responder), Here: c.R.URL.RequestURI(),
 		Any: f.ServiceID != "" || f.Q != "" || len(f.Status)+len(f.Severity) > 0}
-	counts := map[incident.Severity]int{}
-	for _, i := range items {
-		r := row{Incident: i, Service: cmp.Or(names[i.ServiceID], "a deleted service"), Opened: c.Ago(i.CreatedAt), By: c.ByOr(i.AcknowledgedByID)}
-		if i.Status == incident.Resolved {
-			v.Rows = append(v.Rows, r)
-			continue
-		}
-		v.Open = append(v.Open, r)
-		counts[i.Severity]++
+	asked := func(of ...incident.Status) bool {
+		return len(f.Status) == 0 || slices.ContainsFunc(of, func(s incident.Status) bool { return slices.Contains(f.Status, s) })
 	}
-	slices.SortStableFunc(v.Open, func(a, b row) int { return cmp.Compare(severity(a.Severity), severity(b.Severity)) })
-	for _, s := range severities {
-		if counts[s] > 0 {
-			v.Counts = append(v.Counts, countOf{s, counts[s]})
+	rowOf := func(i incident.Incident) row {
+		return row{Incident: i, Service: cmp.Or(names[i.ServiceID], "a deleted service"), Opened: c.Ago(i.CreatedAt), By: c.ByOr(i.AcknowledgedByID)}
+	}
+	if q.Get("cursor") == "" && asked(incident.Triggered, incident.Acknowledged) { // however old, they come first
+		open, err := p.desk.Unresolved(c.R.Context(), f)
+		if err != nil {
+			return err
 		}
+		counts := map[incident.Severity]int{}
+		for _, i := range open {
+			v.Open = append(v.Open, rowOf(i))
+			counts[i.Severity]++
+		}
+		for _, s := range severities {
+			if counts[s] > 0 {
+				v.Counts = append(v.Counts, countOf{s, counts[s]})
+			}
+		}
+	}
+	if asked(incident.Resolved) {
+		f.Status = []incident.Status{incident.Resolved}
+		items, pager, err := console.List(c, p.desk.Cursors, func(page httpapi.Page) ([]incident.Incident, string, error) {
+			return p.desk.List(c.R.Context(), f, page)
+		})
+		if err != nil {
+			return err
+		}
+		for _, i := range items {
+			v.Rows = append(v.Rows, rowOf(i))
+		}
+		v.Pager = pager
 	}
 	if c.HTMX() {
 		return c.Fragment("incident-list", v)
@@ -130,8 +143,6 @@ func (p *pages) list(c *console.Call) error {
 }
 
 var severities = []incident.Severity{incident.Critical, incident.High, incident.Medium, incident.Low}
-
-func severity(s incident.Severity) int { return slices.Index(severities, s) }
 
 type formView struct {
 	Form     console.Form

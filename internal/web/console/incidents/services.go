@@ -52,7 +52,7 @@ func (p *pages) services(c *console.Call) error {
 		return err
 	}
 	v := servicesView{Filter: console.Form{Values: q}, Pager: pager, Any: f != incident.ServiceFilter{}, May: c.Who.Best().AtLeast(principal.TeamAdmin)}
-	open, err := p.open(c)
+	open, err := p.open(c, incident.Filter{TeamID: f.TeamID})
 	if err != nil {
 		return err
 	}
@@ -74,10 +74,9 @@ func (p *pages) services(c *console.Call) error {
 	return c.Show("services", console.Page{Title: "Services", View: v})
 }
 
-// open counts the newest open incidents by service and severity.
-func (p *pages) open(c *console.Call) (map[string][]countOf, error) {
-	f := incident.Filter{Status: []incident.Status{incident.Triggered, incident.Acknowledged}}
-	items, _, err := p.desk.List(c.R.Context(), f, httpapi.Page{Limit: 200})
+// open counts the open incidents by service and severity.
+func (p *pages) open(c *console.Call, f incident.Filter) (map[string][]countOf, error) {
+	items, err := p.desk.Unresolved(c.R.Context(), f)
 	counts := map[string][]countOf{}
 	for _, i := range items {
 		at := slices.IndexFunc(counts[i.ServiceID], func(n countOf) bool { return n.Severity == i.Severity })
@@ -86,9 +85,6 @@ func (p *pages) open(c *console.Call) (map[string][]countOf, error) {
 			continue
 		}
 		counts[i.ServiceID][at].N++
-	}
-	for _, of := range counts {
-		slices.SortFunc(of, func(a, b countOf) int { return cmp.Compare(severity(a.Severity), severity(b.Severity)) })
 	}
 	return counts, err
 }
