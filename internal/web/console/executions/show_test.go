@@ -62,7 +62,7 @@ func TestAttempts(t *testing.T) {
 	zero := 0
 	w.sandbox.result = sandbox.Result{ExitCode: &zero, Stdout: "second try\n"}
 	w.dispatch(id)
-	w.get("observer", "/console/executions/"+id).must(t, 200, "Completed", "Attempts", "The script ended with exit code 1.", "second try", "!first try", "!&amp;attempt=") // whoever watches sees the next attempt too
+	w.get("observer", "/console/executions/"+id).must(t, 200, "Completed", "Attempts", "The script ended with exit code 1.", "second try", "!first try", "!find=&amp;attempt=") // whoever watches sees the next attempt too
 	w.get("observer", "/console/executions/"+id+"?attempt=1").must(t, 200, "first try", "!second try", "&amp;find=&amp;attempt=1")
 	w.get("observer", "/console/executions/"+id+"?attempt=3").must(t, 404)
 }
