@@ -124,6 +124,9 @@ func (a answer) must(t *testing.T, status int, texts ...string) answer {
 	if a.status != status {
 		t.Fatalf("got %d, want %d: %s", a.status, status, body)
 	}
+	if strings.Contains(a.text, "%!") || strings.Contains(a.text, "%25!") {
+		t.Errorf("the page holds what a template could not print: %s", a.text)
+	}
 	for _, text := range texts {
 		if not, is := strings.CutPrefix(text, "!"); is {
 			if strings.Contains(body, not) {
@@ -284,11 +287,11 @@ func TestWhatOthersAddToTheTimeline(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	add("ex_1", "PENDING", "usr_responder")
+	add("ex_1", "PENDING", "usr_lead")
 	add("ex_1", "RUNNING", "")
 	add("ex_1", "COMPLETED", "")
 	add("ex_2", "AWAITING_CONFIRMATION", "")
-	w.get("responder", page).must(t, 200, "Completed", "usr_responder", "!Running", "!Pending", "Fail &lt;over&gt;</strong> waits for a confirmation", "Look and confirm", `href="/console/executions/ex_2"`)
+	w.get("responder", page).must(t, 200, "Completed", "usr_lead", "!Running", "!Pending", `href="/console/executions/ex_1"`, "!%!", "Fail &lt;over&gt;</strong> waits for a confirmation", "Look and confirm", `href="/console/executions/ex_2"`)
 	w.get("observer", page+"/live").must(t, 200, "waits for a confirmation", ">Look<", "!Look and confirm")
 	add("ex_2", "CANCELLED", "")
 	w.get("responder", page).must(t, 200, "!waits for a confirmation", "Cancelled")

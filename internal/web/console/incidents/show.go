@@ -55,6 +55,22 @@ type entry struct {
 	What string // in words
 }
 
+// Execution leads to the execution that an entry tells of, "" for none.
+func (e entry) Execution() string {
+	if e.ExecutionID == nil {
+		return ""
+	}
+	return "/console/executions/" + *e.ExecutionID
+}
+
+// Run leads to the run of a workflow that an entry tells of, "" for none.
+func (e entry) Run() string {
+	if e.RunID == nil {
+		return ""
+	}
+	return "/console/workflow-runs/" + *e.RunID
+}
+
 // kinds are the kinds of entries in words.
 var kinds = map[string]string{
 	incident.EntryCreated: "Opened", incident.EntryAlert: "Another alert", incident.EntryUpdated: "Changed", incident.EntryAcknowledged: "Acknowledged",
