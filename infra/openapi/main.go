@@ -59,7 +59,7 @@ var functions = map[string]func(*httpapi.API){
 	},
 	"IncidentsFunction": func(api *httpapi.API) {
 		incident.Routes(api, nil)
-		incidents.Routes(api, nil, nil)
+		incidents.Routes(api, nil, nil, nil)
 	},
 	"IntegrationsFunction": func(api *httpapi.API) {
 		integration.Routes(api, nil)

@@ -192,7 +192,7 @@ func (p *pages) forIncident(c *console.Call) error {
 		return err
 	}
 	v := forView{Incident: inc, May: c.Can(inc.TeamID, principal.Responder)}
-	views, next, err := p.Executions.List(c.R.Context(), execution.Filter{IncidentID: inc.ID}, httpapi.Page{Limit: 10})
+	views, next, err := p.Executions.List(c.R.Context(), execution.Filter{IncidentID: inc.ID}, httpapi.Page{Limit: 6})
 	if err != nil {
 		return err
 	}
@@ -231,4 +231,29 @@ func (p *pages) ofRunbook(c *console.Call) error {
 		return err
 	}
 	return c.Fragment("of-runbook", ofView{runbookID, r, rowsOf(c, views[:min(len(views), 8)])})
+}
+
+// serving is the part of a service's page about its runbooks.
+func (p *pages) serving(c *console.Call) error {
+	s, err := p.Incidents.GetService(c.R.Context(), c.R.URL.Query().Get("serviceId"))
+	if err != nil {
+		return err
+	}
+	books, err := console.All(func(page httpapi.Page) ([]runbook.RunbookView, string, error) {
+		return p.Library.Runbooks(c.R.Context(), runbook.Filter{ServiceID: s.ID}, page)
+	})
+	if err != nil {
+		return err
+	}
+	var fits []fit
+	for _, b := range books {
+		if b.Status != runbook.Archived {
+			fits = append(fits, fit{RunbookView: b})
+		}
+	}
+	slices.SortFunc(fits, func(a, b fit) int { return byName(a.RunbookView, b.RunbookView) })
+	if err := p.records(c, fits); err != nil {
+		return err
+	}
+	return c.Fragment("serving", fits)
 }

@@ -46,6 +46,7 @@ func Routes(api *httpapi.API, c *console.Console, d Desk) {
 	p.Post("/console/executions/preview", p.preview)
 	p.Get("/console/executions/for", p.forIncident)
 	p.Get("/console/executions/of", p.ofRunbook)
+	p.Get("/console/executions/serving", p.serving)
 	p.Get("/console/executions/{id}", p.show)
 	p.Get("/console/executions/{id}/live", p.live)
 	p.Get("/console/executions/{id}/output.txt", p.download)

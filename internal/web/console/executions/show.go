@@ -35,6 +35,7 @@ type showView struct {
 	Elapsed  int // seconds, of one that runs
 	Tries    []try
 	Shown    int // the attempt whose output is shown
+	Chosen   int // the same where somebody chose an earlier one, else 0
 	Streams  []stream
 	Find     string
 	Hits     int
@@ -43,6 +44,8 @@ type showView struct {
 	Final    bool
 	Again    string // the path of running it once more, "" where the caller may not
 	Refused  string // why what was asked for was not done
+	Said     string // the error as its target put it, where Words put it otherwise
+	Audits   bool   // the caller may read what was recorded of it
 }
 
 type try struct {
@@ -79,6 +82,10 @@ func (p *pages) view(c *console.Call) (showView, error) {
 	if len(s.Find) > maxFind {
 		s.Find = strings.ToValidUTF8(s.Find[:maxFind], "")
 	}
+	s.Audits = c.Can(v.Team(), principal.TeamAdmin)
+	if v.Error != nil && *v.Error != s.Words {
+		s.Said = *v.Error
+	}
 	if v.IncidentID != nil {
 		if s.Incident, err = p.incident(c, *v.IncidentID); err != nil {
 			return s, err
@@ -98,7 +105,7 @@ func (p *pages) view(c *console.Call) (showView, error) {
 	}
 	out := execution.Output{Stdout: *v.Stdout, Stderr: *v.Stderr, StdoutTruncated: v.StdoutTruncated, StderrTruncated: v.StderrTruncated}
 	if n, err := strconv.Atoi(q.Get("attempt")); err == nil && n != v.Attempt {
-		s.Shown = n
+		s.Shown, s.Chosen = n, n
 		if out, err = p.Executions.Output(ctx, v.ID, n); err != nil {
 			return s, err
 		}
@@ -173,11 +180,15 @@ func (p *pages) page(v showView) console.Page {
 	return console.Page{Title: v.RunbookName, Crumbs: crumbs, View: v, Live: true}
 }
 
-// live is the part of the page that follows changes.
+// live are the parts of the page that follow changes: the state, or with
+// part=output what it wrote. Between them stands a field that people type into.
 func (p *pages) live(c *console.Call) error {
 	v, err := p.view(c)
 	if err != nil {
 		return err
+	}
+	if c.R.URL.Query().Get("part") == "output" {
+		return c.Fragment("execution-output", v)
 	}
 	return c.Fragment("execution-live", v)
 }

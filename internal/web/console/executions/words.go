@@ -1,7 +1,6 @@
 package executions
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -29,7 +28,7 @@ var causes = map[string]string{
 	"target_unsupported": "Nothing here runs on this kind of target. Nothing was sent.",
 	"sandbox_refused":    "The sandbox refused the script. It did not run.",
 	"not_sent":           "The target did not take the script. It did not run.",
-	"timeout":            "Its time was over.",
+	"timeout":            "It took longer than its time limit.",
 	"unknown":            "Nobody can tell how it ended. It may have run: look at the target before you run it again.",
 }
 
@@ -47,7 +46,17 @@ func wordsOf(v execution.View) string {
 		return ""
 	}
 	code, _, _ := strings.Cut(*v.Error, ":")
-	return cmp.Or(causes[code], *v.Error)
+	switch {
+	case causes[code] != "":
+		return causes[code]
+	case v.Status == execution.Timeout:
+		return causes["timeout"]
+	case v.Status == execution.Cancelled:
+		return "It was stopped."
+	case strings.HasPrefix(*v.Error, "exit code "):
+		return "The script ended with " + *v.Error + "."
+	}
+	return *v.Error
 }
 
 // where says what a target is.

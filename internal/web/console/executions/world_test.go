@@ -265,6 +265,9 @@ func (a answer) must(t *testing.T, status int, texts ...string) answer {
 	if a.status != status {
 		t.Fatalf("got %d, want %d: %s", a.status, status, a.text)
 	}
+	if strings.Contains(a.text, "%!") || strings.Contains(a.text, "%25!") {
+		t.Errorf("the page holds what a template could not print: %s", a.text)
+	}
 	for _, text := range texts {
 		if not, is := strings.CutPrefix(text, "!"); is {
 			if strings.Contains(a.text, not) {
