@@ -129,7 +129,7 @@ func beside(gone, come []side) []pair {
 
 // maxWords is up to how many words of two lines are compared with each other;
 // of longer lines only their common beginning and end are found.
-const maxWords = 400
+const maxWords = 120
 
 // changed marks the words of two lines that are not in the other. Lines with
 // little in common stay unmarked: all of them changed.
