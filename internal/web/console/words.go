@@ -63,6 +63,7 @@ var done = map[string]string{
 	"submitted": "It waits for a review.", "approved": "It was approved.", "rejected": "It was rejected.", "rolledback": "The earlier version serves again.",
 	"deprecated": "It is deprecated.", "archived": "It is archived.", "restored": "It was restored.",
 	"retried": "The run goes on from the failed step.", "rotated": "The secret was rotated.", "published": "The update was published.",
-	"invited": "The invitation is on its way.", "revoked": "The access was revoked.", "added": "It was added.", "removed": "It was removed.",
+	"invited": "The invitation is on its way.", "revoked": "The access was revoked.", "keyrevoked": "The key was revoked. It works no more.", "added": "It was added.", "removed": "It was removed.",
+	"mailresumed": "Notifications are mailed to you again.",
 	"deactivated": "The account was deactivated.", "activated": "The account is active again.",
 }
