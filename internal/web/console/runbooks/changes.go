@@ -27,7 +27,7 @@ type speak struct {
 }
 
 // changes lists what differs beside the script. A zero from is no version: all
-// of to is then new, and only what has no guard at all is marked.
+// of to is then new, and only what has no guard at all is listed.
 func changes(from, to runbook.Version, s speak) []change {
 	first := from.Version == 0
 	var all []change
@@ -35,7 +35,7 @@ func changes(from, to runbook.Version, s speak) []change {
 		if first {
 			old = ""
 		}
-		if old != new {
+		if old != new && (!first || danger != "") {
 			all = append(all, change{what, old, new, danger})
 		}
 	}
@@ -61,10 +61,13 @@ func changes(from, to runbook.Version, s speak) []change {
 	add("At the same time", strconv.Itoa(from.Concurrency), strconv.Itoa(to.Concurrency), when(to.Concurrency > from.Concurrency, "More of it runs at once."))
 	add("Runs an hour", perHour(from.MaxRunsPerHour), perHour(to.MaxRunsPerHour),
 		when(to.MaxRunsPerHour == nil || from.MaxRunsPerHour != nil && *to.MaxRunsPerHour > *from.MaxRunsPerHour, "It runs more often."))
-	return append(all, parameterChanges(from.Parameters, to.Parameters, first)...)
+	if first {
+		return all
+	}
+	return append(all, parameterChanges(from.Parameters, to.Parameters)...)
 }
 
-func parameterChanges(from, to []runbook.Parameter, first bool) []change {
+func parameterChanges(from, to []runbook.Parameter) []change {
 	named := func(all []runbook.Parameter, name string) (runbook.Parameter, bool) {
 		i := slices.IndexFunc(all, func(p runbook.Parameter) bool { return p.Name == name })
 		if i < 0 {
@@ -95,7 +98,7 @@ func parameterChanges(from, to []runbook.Parameter, first bool) []change {
 	for _, p := range to {
 		after = append(after, p.Name)
 	}
-	if !first && len(all) == 0 && !slices.Equal(before, after) {
+	if len(all) == 0 && !slices.Equal(before, after) {
 		all = append(all, change{What: "Order of parameters", Old: strings.Join(before, ", "), New: strings.Join(after, ", ")})
 	}
 	return all

@@ -34,9 +34,13 @@ func compare(before, after string) []pair {
 	}
 	var rows []pair
 	var gone, come []side
+	endless := false
 	flush := func() {
 		rows = append(rows, beside(gone, come)...)
-		gone, come = nil, nil
+		if endless {
+			rows = append(rows, pair{Kind: "note"})
+		}
+		gone, come, endless = nil, nil, false
 	}
 	old, new := 1, 1
 	for _, l := range strings.Split(strings.TrimSuffix(unified, "\n"), "\n")[3:] { // after its three lines of names
@@ -58,9 +62,8 @@ func compare(before, after string) []pair {
 		case '+':
 			come = append(come, side{new, plain(text)})
 			new++
-		case '\\':
-			flush()
-			rows = append(rows, pair{Kind: "note"})
+		case '\\': // about the line before
+			endless = true
 		default:
 			flush()
 			rows = append(rows, pair{Kind: "same", Old: side{old, plain(text)}, New: side{new, plain(text)}})
@@ -126,7 +129,7 @@ func beside(gone, come []side) []pair {
 
 // maxWords is up to how many words of two lines are compared with each other;
 // of longer lines only their common beginning and end are found.
-const maxWords = 400
+const maxWords = 120
 
 // changed marks the words of two lines that are not in the other. Lines with
 // little in common stay unmarked: all of them changed.
@@ -161,7 +164,7 @@ func split(line string) []string {
 	var words []string
 	kind := func(r rune) int {
 		switch {
-		case unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_':
+		case isWord(r):
 			return 1
 		case unicode.IsSpace(r):
 			return 2
@@ -183,6 +186,8 @@ func split(line string) []string {
 	}
 	return words
 }
+
+func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' }
 
 // common marks a longest sequence of words that is in both.
 func common(a, b []string, keepA, keepB []bool) {
@@ -210,19 +215,19 @@ func common(a, b []string, keepA, keepB []bool) {
 	}
 }
 
-// alike reports whether a third of a line's words, beside its spaces, was kept.
+// alike reports whether a third of a line's words was kept; signs alone make no
+// two lines alike.
 func alike(words []string, keep []bool) bool {
 	kept, all := 0, 0
 	for i, w := range words {
-		if strings.TrimSpace(w) == "" {
-			continue
-		}
-		all++
-		if keep[i] {
-			kept++
+		if strings.ContainsFunc(w, isWord) {
+			all++
+			if keep[i] {
+				kept++
+			}
 		}
 	}
-	return all > 0 && kept*3 >= all
+	return kept*3 >= all
 }
 
 func marked(words []string, keep []bool) []span {

@@ -83,8 +83,18 @@ func (p *pages) editor(c *console.Call, f console.Form, r *runbook.RunbookView) 
 		}
 	}
 	slices.SortFunc(v.Targets, byName)
+	v.Services = including(v.Services, f.Get("serviceId"), "a service that is not there any more")
+	v.Targets = including(v.Targets, f.Get("target.targetId"), "a target that is not there any more")
 	page.View = v
 	return page, nil
+}
+
+// including adds what a form holds already, which would else turn into no choice unseen.
+func including(options []console.Option, value, name string) []console.Option {
+	if value == "" || slices.ContainsFunc(options, func(o console.Option) bool { return o.Value == value }) {
+		return options
+	}
+	return append(options, console.Option{Value: value, Name: name})
 }
 
 // starter is what a new runbook's form begins with.
