@@ -165,7 +165,10 @@ func (p *pages) replace(c *console.Call) error {
 
 // changed shows the form as a button of it made it.
 func (p *pages) changed(c *console.Call, d draft, do string, v formView) error {
-	d.act(do)
+	n := d.act(do)
+	if verb, _, _ := strings.Cut(do, ":"); verb == "more" && n >= 0 && d.Steps[n].Type == workflow.Runbook {
+		d.Steps[n].require(p.known(c)(d.Steps[n].RunbookID))
+	}
 	page, err := p.formPage(c, d, console.Form{Values: d.values()}, v)
 	if err != nil {
 		return err
