@@ -1,5 +1,6 @@
 // Command notifications is the Lambda function behind /v1/me/notifications and
-// /v1/teams/{id}/notifications: what people and teams want to be told of.
+// /v1/teams/{id}/notifications, and the console's pages of them: what people
+// and teams want to be told of.
 package main
 
 import (
@@ -17,9 +18,12 @@ import (
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/origin"
 	"pagefree/internal/platform/safehttp"
 	"pagefree/internal/platform/secret"
 	"pagefree/internal/platform/settings"
+	"pagefree/internal/web/console"
+	pages "pagefree/internal/web/console/settings"
 )
 
 func main() {
@@ -37,11 +41,13 @@ func main() {
 		Audit:    ledger,
 		Now:      time.Now,
 	}
+	at := settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse)
 	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	notify.Routes(api, service)
+	pages.Routes(api, console.New(at, time.Now), service)
 	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }
