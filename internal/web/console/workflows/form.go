@@ -41,8 +41,8 @@ type rowView struct {
 }
 
 type stepForm struct {
-	N          int // from 0
-	Nth        int // from 1
+	N          int    // from 0
+	Nth        int    // from 1
 	At         string // "steps[0]"
 	Type       string
 	What       string
