@@ -119,7 +119,7 @@
     if (rows[at]) rows[at].classList.remove("at");
     at = Math.min(Math.max(at + step, 0), rows.length - 1);
     rows[at].classList.add("at");
-    var link = rows[at].querySelector("a[href]");
+    var link = rows[at].querySelector("a[href], summary");
     if (link) link.focus();
   }
   doc.addEventListener("keydown", function (e) {

@@ -53,6 +53,7 @@ var crumbs = []console.Crumb{{Name: "Integrations", Path: "/console/integrations
 // provider is a monitoring system as people choose it.
 type provider struct {
 	Name, Label, About string
+	Sender             string // where things are pasted: the label, where it names one
 	Proof              string // what its deliveries prove, in words
 	ByTopic            bool   // it is known by an SNS topic, and has no secret
 	Theirs             bool   // the sender makes the secret
@@ -80,7 +81,11 @@ var proofs = map[trust.Level]string{
 
 func providerOf(name string) (provider, bool) {
 	p, found := hook.Of(name)
-	return provider{Name: p.Name, Label: p.Label, About: abouts[p.Name], Proof: proofs[p.Trust], ByTopic: p.Name == "cloudwatch",
+	sender := p.Label
+	if p.Name == "generic" || p.Name == "standard" {
+		sender = "the sender"
+	}
+	return provider{Name: p.Name, Label: p.Label, Sender: sender, About: abouts[p.Name], Proof: proofs[p.Trust], ByTopic: p.Name == "cloudwatch",
 		Theirs: p.GivenSecret, Early: p.Name == "standard", Risk: p.Trust.Unattended()}, found
 }
 
@@ -256,7 +261,7 @@ type deliveryRow struct {
 func (p *pages) answer(c *console.Call, status int, i integration.View, v showView) error {
 	v.View = i
 	v.Of, _ = providerOf(i.Provider)
-	v.Of.Label = cmp.Or(v.Of.Label, i.Provider)
+	v.Of.Label, v.Of.Sender = cmp.Or(v.Of.Label, i.Provider), cmp.Or(v.Of.Sender, "the sender")
 	v.Made, v.By, v.Risks, v.Steps = c.Ago(i.CreatedAt), c.By(i.CreatedByID), risks(c, i.UnattendedRisk), i.Instructions
 	if i.SecretMissing && len(v.Steps) > 0 { // the page has a field for that
 		v.Steps = v.Steps[1:]

@@ -137,7 +137,7 @@ func (d draft) values() url.Values {
 }
 
 // act is what a button of the form asks for besides saving: "add:wait",
-// "up:2", "down:2", "remove:2", "more". It gives the step to look at next, or -1.
+// "up:2", "down:2", "remove:2", "more". It gives the step that was meant, or -1.
 func (d *draft) act(do string) int {
 	verb, arg, _ := strings.Cut(do, ":")
 	if verb == "add" {
@@ -159,8 +159,18 @@ func (d *draft) act(do string) int {
 		return n + 1
 	case verb == "remove":
 		d.Steps = slices.Delete(d.Steps, n, n+1)
+		return -1
 	}
 	return n
+}
+
+// require adds a row for each parameter that the runbook cannot do without.
+func (s *step) require(of []runbook.Parameter) {
+	for _, k := range of {
+		if k.Required && k.Template == "" && !slices.ContainsFunc(s.Parameters, func(p pair) bool { return p.Name == k.Name }) {
+			s.Parameters = append(s.Parameters, pair{Name: k.Name})
+		}
+	}
 }
 
 // freeID names a new step by what it does.

@@ -31,6 +31,7 @@ type formView struct {
 	Kinds    []console.Option
 	Events   []console.Option
 	Paths    []string
+	Look     []stepForm // the steps that something is wrong with
 }
 
 // rowView is a row of a name and a value; Named is where the service says what is wrong with its value.
@@ -40,7 +41,8 @@ type rowView struct {
 }
 
 type stepForm struct {
-	N          int
+	N          int    // from 0
+	Nth        int    // from 1
 	At         string // "steps[0]"
 	Type       string
 	What       string
@@ -165,7 +167,10 @@ func (p *pages) replace(c *console.Call) error {
 
 // changed shows the form as a button of it made it.
 func (p *pages) changed(c *console.Call, d draft, do string, v formView) error {
-	d.act(do)
+	n := d.act(do)
+	if verb, _, _ := strings.Cut(do, ":"); verb == "more" && n >= 0 && d.Steps[n].Type == workflow.Runbook {
+		d.Steps[n].require(p.known(c)(d.Steps[n].RunbookID))
+	}
 	page, err := p.formPage(c, d, console.Form{Values: d.values()}, v)
 	if err != nil {
 		return err
@@ -245,6 +250,14 @@ func (p *pages) formPage(c *console.Call, d draft, f console.Form, v formView) (
 	if v.Steps, err = p.stepForms(c, d); err != nil {
 		return page, err
 	}
+	for _, step := range v.Steps {
+		for field := range f.Wrong {
+			if field == step.At || strings.HasPrefix(field, step.At+".") {
+				v.Look = append(v.Look, step)
+				break
+			}
+		}
+	}
 	for _, path := range slices.Sorted(maps.Keys(runbook.TemplateScope().Fields)) {
 		if !strings.HasPrefix(path, "runbook.") {
 			v.Paths = append(v.Paths, path)
@@ -277,7 +290,7 @@ func (p *pages) stepForms(c *console.Call, d draft) ([]stepForm, error) {
 	known := p.known(c)
 	for n, s := range d.Steps {
 		at := place(n)
-		of := stepForm{N: n, At: at, Type: s.Type, What: nameOf(kinds, s.Type, s.Type), First: n == 0, Last: n == len(d.Steps)-1, Before: n - 1, After: n + 1,
+		of := stepForm{N: n, Nth: n + 1, At: at, Type: s.Type, What: nameOf(kinds, s.Type, s.Type), First: n == 0, Last: n == len(d.Steps)-1, Before: n - 1, After: n + 1,
 			Parameters: rowsOf(at+".parameters", s.Parameters), Headers: rowsOf(at+".headers", s.Headers)}
 		if s.Type == workflow.Runbook {
 			if books == nil {

@@ -107,7 +107,8 @@ type runsView struct {
 	Rows      []runRow
 	Pager     console.Pager
 	Any       bool
-	One       bool // of one workflow, or one incident
+	One       bool   // of one workflow, or one incident
+	Here      string // the list with its filters
 }
 
 // runs lists the runs of a workflow or of an incident, or of the newest
@@ -115,7 +116,7 @@ type runsView struct {
 func (p *pages) runs(c *console.Call) error {
 	ctx, q := c.R.Context(), c.R.URL.Query()
 	flow, inc, status := q.Get("workflowId"), q.Get("incidentId"), q.Get("status")
-	v := runsView{Filter: console.Form{Values: q}, Any: flow+inc+status != "", One: flow+inc != ""}
+	v := runsView{Filter: console.Form{Values: q}, Any: flow+inc+status != "", One: flow+inc != "", Here: c.R.URL.RequestURI()}
 	flows, err := console.All(func(page httpapi.Page) ([]workflow.Workflow, string, error) {
 		return p.Flows.List(ctx, workflow.Filter{}, page)
 	})
@@ -154,7 +155,7 @@ func (p *pages) runs(c *console.Call) error {
 	if c.HTMX() {
 		return c.Fragment("run-list", v)
 	}
-	return c.Show("runs", console.Page{Title: "Workflow runs", Crumbs: crumbs, View: v})
+	return c.Show("runs", console.Page{Title: "Workflow runs", Crumbs: crumbs, View: v, Live: true})
 }
 
 // recent are the runs for incidents, newest first.

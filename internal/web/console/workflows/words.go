@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"pagefree/internal/incident"
 	"pagefree/internal/web/console"
@@ -82,9 +81,24 @@ func what(s workflow.Step) string {
 	case workflow.Notify:
 		return "Tell " + joined(recipients(s.To), " and ")
 	case workflow.Wait:
-		return "Wait " + console.Span(time.Duration(s.Seconds)*time.Second)
+		return "Wait " + lasting(s.Seconds)
 	}
 	return nameOf(kinds, s.Type, s.Type)
+}
+
+// lasting is a time that somebody set, in whole units: "20 min", "1 min 30 s".
+func lasting(seconds int) string {
+	var parts []string
+	for _, unit := range []struct {
+		of   int
+		name string
+	}{{3600, "h"}, {60, "min"}, {1, "s"}} {
+		if n := seconds / unit.of; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, unit.name))
+		}
+		seconds %= unit.of
+	}
+	return strings.Join(parts, " ")
 }
 
 // recipients are whom a step tells; people by their number.

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/httpapi"
@@ -188,7 +187,7 @@ func (p *pages) view(c *console.Call, f console.Form) (showView, error) {
 		return showView{}, err
 	}
 	v := showView{Workflow: w, When: trigger(w.Trigger, services), Changed: c.Ago(w.UpdatedAt), By: c.By(w.UpdatedByID),
-		Limit: console.Span(time.Duration(w.TimeLimitSeconds) * time.Second),
+		Limit: lasting(w.TimeLimitSeconds),
 		Admin: c.Can(w.TeamID, principal.TeamAdmin), Respond: c.Can(w.TeamID, principal.Responder), Form: f}
 	if v.Team, _, err = p.Team(c.R.Context(), w.TeamID); err != nil {
 		return v, err
