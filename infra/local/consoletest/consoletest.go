@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
 
 	"pagefree/infra/local/roomtest"
 	"pagefree/internal/platform/httpapi"
@@ -129,8 +130,8 @@ func (p *Page) parse(t testing.TB) {
 		p.Node.n, err = html.Parse(strings.NewReader(p.Body))
 	} else {
 		var parts []*html.Node
-		root := &html.Node{Type: html.ElementNode, Data: "body", DataAtom: 0}
-		parts, err = html.ParseFragment(strings.NewReader(p.Body), &html.Node{Type: html.ElementNode, Data: "template"})
+		root := &html.Node{Type: html.ElementNode, Data: "body"}
+		parts, err = html.ParseFragment(strings.NewReader(p.Body), &html.Node{Type: html.ElementNode, Data: "template", DataAtom: atom.Template})
 		for _, part := range parts {
 			root.AppendChild(part)
 		}
