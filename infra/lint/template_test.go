@@ -305,7 +305,7 @@ func TestDoors(t *testing.T) {
 			}
 		}
 	}
-	if len(api.UsagePlans) != 3 || api.KeySource != "AUTHORIZER" { // of callers, of partners, and of nobody
+	if len(api.UsagePlans) != 4 || api.KeySource != "AUTHORIZER" { // of callers, of partners, of nobody, and of who is over a limit
 		t.Errorf("%d usage plans, keys from %s", len(api.UsagePlans), api.KeySource)
 	}
 	for _, plan := range api.UsagePlans {
