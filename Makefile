@@ -40,9 +40,10 @@ test: $(NODE) $(BROWSER) ## all tests, with the race detector
 	@infra/tools/install gcc chromium python3 node
 	@go test -race -timeout 20m ./...
 
-faults: $(NODE) ## the tests that kill functions and lose answers, afresh
+faults: $(NODE) ## the tests that kill functions and lose answers, and a thousand sockets, afresh
 	@go test -timeout 10m -count 1 -run '^TestFault' ./infra/local/aws ./infra/local/stack
 	@go test -timeout 30m -count 1 -run '^TestFault' ./infra/local/e2e -args -executions 1000
+	@go test -timeout 10m -count 1 -v -run '^TestACrowd$$' ./infra/local/e2e -args -sockets 1000
 
 fuzz-api: $(NODE) $(VENV) ## made-up requests by the OpenAPI document, every answer held against it (SEED=1)
 	@go run ./infra/local/fuzz -seed $(SEED)

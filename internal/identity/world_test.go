@@ -65,11 +65,15 @@ type world struct {
 	clock      *clock
 	authorizer *identity.Authorizer
 	operator   *identity.Links
+	signer     *identity.SignIn
 	sender     *linkmail.Sender
 	people     func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
 	auth       func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
 	mails      queue.Queue
 }
+
+// ceiling limits the links that everybody together may ask for.
+func (w *world) ceiling(n int) { w.signer.Ceiling.Burst = n }
 
 // in is the world for a subtest.
 func (w *world) in(t *testing.T) *world {
@@ -122,12 +126,13 @@ func newWorld(t *testing.T) *world {
 	ephemeral := table(cfg, "EphemeralTable")
 	w.mails = queue.Queue{URL: env.QueueURL("MailQueue"), Client: sqs.NewFromConfig(cfg)}
 	api = httpapi.New()
-	identity.AuthRoutes(api, &identity.SignIn{
+	w.signer = &identity.SignIn{
 		Store: store(cfg), Audit: audit.Log{Table: table(cfg, "AuditTable")}, Limiter: ratelimit.Limiter{Table: ephemeral, Now: c.now},
 		Rates:   &ratelimit.Leases{Table: ephemeral, Now: c.now, Within: 10 * time.Second},
 		Ceiling: ratelimit.Limit{Burst: 1000, Period: 15 * time.Minute}, Count: func(string, int) {},
 		Outbox: w.mails, Lifetime: lifetime, Now: c.now,
-	})
+	}
+	identity.AuthRoutes(api, w.signer)
 	w.auth = httpapi.Lambda(api.Handler(), httpapi.Edge{})
 
 	cfg = env.ConfigOf("SigninMailFunction")

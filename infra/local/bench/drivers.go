@@ -113,6 +113,18 @@ func (w *work) drivers(ctx context.Context) (map[string]func(context.Context, in
 			e := outbox.New(outbox.IncidentCreated, w.people.IncidentID, w.team, time.Now())
 			return w.message(ctx, "NotifierFunction", n, e)
 		},
+		"TicketsFunction": func(ctx context.Context, _ int) error {
+			_, err := w.call(ctx, demo.Responder, "POST", "/v1/realtime/tickets", nil)
+			return err
+		},
+		"RealtimeFunction": func(ctx context.Context, _ int) error {
+			h, err := w.listen(ctx)
+			if err != nil {
+				return err
+			}
+			return h.conn.CloseNow()
+		},
+		"PublisherFunction": func(ctx context.Context, n int) error { return w.message(ctx, "PublisherFunction", n, w.changed()) },
 		"BouncesFunction": func(ctx context.Context, n int) error {
 			return w.invoke(ctx, "BouncesFunction", bounced(fmt.Sprintf("gone%d@partners.test", n)), nil)
 		},

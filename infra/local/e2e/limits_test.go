@@ -129,7 +129,9 @@ func TestLimits(t *testing.T) {
 	t.Run("open while nothing can be counted, but for signing in", func(t *testing.T) {
 		defer w.stack.Faults().Clear()
 		for _, function := range []string{"AuthorizerFunction", "SigninFunction"} {
-			w.stack.Faults().Add(aws.Fault{Function: function, Service: "dynamodb", Operation: "UpdateItem", Do: aws.Fail, Times: -1})
+			for _, operation := range []string{"UpdateItem", "TransactWriteItems"} {
+				w.stack.Faults().Add(aws.Fault{Function: function, Service: "dynamodb", Operation: operation, Do: aws.Fail, Times: -1})
+			}
 		}
 		c := at(w.stack.URL, "127.0.31.6")
 		for range 150 {

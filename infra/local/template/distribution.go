@@ -56,7 +56,7 @@ func (b *builder) distribution(r *resource, p properties) {
 func (b *builder) origin(d *Distribution, o properties) {
 	d.OriginDomain, d.OriginPath, d.OriginHeaders = o.text("DomainName", ""), o.text("OriginPath", ""), originHeaders(o)
 	if api := b.t.API; api == nil || d.OriginDomain != b.executeAPI(api.ID) || d.OriginPath != "/"+api.Stage {
-		o.fail("the local stack knows no first origin but the template's API, by its stage")
+		o.fail("the local stack knows no origin but the template's API, by its stage, and the WebSocket API after it")
 	}
 }
 
