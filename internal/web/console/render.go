@@ -142,7 +142,7 @@ func ago(d time.Duration, t, now time.Time) string {
 	}
 	var text string
 	switch {
-	case d < 45*time.Second && !later:
+	case d < 45*time.Second && !later, d < 5*time.Second: // clocks differ
 		return "just now"
 	case d < time.Minute:
 		text = fmt.Sprintf("%d s", int(d.Seconds()))

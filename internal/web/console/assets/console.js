@@ -15,7 +15,7 @@
   function ago(t) {
     var s = (Date.now() - t) / 1000, later = s < 0, text;
     if (later) s = -s;
-    if (s < 45 && !later) return "just now";
+    if (s < (later ? 5 : 45)) return "just now"; // clocks differ
     if (s < 60) text = Math.floor(s) + " s";
     else if (s < 3600) text = Math.floor(s / 60) + " min";
     else if (s < 172800) text = Math.floor(s / 3600) + " h";

@@ -28,10 +28,10 @@ type box struct{ Value, Label, Hint string }
 var words = map[string][2]string{
 	"email":           {"By mail", ""},
 	"push":            {"On my devices", ""},
-	"incidents":       {"Incidents", "opened or escalated, as bad as said below"},
-	"failures":        {"Failures", "of runbooks that I started, or that my team runs"},
+	"incidents":       {"Incidents", "that open or escalate, as bad as said below or worse"},
+	"failures":        {"Failures", "of what somebody started by hand, and of what runs for the team"},
 	"confirmations":   {"Confirmations", "that a workflow waits for, and those that nobody gave"},
-	"reviews":         {"Reviews", "that I may approve"},
+	"reviews":         {"Reviews", "that wait for an approval"},
 	"minimumSeverity": {"Incidents from", ""},
 	"showTitles":      {"Show titles on the lock screen", "Without it a push says only that something happened"},
 	"includeOutput":   {"Mails of a failure hold the script's output", "as the execution shows it"},
