@@ -20,10 +20,7 @@ func (c *Call) readForm() error {
 	}
 	c.R.Body = http.MaxBytesReader(nil, c.R.Body, maxForm)
 	if err := c.R.ParseForm(); err != nil {
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			return problem.New(http.StatusRequestEntityTooLarge, problem.BodyTooLarge, "The form is larger than this page takes.")
-		}
-		return problem.New(http.StatusBadRequest, "body_invalid", "The form cannot be read.")
+		return unread(err)
 	}
 	for _, values := range c.R.PostForm {
 		for i, v := range values {
