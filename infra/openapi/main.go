@@ -25,6 +25,8 @@ import (
 	"pagefree/internal/status"
 	"pagefree/internal/web/console/assets"
 	"pagefree/internal/web/console/incidents"
+	"pagefree/internal/web/console/partners"
+	"pagefree/internal/web/console/statuspages"
 	"pagefree/internal/web/signin"
 	"pagefree/internal/web/statuspage"
 	"pagefree/internal/workflow"
@@ -52,6 +54,7 @@ var functions = map[string]func(*httpapi.API){
 	"PartnersFunction": func(api *httpapi.API) {
 		partner.Routes(api, nil)
 		statuspage.PartnerPreview(api, nil)
+		partners.Routes(api, nil, origin.Origin{}, nil)
 	},
 	"RunbooksFunction": func(api *httpapi.API) {
 		runbook.Routes(api, nil)
@@ -60,6 +63,7 @@ var functions = map[string]func(*httpapi.API){
 	"StatusPagesFunction": func(api *httpapi.API) {
 		status.Routes(api, nil)
 		statuspage.StaffPreview(api, nil)
+		statuspages.Routes(api, nil, origin.Origin{}, nil, nil)
 	},
 	"SigninFunction": func(api *httpapi.API) {
 		identity.AuthRoutes(api, nil)
