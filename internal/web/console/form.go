@@ -113,7 +113,7 @@ func (f Form) With(err error) (with Form, ok bool) {
 	var rest []string
 	for _, field := range p.Fields {
 		name := strings.TrimPrefix(field.Location, "body.")
-		if name == "body" {
+		if field.Location == "body" { // the whole; a field may have that name, too
 			rest = append(rest, field.Message)
 			continue
 		}
