@@ -14,6 +14,7 @@ import (
 // touch, and who it can be meant for.
 type draft struct {
 	Form     console.Form
+	First    []status.ViewComponent // what was touched before; Groups are the others
 	Groups   []choices
 	Partners []status.Named
 	Audience []console.Option
@@ -45,6 +46,25 @@ func (p *pages) draft(c *console.Call, h head, f console.Form) (draft, error) {
 	choices, err := p.desk.Choices(c.R.Context(), h.ID)
 	d.Partners = choices.Partners
 	return d, err
+}
+
+// first puts the components that were touched before all others.
+func (d *draft) first(before []status.Touched) {
+	var groups []choices
+	for _, g := range d.Groups {
+		rest := choices{Name: g.Name}
+		for _, one := range g.Components {
+			if slices.ContainsFunc(before, func(t status.Touched) bool { return t.ID == one.ID }) {
+				d.First = append(d.First, one)
+			} else {
+				rest.Components = append(rest.Components, one)
+			}
+		}
+		if len(rest.Components) > 0 {
+			groups = append(groups, rest)
+		}
+	}
+	d.Groups = groups
 }
 
 type incidentRow struct {
@@ -222,6 +242,7 @@ func (p *pages) showIncident(c *console.Call, h head, f console.Form, show func(
 	for _, e := range i.Edits {
 		v.Edits = append(v.Edits, edit{e.Field, c.Ago(e.At), c.By(e.ByID)})
 	}
+	v.first(i.Components) // after all that names them
 	v.May = console.Options(words(following(i.Status))...)
 	return show("page-incident", h.titled(i.Title, v, console.Crumb{Name: "Incidents", Path: h.At + "/incidents"}))
 }
