@@ -2,6 +2,7 @@ package partners
 
 import (
 	"cmp"
+	"slices"
 
 	"pagefree/internal/partner"
 	"pagefree/internal/platform/httpapi"
@@ -21,19 +22,30 @@ type named struct {
 }
 
 type accountsView struct {
-	Rows  []account
-	Pager console.Pager
+	Filter console.Form
+	Any    bool // a filter is set
+	Rows   []account
+	Pager  console.Pager
 }
 
 // accounts are the partners of all pages: one for an address and team.
 func (p *pages) accounts(c *console.Call) error {
-	items, pager, err := console.List(c, p.desk.Cursors, func(page httpapi.Page) ([]partner.PartnerAccount, string, error) {
+	q := c.R.URL.Query()
+	v := accountsView{Filter: console.Form{Values: q}, Any: q.Get("q") != ""}
+	read := func(page httpapi.Page) ([]partner.PartnerAccount, string, error) {
 		return p.desk.Accounts(c.R.Context(), page)
-	})
+	}
+	var items []partner.PartnerAccount
+	var err error
+	if v.Any {
+		items, err = console.All(read)
+	} else {
+		items, v.Pager, err = console.List(c, p.desk.Cursors, read)
+	}
 	if err != nil {
 		return err
 	}
-	v := accountsView{Pager: pager}
+	items = slices.DeleteFunc(items, func(a partner.PartnerAccount) bool { return !fits(q.Get("q"), a.Name, a.Email) })
 	names := map[string]string{}
 	for _, a := range items {
 		one := account{PartnerAccount: a, Since: c.Ago(a.CreatedAt)}
@@ -48,6 +60,9 @@ func (p *pages) accounts(c *console.Call) error {
 			one.On = append(one.On, named{cmp.Or(names[at.StatusPageID], "a deleted page"), "/console/status-pages/" + at.StatusPageID + "/partners/" + at.AccessID})
 		}
 		v.Rows = append(v.Rows, one)
+	}
+	if c.HTMX() {
+		return c.Fragment("account-list", v)
 	}
 	return c.Show("accounts", console.Page{Title: "Partners", View: v})
 }

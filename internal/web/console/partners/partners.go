@@ -6,6 +6,7 @@ import (
 	"embed"
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -141,8 +142,10 @@ func (p *pages) row(c *console.Call, a partner.PartnerAccess) row {
 
 type listView struct {
 	head
-	Rows  []row
-	Pager console.Pager
+	Filter console.Form
+	Any    bool // a filter is set
+	Rows   []row
+	Pager  console.Pager
 }
 
 func (p *pages) list(c *console.Call) error {
@@ -150,17 +153,36 @@ func (p *pages) list(c *console.Call) error {
 	if err != nil {
 		return err
 	}
-	items, pager, err := console.List(c, p.desk.Cursors, func(page httpapi.Page) ([]partner.PartnerAccess, string, error) {
+	q := c.R.URL.Query()
+	v := listView{head: h, Filter: console.Form{Values: q}, Any: q.Get("q") != "" || q.Get("state") != ""}
+	read := func(page httpapi.Page) ([]partner.PartnerAccess, string, error) {
 		return p.desk.Accesses(c.R.Context(), h.ID, page)
-	})
+	}
+	var items []partner.PartnerAccess
+	if v.Any { // the service knows no filter, and a page has not many
+		items, err = console.All(read)
+	} else {
+		items, v.Pager, err = console.List(c, p.desk.Cursors, read)
+	}
 	if err != nil {
 		return err
 	}
-	v := listView{head: h, Pager: pager}
 	for _, a := range items {
-		v.Rows = append(v.Rows, p.row(c, a))
+		r := p.row(c, a)
+		if fits(q.Get("q"), a.PartnerName, a.ContactEmail) && (q.Get("state") == "" || q.Get("state") == r.State.Word) {
+			v.Rows = append(v.Rows, r)
+		}
+	}
+	if c.HTMX() {
+		return c.Fragment("partner-list", v)
 	}
 	return c.Show("partners", console.Page{Title: "Partners of " + h.Name, Crumbs: h.titled("", nil).Crumbs[:2], View: v})
+}
+
+// fits reports whether one of the texts has what is searched for in it, in any case.
+func fits(q string, texts ...string) bool {
+	q = strings.ToLower(strings.TrimSpace(q))
+	return slices.ContainsFunc(texts, func(s string) bool { return strings.Contains(strings.ToLower(s), q) })
 }
 
 // grantView is the form of an access, a new one or one that is there.

@@ -219,6 +219,17 @@ func TestAccounts(t *testing.T) {
 	w.Get(t, "lead", "/console/partners?did=deactivated").Must(t, 200).Has(t, "Deactivated", "The account was deactivated.")
 	w.Get(t, "lead", w.At("partners")).Must(t, 200).Has(t, "Deactivated")
 	w.Post(t, "lead", "/console/partners/"+a.PartnerID+"/activate").Must(t, 303)
+	w.Grant(t, "Acme")
+	for path, want := range map[string][2]string{
+		"/console/partners?q=OPS@glob": {">Globex<", ">Acme<"}, w.At("partners") + "?q=acme": {">Acme<", ">Globex<"}, w.At("partners") + "?state=Revoked": {"No partner fits.", ">Globex<"},
+		"/console/partners?q=%3Cscript%3E": {"No partner fits.", ">Globex<"},
+	} {
+		for _, header := range []string{"", "true"} {
+			seen := w.Get(t, "lead", path, "HX-Request", header).Must(t, 200)
+			seen.Has(t, want[0])
+			seen.Lacks(t, want[1])
+		}
+	}
 	w.Get(t, "outsider", "/console/partners").Must(t, 200).Lacks(t, "Globex")
 	w.Get(t, "responder", "/console/partners").Must(t, 403)
 	w.Post(t, "outsider", "/console/partners/"+a.PartnerID+"/deactivate").Must(t, 404)
