@@ -107,3 +107,13 @@ func Tabs(pageID, here string, admin bool) []Tab {
 	}
 	return tabs
 }
+
+// Stale is a form that was filled in from an older revision, to be sent once
+// more: it keeps what was typed, and goes by the revision that there is now.
+func Stale(with console.Form, refused error, rev string) console.Form {
+	if console.Is(refused, problem.PreconditionFailed) {
+		with.Values.Set("rev", rev)
+		with.Text = "Somebody changed this since you opened the form. What you typed is still here. Look at what they changed in another tab first: sending this again replaces it."
+	}
+	return with
+}

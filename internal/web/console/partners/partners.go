@@ -240,15 +240,15 @@ func terms(f console.Form, zone *time.Location) (map[string]any, error) {
 }
 
 // again shows the form of an access with what is wrong in it.
-func (p *pages) again(c *console.Call, h head, accessID string, refused error) error {
+func (p *pages) again(c *console.Call, h head, accessID, rev string, refused error) error {
 	with, ok := c.Sent().With(refused)
 	if !ok {
 		return refused
 	}
 	if console.Is(refused, partner.NameTaken) { // which a reload of the answer to a grant comes to, too
-		with.Wrong["partnerName"], with.Text = with.Text, "Nothing was granted."
+		with.Wrong["partnerName"], with.Text = with.Text, "Nothing was done."
 	}
-	return c.Again("grant", p.formPage(h, accessID, with))
+	return c.Again("grant", p.formPage(h, accessID, pageform.Stale(with, refused, rev)))
 }
 
 // onceView is an access in the one answer that shows its token.
@@ -283,7 +283,7 @@ func (p *pages) grant(c *console.Call) error {
 		made, err = p.desk.Grant(c.R.Context(), h.ID, g)
 	}
 	if err != nil {
-		return p.again(c, h, "", err)
+		return p.again(c, h, "", "", err)
 	}
 	return p.granted(c, h, made, false)
 }
@@ -335,7 +335,7 @@ func (p *pages) save(c *console.Call) error {
 		_, err = p.desk.Update(c.R.Context(), h.ID, a.ID, f.Get("rev"), by)
 	}
 	if err != nil {
-		return p.again(c, h, a.ID, err)
+		return p.again(c, h, a.ID, a.Revision(), err)
 	}
 	return c.See(h.At+"/partners/"+a.ID, "saved")
 }

@@ -139,7 +139,11 @@ func TestPeopleMailAndEdit(t *testing.T) {
 	if err != nil || is.PartnerName != "Globex Corp" || len(is.ComponentIDs) != 2 || is.ComponentIDs[0] != web || is.ComponentIDs[1] != gone {
 		t.Errorf("got %+v %v", is, err)
 	}
-	w.Post(t, "lead", at+"/edit", form...).Must(t, 422).Has(t, "Globex Corp", `role="alert"`) // of an older revision
+	stale := w.Post(t, "lead", at+"/edit", form...).Must(t, 422) // of an older revision
+	stale.Has(t, "Globex Corp", "Somebody changed this since you opened the form.")
+	if now := after(t, stale.HTML, `name="rev" value="`); now == rev || strings.ReplaceAll(now, "&#34;", `"`) != is.Revision() {
+		t.Errorf("the form goes by revision %s", now)
+	}
 }
 
 func TestWhatIsWrongWithAGrant(t *testing.T) {

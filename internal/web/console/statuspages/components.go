@@ -97,21 +97,24 @@ func orNull(s string) any {
 }
 
 // savedComponent leads to the page, or shows the form again with what is wrong.
-func (p *pages) savedComponent(c *console.Call, componentID string, err error, did string) error {
+func (p *pages) savedComponent(c *console.Call, componentID string, refused error, did string) error {
 	f := c.Sent()
-	if err == nil {
+	if refused == nil {
 		return c.See(root+"/"+c.R.PathValue("id")+"#components", did)
 	}
-	h, gone := p.admin(c)
-	if gone != nil {
-		return gone
-	}
-	if console.Is(err, "not_found") && f.Get("serviceId") != "" {
-		err = wrongService
-	}
-	with, ok := f.With(err)
-	if !ok {
+	h, err := p.admin(c)
+	if err != nil {
 		return err
+	}
+	if console.Is(refused, problem.NotFound) && f.Get("serviceId") != "" {
+		refused = wrongService
+	}
+	with, ok := f.With(refused)
+	if !ok {
+		return refused
+	}
+	if one, err := p.desk.GetComponent(c.R.Context(), h.ID, componentID); err == nil {
+		with = pageform.Stale(with, refused, httpapi.Revision(one.Rev))
 	}
 	page, err := p.componentPage(c, h, componentID, with)
 	if err != nil {

@@ -34,7 +34,7 @@ func TestWhatIsWrongIsShownAtItsField(t *testing.T) {
 		"a reserved address":             {w.At("settings"), []string{"name", "Kept name", "slug", "admin", "timeZone", "UTC", "sessionDays", "7"}, "slug", "reserved", "Kept name"},
 		"a zone that there is not":       {w.At("settings"), []string{"name", "Kept name", "slug", "acme", "timeZone", "Nowhere", "sessionDays", "7"}, "timeZone", "IANA", "Kept name"},
 		"days that are no number":        {w.At("settings"), []string{"name", "Kept name", "slug", "acme", "timeZone", "UTC", "sessionDays", "a week"}, "sessionDays", "number", "a week"},
-		"a settings form of before":      {w.At("settings"), []string{"name", "Kept name", "slug", "acme", "timeZone", "UTC", "sessionDays", "7", "rev", `"99"`}, "", "", "Kept name"},
+		"a settings form of before":      {w.At("settings"), []string{"name", "Kept name", "slug", "acme", "timeZone", "UTC", "sessionDays", "7", "rev", `"99"`}, "", "Somebody changed this since you opened the form.", "Kept name"},
 		"a component without a name":     {w.At("components"), []string{"name", " ", "group", "Kept group", "status", "operational"}, "name", "One line", "Kept group"},
 		"a service of nobody":            {w.At("components"), []string{"name", "Kept name", "status", "operational", "serviceId", "svc_01ARZ3NDEKTSV4RRFFQ69G5FAV"}, "serviceId", "no such service", "Kept name"},
 		"an incident without a title":    {w.At("incidents"), []string{"title", "", "impact", "minor", "status", "investigating", "body", "Kept body", "status." + web, "major_outage"}, "title", "1", "Kept body"},

@@ -321,7 +321,7 @@ type editIncidentView struct {
 	Incident status.PageIncident
 }
 
-func (p *pages) editIncidentPage(c *console.Call, f console.Form) (console.Page, error) {
+func (p *pages) editIncidentPage(c *console.Call, f console.Form, refused error) (console.Page, error) {
 	h, err := p.responder(c, "Incidents")
 	if err != nil {
 		return console.Page{}, err
@@ -334,6 +334,7 @@ func (p *pages) editIncidentPage(c *console.Call, f console.Form) (console.Page,
 		f = console.NewForm(map[string]string{"title": i.Title, "impact": string(i.Impact), "rev": httpapi.Revision(i.Rev)})
 		setAudience(f, i.Audience.Value)
 	}
+	f = pageform.Stale(f, refused, httpapi.Revision(i.Rev))
 	d, err := p.draft(c, h, f)
 	above := []console.Crumb{{Name: "Incidents", Path: h.At + "/incidents"}, {Name: i.Title, Path: h.At + "/incidents/" + i.ID}}
 	return h.titled("Change an incident", editIncidentView{h, d, i}, above...), err
@@ -349,7 +350,7 @@ func setAudience(f console.Form, a *status.Audience) {
 }
 
 func (p *pages) editIncident(c *console.Call) error {
-	page, err := p.editIncidentPage(c, console.Form{})
+	page, err := p.editIncidentPage(c, console.Form{}, nil)
 	if err != nil {
 		return err
 	}
@@ -374,7 +375,7 @@ func (p *pages) saveIncident(c *console.Call) error {
 	if !ok {
 		return err
 	}
-	page, err := p.editIncidentPage(c, with)
+	page, err := p.editIncidentPage(c, with, err)
 	if err != nil {
 		return err
 	}

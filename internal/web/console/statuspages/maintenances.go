@@ -119,7 +119,7 @@ func (p *pages) planAgain(c *console.Call, h head, of status.PlannedMaintenance,
 	if !ok {
 		return refused
 	}
-	page, err := p.planPage(c, h, of, with)
+	page, err := p.planPage(c, h, of, pageform.Stale(with, refused, httpapi.Revision(of.Rev)))
 	if err != nil {
 		return err
 	}

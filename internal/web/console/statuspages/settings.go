@@ -9,6 +9,7 @@ import (
 	"pagefree/internal/platform/problem"
 	"pagefree/internal/status"
 	"pagefree/internal/web/console"
+	"pagefree/internal/web/console/pageform"
 	"pagefree/internal/web/statuspage"
 )
 
@@ -18,10 +19,9 @@ type settingsView struct {
 	Logo    string // the picture's path, "" without
 	LogoErr string
 	Rev     string
-	Hours   bool // sessions are shorter than a day
 }
 
-func (p *pages) settingsPage(c *console.Call, f console.Form, logo string) (console.Page, error) {
+func (p *pages) settingsPage(c *console.Call, f console.Form, refused error, logo string) (console.Page, error) {
 	h, err := p.admin(c)
 	if err != nil {
 		return console.Page{}, err
@@ -36,7 +36,7 @@ func (p *pages) settingsPage(c *console.Call, f console.Form, logo string) (cons
 			"sessionDays": strconv.FormatFloat(h.SessionDays, 'f', -1, 64), "rev": rev,
 		})
 	}
-	v := settingsView{head: h, Form: f, LogoErr: logo, Rev: strings.Trim(rev, `"`)}
+	v := settingsView{head: h, Form: pageform.Stale(f, refused, rev), LogoErr: logo, Rev: strings.Trim(rev, `"`)}
 	if h.Page.Logo != nil {
 		v.Logo = p.at.Path(statuspage.LogoPath(*h.Page.Logo))
 	}
@@ -44,7 +44,7 @@ func (p *pages) settingsPage(c *console.Call, f console.Form, logo string) (cons
 }
 
 func (p *pages) settings(c *console.Call) error {
-	page, err := p.settingsPage(c, console.Form{}, "")
+	page, err := p.settingsPage(c, console.Form{}, nil, "")
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (p *pages) saveSettings(c *console.Call) error {
 	if !ok {
 		return err
 	}
-	page, err := p.settingsPage(c, with, "")
+	page, err := p.settingsPage(c, with, err, "")
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (p *pages) setLogo(c *console.Call) error {
 	if !ok {
 		with.Text = "A logo is a PNG or a JPEG."
 	}
-	page, err := p.settingsPage(c, console.Form{}, with.Text)
+	page, err := p.settingsPage(c, console.Form{}, nil, with.Text)
 	if err != nil {
 		return err
 	}
