@@ -35,6 +35,7 @@ import (
 	"pagefree/internal/platform/ratelimit"
 	"pagefree/internal/status"
 	"pagefree/internal/web/console"
+	"pagefree/internal/web/console/assets"
 	"pagefree/internal/web/console/partners"
 	"pagefree/internal/web/console/statuspages"
 )
@@ -77,6 +78,7 @@ func New(t testing.TB) *World {
 	site := console.New(at, w.Clock.Now)
 	statuspages.Routes(api, site, at, w.Status, w.others.name)
 	partners.Routes(api, site, at, w.Partners)
+	assets.Routes(api, at)
 	w.handler = api.Handler()
 
 	person := func(name string, in map[string]principal.Role) principal.Principal {
@@ -247,6 +249,16 @@ func (w *World) Do(t testing.TB, who string, req *http.Request, headers ...strin
 		t.Errorf("%s %s: a template is wrong:\n%s", req.Method, req.URL, s.HTML)
 	}
 	return s
+}
+
+// Serve answers a real browser as if it had somebody's session, and returns the address.
+func (w *World) Serve(t testing.TB, who string) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.handler.ServeHTTP(rw, r.WithContext(roomtest.As(r.Context(), w.Who[who])))
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
 }
 
 // others stands for the rooms of teams, services and responders' incidents.
