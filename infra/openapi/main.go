@@ -33,6 +33,8 @@ import (
 	"pagefree/internal/web/console/runbooks"
 	pages "pagefree/internal/web/console/settings"
 	"pagefree/internal/web/console/workflows"
+	"pagefree/internal/web/console/partners"
+	"pagefree/internal/web/console/statuspages"
 	"pagefree/internal/web/signin"
 	"pagefree/internal/web/statuspage"
 	"pagefree/internal/workflow"
@@ -75,6 +77,7 @@ var functions = map[string]func(*httpapi.API){
 	"PartnersFunction": func(api *httpapi.API) {
 		partner.Routes(api, nil)
 		statuspage.PartnerPreview(api, nil)
+		partners.Routes(api, nil, origin.Origin{}, nil)
 	},
 	"RunbooksFunction": func(api *httpapi.API) {
 		runbook.Routes(api, nil)
@@ -84,6 +87,7 @@ var functions = map[string]func(*httpapi.API){
 	"StatusPagesFunction": func(api *httpapi.API) {
 		status.Routes(api, nil)
 		statuspage.StaffPreview(api, nil)
+		statuspages.Routes(api, nil, origin.Origin{}, nil, nil)
 	},
 	"SigninFunction": func(api *httpapi.API) {
 		identity.AuthRoutes(api, nil)

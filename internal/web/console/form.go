@@ -22,10 +22,7 @@ func (c *Call) readForm() error {
 	}
 	c.R.Body = http.MaxBytesReader(nil, c.R.Body, maxForm)
 	if err := c.R.ParseForm(); err != nil {
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			return problem.New(http.StatusRequestEntityTooLarge, problem.BodyTooLarge, "The form is larger than this page takes.")
-		}
-		return problem.New(http.StatusBadRequest, "body_invalid", "The form cannot be read.")
+		return unread(err)
 	}
 	for _, values := range c.R.PostForm {
 		for i, v := range values {
@@ -118,7 +115,7 @@ func (f Form) With(err error) (with Form, ok bool) {
 	var rest []string
 	for _, field := range p.Fields {
 		name := strings.TrimPrefix(field.Location, "body.")
-		if name == "body" {
+		if field.Location == "body" { // the whole; a field may have that name, too
 			rest = append(rest, field.Message)
 			continue
 		}
