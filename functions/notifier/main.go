@@ -21,6 +21,7 @@ import (
 	"pagefree/internal/identity"
 	"pagefree/internal/notify"
 	"pagefree/internal/notify/noticemail"
+	"pagefree/internal/notify/push"
 	"pagefree/internal/platform/awscfg"
 	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
@@ -48,6 +49,7 @@ func main() {
 	named := env.Text("ORIGIN_PARAMETER")
 	public := origin.NewSource(settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse),
 		func(ctx context.Context) (string, error) { return parameter.Read(ctx, cfg, named) })
+	pushes := queue.Queue{URL: env.Text("PUSH_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)}
 	notifier := &notify.Notifier{
 		Store:  notify.Store{Identity: people, Automation: automation},
 		People: identity.Directory{Store: identity.Store{Identity: people}},
@@ -55,7 +57,7 @@ func main() {
 		Post: &noticemail.Post{
 			SES: sesv2.NewFromConfig(cfg), Origin: public, From: env.Text("MAIL_FROM"), Configuration: env.Optional("MAIL_CONFIGURATION_SET"),
 		},
-		Pushes:   queue.Queue{URL: env.Text("PUSH_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
+		Pushes:   func(ctx context.Context, m []push.Message) error { return queue.SendAll(ctx, pushes, m) },
 		Origin:   public,
 		Webhooks: secret.Webhooks{Key: &secret.Key{ID: env.Text("SECRETS_KEY_ID"), Client: kms.NewFromConfig(cfg)}},
 		Client:   safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}),

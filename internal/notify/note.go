@@ -31,7 +31,7 @@ const (
 // push puts a note into the queue for each device of those who are told by it.
 // It may do so again when the event comes again: who sends it knows what was sent.
 func (n *Notifier) push(ctx context.Context, r *reading, e outbox.Event, people []teams.Person, ids []string, set settings) error {
-	var messages []any
+	var messages []push.Message
 	for _, userID := range ids {
 		has := set.devices[userID]
 		if len(has.List) == 0 {
@@ -56,7 +56,7 @@ func (n *Notifier) push(ctx context.Context, r *reading, e outbox.Event, people 
 	}
 	within, cancel := context.WithTimeout(ctx, pushWithin)
 	defer cancel()
-	return n.Pushes.SendAll(within, messages)
+	return n.Pushes(within, messages)
 }
 
 // message is what a device is told of one event, without whose it is; false

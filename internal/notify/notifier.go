@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pagefree/internal/audit"
+	"pagefree/internal/notify/push"
 	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/id"
@@ -64,9 +65,7 @@ type Post interface {
 
 // Pushes takes notes for devices. It hands them to a queue: what becomes of
 // them holds up nothing here.
-type Pushes interface {
-	SendAll(ctx context.Context, messages []any) error
-}
+type Pushes func(ctx context.Context, messages []push.Message) error
 
 // ErrRefused is how a post refuses one letter for good.
 var ErrRefused = errors.New("the address gets no mail")

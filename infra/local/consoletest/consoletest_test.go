@@ -81,6 +81,6 @@ func TestSelect(t *testing.T) {
 // TestTheIncidentsGates: the harness finds the routes of a room and knocks at each.
 func TestTheIncidentsGates(t *testing.T) {
 	api := httpapi.New()
-	incidents.Routes(api, console.New(origin.Origin{}, time.Now), &incident.Desk{})
+	incidents.Routes(api, console.New(origin.Origin{}, time.Now), &incident.Desk{}, nil)
 	consoletest.Gates(t, consoletest.New(api), nil)
 }

@@ -362,7 +362,7 @@ func TestThroughTheQueue(t *testing.T) {
 	for n := range 12 {
 		all = append(all, w.message([]string{good, bad}[min(n, 1)], func(m *push.Message) { m.Note.Tag = strings.Repeat("x", n+1) }))
 	}
-	w.ok(notifier.SendAll(t.Context(), all))
+	w.ok(queue.SendAll(t.Context(), notifier, all))
 	client := sqs.NewFromConfig(w.env.Config)
 	got, failed := 0, 0
 	for {

@@ -9,14 +9,12 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
 // Queue is one SQS queue.
@@ -88,30 +86,6 @@ func (q Queue) putOff(ctx context.Context, receipt string, wait time.Duration) e
 	})
 	if err != nil {
 		return fmt.Errorf("put off: %w", err)
-	}
-	return nil
-}
-
-// SendAll puts messages, as JSON, into the queue, ten a call. An error says
-// that some of them may not be there.
-func (q Queue) SendAll(ctx context.Context, messages []any) error {
-	for some := range slices.Chunk(messages, 10) {
-		in := &sqs.SendMessageBatchInput{QueueUrl: &q.URL}
-		for i, message := range some {
-			body, err := json.Marshal(message)
-			if err != nil {
-				return err
-			}
-			text, name := string(body), strconv.Itoa(i)
-			in.Entries = append(in.Entries, types.SendMessageBatchRequestEntry{Id: &name, MessageBody: &text})
-		}
-		out, err := q.Client.SendMessageBatch(ctx, in)
-		if err != nil {
-			return fmt.Errorf("send to queue: %w", err)
-		}
-		if n := len(out.Failed); n > 0 {
-			return fmt.Errorf("send to queue: %d of %d were not taken", n, len(some))
-		}
 	}
 	return nil
 }

@@ -108,41 +108,6 @@ func TestSend(t *testing.T) {
 	}
 }
 
-func TestSendAll(t *testing.T) {
-	env := awstest.New(t)
-	client := sqs.NewFromConfig(env.Config)
-	q := queue.Queue{URL: env.QueueURL("PushQueue"), Client: client}
-	var all []any
-	for n := range 23 {
-		all = append(all, message{Name: string(rune('a' + n))})
-	}
-	if err := q.SendAll(t.Context(), all); err != nil {
-		t.Fatal(err)
-	}
-	if err := q.SendAll(t.Context(), nil); err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]bool{}
-	for {
-		out, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &q.URL, MaxNumberOfMessages: 10})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range out.Messages {
-			got[*m.Body] = true
-		}
-		if len(out.Messages) == 0 {
-			break
-		}
-	}
-	if len(got) != len(all) {
-		t.Errorf("got %d messages, want %d", len(got), len(all))
-	}
-	if err := q.SendAll(t.Context(), []any{make(chan int)}); err == nil {
-		t.Error("what is no JSON was sent")
-	}
-}
-
 // TestEachLater: a message that is put off is visible again when the handler said, and not when the queue would have it.
 func TestEachLater(t *testing.T) {
 	env := awstest.New(t)
@@ -161,7 +126,7 @@ func TestEachLater(t *testing.T) {
 		}
 		return e
 	}
-	if err := q.SendAll(t.Context(), []any{message{"at once"}, message{"in a while"}, message{"fail"}, message{"well"}}); err != nil {
+	if err := queue.SendAll(t.Context(), q, []any{message{"at once"}, message{"in a while"}, message{"fail"}, message{"well"}}); err != nil {
 		t.Fatal(err)
 	}
 	handle := func(_ context.Context, m message, received int) error {

@@ -33,8 +33,8 @@ const incidentPage = `{{define "list"}}<h1>Incidents</h1>{{end}}
 {{define "incident"}}<h1>{{.}}</h1><form method="post" action="/console/incidents/inc_1/notes"><label>Note <textarea name="text"></textarea></label></form>{{end}}
 {{define "settings"}}<h1>Settings</h1><section id="push" hidden data-key-url="/v1/push/key" data-subscriptions-url="/v1/push/subscriptions"><button id="push-toggle" type="button"></button><p id="push-state" role="status"></p></section><script src="{{asset "push.js"}}" defer></script>{{end}}`
 
-// site is the console with three pages in it, and what its pages ask of the API.
-type site struct {
+// host is the console with three pages in it, and what its pages ask of the API.
+type host struct {
 	*httptest.Server
 	down   atomic.Bool // it cannot be reached
 	person atomic.Value
@@ -44,9 +44,9 @@ type site struct {
 	listed string // the id of the device that the server knows
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T) *host {
 	t.Helper()
-	s := &site{key: "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"}
+	s := &host{key: "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"}
 	s.person.Store("usr_ann")
 	api := httpapi.New()
 	assets.Routes(api, origin.Origin{})
@@ -85,7 +85,7 @@ func newSite(t *testing.T) *site {
 }
 
 // push answers as the API does, and notes what it was asked.
-func (s *site) push(w http.ResponseWriter, r *http.Request) {
+func (s *host) push(w http.ResponseWriter, r *http.Request) {
 	var body map[string]any
 	_ = json.NewDecoder(r.Body).Decode(&body) // a GET has none
 	raw, _ := json.Marshal(body)
@@ -110,7 +110,7 @@ func (s *site) push(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *site) took() string {
+func (s *host) took() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := strings.Join(s.asked, "\n")
@@ -122,13 +122,13 @@ func (s *site) took() string {
 type tab struct {
 	t            *testing.T
 	ctx          context.Context
-	site         *site
+	host         *host
 	registration *atomic.Value
 }
 
-func newTab(t *testing.T, s *site, before ...string) *tab {
+func newTab(t *testing.T, s *host, before ...string) *tab {
 	t.Helper()
-	b := &tab{t: t, site: s, registration: &atomic.Value{}}
+	b := &tab{t: t, host: s, registration: &atomic.Value{}}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(time.Minute))
 	allocated, stop := chromedp.NewExecAllocator(t.Context(), options...)
@@ -184,7 +184,7 @@ func call[P, R any](b *tab, cmd cdp.Command[P, R], params P) R {
 
 func (b *tab) open(path string) {
 	b.t.Helper()
-	if err := chromedp.Do(b.ctx, chromedp.Navigate(b.site.URL+path)); err != nil {
+	if err := chromedp.Do(b.ctx, chromedp.Navigate(b.host.URL+path)); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -247,7 +247,7 @@ func TestInstallable(t *testing.T) {
 	got := map[string]bool{}
 	for _, i := range manifest.Icons {
 		got[i.Sizes+" "+i.Purpose] = true
-		resp, err := http.Get(b.site.URL + i.Src)
+		resp, err := http.Get(b.host.URL + i.Src)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -360,7 +360,7 @@ func (b *tab) deliver(note map[string]any) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	call(b, serviceworker.DeliverPushMessage, serviceworker.DeliverPushMessageParams{Origin: b.site.URL, RegistrationID: serviceworker.RegistrationID(b.registration.Load().(string)), Data: string(raw)})
+	call(b, serviceworker.DeliverPushMessage, serviceworker.DeliverPushMessageParams{Origin: b.host.URL, RegistrationID: serviceworker.RegistrationID(b.registration.Load().(string)), Data: string(raw)})
 }
 
 // shown are the notifications, sorted, a line each.
