@@ -17,6 +17,7 @@ import (
 	"pagefree/internal/incident"
 	"pagefree/internal/incident/integration"
 	"pagefree/internal/notify"
+	"pagefree/internal/notify/push"
 	"pagefree/internal/partner"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/origin"
@@ -72,6 +73,7 @@ var functions = map[string]func(*httpapi.API){
 	"AssetsFunction": func(api *httpapi.API) { assets.Routes(api, origin.Origin{}) },
 	"NotificationsFunction": func(api *httpapi.API) {
 		notify.Routes(api, nil)
+		push.Routes(api, nil)
 		pages.Routes(api, nil, nil)
 	},
 	"PartnersFunction": func(api *httpapi.API) {
