@@ -1,8 +1,9 @@
 // Command incidents is the Lambda function behind /v1/incidents and
-// /v1/services: what goes wrong, and with what.
+// /v1/services, and their pages: what goes wrong, and with what.
 package main
 
 import (
+	"context"
 	"os"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"pagefree/internal/platform/log"
 	"pagefree/internal/platform/origin"
 	"pagefree/internal/platform/settings"
+	"pagefree/internal/platform/teams"
 	"pagefree/internal/web/console"
 	"pagefree/internal/web/console/incidents"
 )
@@ -42,6 +44,9 @@ func main() {
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	incident.Routes(api, desk)
-	incidents.Routes(api, console.New(at, time.Now), desk)
+	incidents.Routes(api, console.New(at, time.Now), desk, func(ctx context.Context, id string) (string, error) {
+		name, _, err := teams.Name(ctx, desk.Store.Table, id)
+		return name, err
+	})
 	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

@@ -1,6 +1,6 @@
 // Command notifier is the Lambda function behind the queue of notifications,
-// and each minute behind what of them waits: it tells people by mail, and teams
-// by webhook.
+// and each minute behind what of them waits: it tells people by mail and push, and
+// teams by webhook.
 package main
 
 import (
@@ -15,11 +15,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"pagefree/internal/audit"
 	"pagefree/internal/identity"
 	"pagefree/internal/notify"
 	"pagefree/internal/notify/noticemail"
+	"pagefree/internal/notify/push"
 	"pagefree/internal/platform/awscfg"
 	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
@@ -47,6 +49,7 @@ func main() {
 	named := env.Text("ORIGIN_PARAMETER")
 	public := origin.NewSource(settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse),
 		func(ctx context.Context) (string, error) { return parameter.Read(ctx, cfg, named) })
+	pushes := queue.Queue{URL: env.Text("PUSH_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)}
 	notifier := &notify.Notifier{
 		Store:  notify.Store{Identity: people, Automation: automation},
 		People: identity.Directory{Store: identity.Store{Identity: people}},
@@ -54,6 +57,7 @@ func main() {
 		Post: &noticemail.Post{
 			SES: sesv2.NewFromConfig(cfg), Origin: public, From: env.Text("MAIL_FROM"), Configuration: env.Optional("MAIL_CONFIGURATION_SET"),
 		},
+		Pushes:   func(ctx context.Context, m []push.Message) error { return queue.SendAll(ctx, pushes, m) },
 		Origin:   public,
 		Webhooks: secret.Webhooks{Key: &secret.Key{ID: env.Text("SECRETS_KEY_ID"), Client: kms.NewFromConfig(cfg)}},
 		Client:   safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}),

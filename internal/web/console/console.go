@@ -220,13 +220,21 @@ func (c *Call) refuse(err error) error {
 		c.W.Header().Set("HX-Reswap", "innerHTML")
 		return c.write(b.Status, "alert", refusal{Text: sentence(b), Request: b.Instance})
 	}
-	return c.show(b.Status, Page{Title: refusalTitle(b.Status)}, "refusal", refusal{Text: sentence(b), Request: b.Instance})
+	on := refusal{Text: sentence(b), Request: b.Instance, Path: "/console/incidents", Act: "To the incidents"}
+	if b.Code == problem.CursorInvalid {
+		q := c.R.URL.Query()
+		q.Del("cursor")
+		on.Path, on.Act = (&url.URL{Path: c.R.URL.Path, RawQuery: q.Encode()}).RequestURI(), "To the beginning of the list"
+	}
+	return c.show(b.Status, Page{Title: refusalTitle(b.Status)}, "refusal", on)
 }
 
 // refusal is what the page of a refusal says.
 type refusal struct {
 	Text    string
 	Request string
+	Path    string // a way on
+	Act     string // what it is called
 }
 
 func refusalTitle(status int) string {

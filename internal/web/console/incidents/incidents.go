@@ -4,10 +4,9 @@ package incidents
 
 import (
 	"cmp"
+	"context"
 	"embed"
-	"net/http"
 	"slices"
-	"time"
 
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/httpapi"
@@ -21,11 +20,13 @@ var files embed.FS
 type pages struct {
 	*console.Room
 	desk *incident.Desk
+	team func(ctx context.Context, teamID string) (string, error)
 }
 
-// Routes adds the pages to api. c and d may be nil where only the routes are wanted.
-func Routes(api *httpapi.API, c *console.Console, d *incident.Desk) {
-	p := &pages{c.Room(api, "incidents", files, nil), d}
+// Routes adds the pages to api. c, d and team may be nil where only the routes
+// are wanted. team is a team's name, "" for one that is not known.
+func Routes(api *httpapi.API, c *console.Console, d *incident.Desk, team func(ctx context.Context, teamID string) (string, error)) {
+	p := &pages{c.Room(api, "incidents", files, nil), d, team}
 	p.Get("/console", func(c *console.Call) error { return c.See("/console/incidents", "") })
 	p.Get("/console/incidents", p.list)
 	p.Post("/console/incidents", p.create)
@@ -36,6 +37,9 @@ func Routes(api *httpapi.API, c *console.Console, d *incident.Desk) {
 	p.Post("/console/incidents/{id}/resolve", p.resolve)
 	p.Post("/console/incidents/{id}/reopen", p.reopen)
 	p.Post("/console/incidents/{id}/notes", p.note)
+	p.Get("/console/incidents/{id}/edit", p.edit)
+	p.Post("/console/incidents/{id}/edit", p.change)
+	p.serviceRoutes(c, api)
 }
 
 // row is an incident in a list.
@@ -95,29 +99,42 @@ func (p *pages) list(c *console.Call) error {
 	if err != nil {
 		return err
 	}
-	items, pager, err := console.List(c, p.desk.Cursors, func(page httpapi.Page) ([]incident.Incident, string, error) {
-		return p.desk.List(c.R.Context(), f, page)
-	})
-	if err != nil {
-		return err
-	}
-	v := listView{Filter: console.Form{Values: q}, Services: options, Pager: pager, May: c.Who.Best().AtLeast(principal.Responder), Here: c.R.URL.RequestURI(),
+	v := listView{Filter: console.Form{Values: q}, Services: options, May: c.Who.Best().AtLeast(principal.Responder), Here: c.R.URL.RequestURI(),
 		Any: f.ServiceID != "" || f.Q != "" || len(f.Status)+len(f.Severity) > 0}
-	counts := map[incident.Severity]int{}
-	for _, i := range items {
-		r := row{Incident: i, Service: cmp.Or(names[i.ServiceID], "a deleted service"), Opened: c.Ago(i.CreatedAt), By: c.ByOr(i.AcknowledgedByID)}
-		if i.Status == incident.Resolved {
-			v.Rows = append(v.Rows, r)
-			continue
-		}
-		v.Open = append(v.Open, r)
-		counts[i.Severity]++
+	asked := func(of ...incident.Status) bool {
+		return len(f.Status) == 0 || slices.ContainsFunc(of, func(s incident.Status) bool { return slices.Contains(f.Status, s) })
 	}
-	slices.SortStableFunc(v.Open, func(a, b row) int { return cmp.Compare(severity(a.Severity), severity(b.Severity)) })
-	for _, s := range severities {
-		if counts[s] > 0 {
-			v.Counts = append(v.Counts, countOf{s, counts[s]})
+	rowOf := func(i incident.Incident) row {
+		return row{Incident: i, Service: cmp.Or(names[i.ServiceID], "a deleted service"), Opened: c.Ago(i.CreatedAt), By: c.ByOr(i.AcknowledgedByID)}
+	}
+	if q.Get("cursor") == "" && asked(incident.Triggered, incident.Acknowledged) { // however old, they come first
+		open, err := p.desk.Unresolved(c.R.Context(), f)
+		if err != nil {
+			return err
 		}
+		counts := map[incident.Severity]int{}
+		for _, i := range open {
+			v.Open = append(v.Open, rowOf(i))
+			counts[i.Severity]++
+		}
+		for _, s := range severities {
+			if counts[s] > 0 {
+				v.Counts = append(v.Counts, countOf{s, counts[s]})
+			}
+		}
+	}
+	if asked(incident.Resolved) {
+		f.Status = []incident.Status{incident.Resolved}
+		items, pager, err := console.List(c, p.desk.Cursors, func(page httpapi.Page) ([]incident.Incident, string, error) {
+			return p.desk.List(c.R.Context(), f, page)
+		})
+		if err != nil {
+			return err
+		}
+		for _, i := range items {
+			v.Rows = append(v.Rows, rowOf(i))
+		}
+		v.Pager = pager
 	}
 	if c.HTMX() {
 		return c.Fragment("incident-list", v)
@@ -126,8 +143,6 @@ func (p *pages) list(c *console.Call) error {
 }
 
 var severities = []incident.Severity{incident.Critical, incident.High, incident.Medium, incident.Low}
-
-func severity(s incident.Severity) int { return slices.Index(severities, s) }
 
 type formView struct {
 	Form     console.Form
@@ -170,140 +185,4 @@ func (p *pages) create(c *console.Call) error {
 		return err
 	}
 	return c.Again("incident-new", page)
-}
-
-type showView struct {
-	incident.Incident
-	Service  string
-	Opened   console.Moment
-	Acked    console.Moment
-	AckedBy  console.Person
-	Resolved console.Moment
-	DoneBy   console.Person
-	Lasted   string // from its beginning to its end, or to now
-	Labels   []label
-	Timeline []entry
-	Pager    console.Pager
-	Respond  bool // the caller may act on it
-	Form     console.Form
-}
-
-type label struct{ Name, Value string }
-
-type entry struct {
-	incident.Entry
-	When console.Moment
-	By   console.Person
-	Tone string
-}
-
-func (p *pages) view(c *console.Call, f console.Form) (showView, error) {
-	id := c.R.PathValue("id")
-	i, err := p.desk.Get(c.R.Context(), id)
-	if err != nil {
-		return showView{}, err
-	}
-	v := showView{Incident: i, Opened: c.Ago(i.CreatedAt), Acked: c.AgoOr(i.AcknowledgedAt), AckedBy: c.ByOr(i.AcknowledgedByID),
-		Resolved: c.AgoOr(i.ResolvedAt), DoneBy: c.ByOr(i.ResolvedByID), Respond: c.Can(i.TeamID, principal.Responder), Form: f}
-	end := c.Now()
-	if i.ResolvedAt != nil {
-		end = i.ResolvedAt.Time
-	}
-	v.Lasted = console.Span(end.Sub(i.CreatedAt.Time).Truncate(time.Minute))
-	if s, err := p.desk.GetService(c.R.Context(), i.ServiceID); err == nil {
-		v.Service = s.Name
-	} else if !console.Is(err, "not_found") {
-		return v, err
-	}
-	for _, name := range slices.Sorted(mapKeys(i.Labels)) {
-		v.Labels = append(v.Labels, label{name, i.Labels[name]})
-	}
-	entries, pager, err := console.List(c, p.desk.Cursors, func(page httpapi.Page) ([]incident.Entry, string, error) {
-		return p.desk.Timeline(c.R.Context(), id, page)
-	})
-	v.Pager = pager
-	for _, e := range entries {
-		v.Timeline = append(v.Timeline, entry{e, c.Ago(e.At), c.By(e.Actor.ID), toneOf(e)})
-	}
-	return v, err
-}
-
-func mapKeys(m map[string]string) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
-
-// toneOf colours an entry by what became of the incident or the execution.
-func toneOf(e incident.Entry) string {
-	if e.Kind == incident.EntryEscalated {
-		return "down"
-	}
-	if e.Status != "" {
-		return console.Tone(e.Status)
-	}
-	return ""
-}
-
-func (p *pages) show(c *console.Call) error {
-	v, err := p.view(c, console.Form{})
-	if err != nil {
-		return err
-	}
-	return c.Show("incident", console.Page{Title: v.Title, Crumbs: crumbs, View: v, Live: true, Keep: true})
-}
-
-// live is the part of the page that follows changes.
-func (p *pages) live(c *console.Call) error {
-	v, err := p.view(c, console.Form{})
-	if err != nil {
-		return err
-	}
-	return c.Fragment("incident-live", v)
-}
-
-func (p *pages) acknowledge(c *console.Call) error {
-	i, err := p.desk.Acknowledge(c.R.Context(), c.R.PathValue("id"))
-	return p.acted(c, i, err, "acknowledged")
-}
-
-func (p *pages) resolve(c *console.Call) error {
-	i, err := p.desk.Resolve(c.R.Context(), c.R.PathValue("id"), c.Sent().Get("note"))
-	return p.acted(c, i, err, "resolved")
-}
-
-func (p *pages) reopen(c *console.Call) error {
-	i, err := p.desk.Reopen(c.R.Context(), c.R.PathValue("id"))
-	return p.acted(c, i, err, "reopened")
-}
-
-func (p *pages) acted(c *console.Call, i incident.Incident, err error, did string) error {
-	if err != nil {
-		return p.again(c, err)
-	}
-	return c.See("/console/incidents/"+i.ID, did)
-}
-
-func (p *pages) note(c *console.Call) error {
-	if _, err := p.desk.Note(c.R.Context(), c.R.PathValue("id"), c.Sent().Get("text")); err != nil {
-		return p.again(c, err)
-	}
-	return c.See("/console/incidents/"+c.R.PathValue("id"), "noted")
-}
-
-// again shows the incident as it is now, with why the act was not done.
-func (p *pages) again(c *console.Call, refused error) error {
-	with, ok := c.Sent().With(refused)
-	if !ok || c.HTMX() {
-		return refused
-	}
-	v, err := p.view(c, with)
-	if err != nil {
-		return err
-	}
-	return c.Answer(http.StatusUnprocessableEntity, "incident", console.Page{Title: v.Title, Crumbs: crumbs, View: v, Live: true})
 }
