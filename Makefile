@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test demo lint build deploy bench openapi screenshots lighthouse clean sam-local signin-link test-conformance faults fuzz-api
+.PHONY: help run test demo lint build deploy bench openapi icons screenshots lighthouse clean sam-local signin-link test-conformance faults fuzz-api
 
 ENV ?= dev
 PORT ?= 8080
@@ -73,6 +73,9 @@ bench: $(NODE) ## one table: cold starts, memory, DynamoDB calls, throughput, vi
 
 openapi: ## writes the OpenAPI document from the code
 	@go run ./infra/openapi
+
+icons: ## draws the console's icons
+	@go run ./infra/icons
 
 screenshots: $(NODE) ## makes the README's pictures anew, with Chromium
 	@infra/tools/install chromium python3 node
