@@ -76,6 +76,9 @@ func TestMagicLink(t *testing.T) {
 		if cookie := must(http.ParseSetCookie(out.header.Get("Set-Cookie"))); cookie.Name != "__Host-pf_session" || cookie.MaxAge >= 0 || cookie.Value != "" {
 			t.Errorf("cookie: got %s", cookie.Raw)
 		}
+		if got := out.header.Get("Clear-Site-Data"); got != `"cache", "storage"` {
+			t.Errorf("what pages kept stays: %q", got)
+		}
 		w.want(w.do(request{route: "GET /v1/me", as: session}), http.StatusUnauthorized, "unauthenticated")
 		w.want(w.do(request{route: "POST /v1/auth/sign-out", as: session}), http.StatusUnauthorized, "unauthenticated")
 		if got := w.record(ann); got[len(got)-1] != "session.ended" {
