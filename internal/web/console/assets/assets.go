@@ -100,7 +100,7 @@ func serve(w http.ResponseWriter, r *http.Request, name string, body []byte) err
 	h := w.Header()
 	h.Set("Content-Type", media[path.Ext(name)])
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; script-src 'self'") // of the worker
+	h.Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; script-src 'self'; img-src 'self'") // of the worker, which loads pictures of notifications
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 	return nil
 }
