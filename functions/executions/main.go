@@ -1,9 +1,10 @@
 // Command executions is the Lambda function behind /v1/executions and
-// /v1/automation: it starts approved runbooks, shows what came of them, and
-// pauses and resumes all that.
+// /v1/automation, and their pages: it starts approved runbooks, shows what came
+// of them, and pauses and resumes all that.
 package main
 
 import (
+	"context"
 	"os"
 	"time"
 
@@ -23,10 +24,14 @@ import (
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/kmsmac"
 	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/origin"
 	"pagefree/internal/platform/queue"
 	"pagefree/internal/platform/secret"
 	"pagefree/internal/platform/settings"
+	"pagefree/internal/platform/teams"
 	"pagefree/internal/runbook"
+	"pagefree/internal/web/console"
+	"pagefree/internal/web/console/executions"
 )
 
 func main() {
@@ -54,11 +59,20 @@ func main() {
 		Hidden:  &secret.Key{ID: env.Text("SECRETS_KEY_ID"), Client: keys},
 		Cursors: httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: keys}.Derive),
 	}
+	desk := executions.Desk{
+		Executions: service, Library: &runbook.Service{Store: service.Runbooks}, Incidents: &incident.Desk{Store: incidents},
+		Team: func(ctx context.Context, id string) (string, error) {
+			name, _, err := teams.Name(ctx, automation, id)
+			return name, err
+		},
+	}
+	at := settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse)
 	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	execution.Routes(api, service)
+	executions.Routes(api, console.New(at, time.Now), desk)
 	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

@@ -1,6 +1,6 @@
 // Command notifications is the Lambda function behind /v1/me/notifications,
-// /v1/teams/{id}/notifications and /v1/push: what people and teams want to be
-// told of, and on which devices.
+// /v1/teams/{id}/notifications and /v1/push, and the console's pages of them:
+// what people and teams want to be told of, and on which devices.
 package main
 
 import (
@@ -19,9 +19,12 @@ import (
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/origin"
 	"pagefree/internal/platform/safehttp"
 	"pagefree/internal/platform/secret"
 	"pagefree/internal/platform/settings"
+	"pagefree/internal/web/console"
+	pages "pagefree/internal/web/console/settings"
 )
 
 func main() {
@@ -48,6 +51,7 @@ func main() {
 		Audit:    ledger,
 		Now:      time.Now,
 	}
+	at := settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse)
 	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
@@ -55,5 +59,6 @@ func main() {
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	notify.Routes(api, service)
 	push.Routes(api, devices)
+	pages.Routes(api, console.New(at, time.Now), service)
 	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

@@ -104,16 +104,21 @@ func TestNoWildcards(t *testing.T) {
 	}
 }
 
-// TestEphemeralPrefixes: who may touch which items of the table that holds sessions, links and keys.
+// TestEphemeralPrefixes: who may touch which items of the table that holds sessions, links and keys, and the counters of
+// rates, each function its own tiers.
 func TestEphemeralPrefixes(t *testing.T) {
 	want := map[string][]string{
-		"AuthorizerFunction": {"session#*"},
-		"SigninFunction":     {"access#*", "browser#*", "invite#*", "link#*", "rate#*", "session#*"},
+		"AuthorizerFunction": {"rate#api#*", "rate#partner#*", "rate#public#*", "session#*"},
+		"SigninFunction":     {"access#*", "browser#*", "invite#*", "link#*", "rate#signin#*", "session#*"},
 		"SigninMailFunction": {"browser#*", "invite#*", "link#*"},
 		"SigninLinkFunction": {"link#*"},
 		"ExecutionsFunction": {"idem#*"},
-		"PartnersFunction":   {"access#*", "rate#*"},
-		"HooksFunction":      {"seen#*"},
+		"PartnersFunction":   {"access#*", "rate#invitations#*"},
+		"HooksFunction":      {"rate#hooks#*", "rate#hooks-refused#*", "seen#*"},
+		"CallbacksFunction":  {"rate#callbacks#*", "rate#callbacks-refused#*"},
+		"TicketsFunction":    {"ticket#*"},
+		"RealtimeFunction":   {"conn#*", "ends#*", "listen#*", "session#*", "sockets#*", "ticket#*"},
+		"PublisherFunction":  {"conn#*", "ends#*", "listen#*", "session#*", "sockets#*"},
 		"PusherFunction":     {"pushed#*"},
 	}
 	tmpl := deployed(t)
@@ -252,6 +257,9 @@ func TestAuditIsAppendOnly(t *testing.T) {
 		if !known {
 			want.prefixes = []string{"team#*"}
 		}
+		if id == "PublisherFunction" { // hears of what ended, and puts nothing
+			want.actions = []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
+		}
 		for _, s := range rights(f, tmpl.Tables["AuditTable"].ARN+"*") {
 			for _, action := range s.Actions {
 				if action == "dynamodb:PutItem" {
@@ -278,10 +286,10 @@ func TestTrust(t *testing.T) {
 		want        []string
 	}{
 		"the people's table": {arn: identity, want: []string{
-			"AuthorizerFunction", "BouncesFunction", "IdentityFunction", "NotificationsFunction", "NotifierFunction", "PageMailFunction", "PartnersFunction", "PusherFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction", "WorkflowsFunction"}},
+			"AuthorizerFunction", "BouncesFunction", "IdentityFunction", "NotificationsFunction", "NotifierFunction", "PageMailFunction", "PartnersFunction", "PublisherFunction", "PusherFunction", "RealtimeFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction", "WorkflowsFunction"}},
 		"the runbooks' table": {arn: automation, want: []string{
 			"AlertsFunction", "CallbacksFunction", "CommandsFunction", "DispatcherFunction", "ExecutionsFunction", "HooksFunction", "IdentityFunction", "IncidentsFunction",
-			"IntegrationsFunction", "NotifierFunction", "ReactorFunction", "RunbooksFunction", "StatusPagesFunction", "WatchdogFunction", "WorkflowsFunction"}},
+			"IntegrationsFunction", "NotifierFunction", "PublisherFunction", "ReactorFunction", "RealtimeFunction", "RunbooksFunction", "StatusPagesFunction", "WatchdogFunction", "WorkflowsFunction"}},
 		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*", want: []string{"AccessesFunction", "AuthorizerFunction", "PageMailFunction", "PartnersFunction", "SigninFunction", "SigninMailFunction", "StatusClockFunction", "StatusFunction", "StatusPagesFunction"}},
 		"making seals":            {arn: tmpl.Keys["SealKey"].ARN, action: "kms:GenerateMac", want: []string{"RunbooksFunction"}},
 		"checking seals":          {arn: tmpl.Keys["SealKey"].ARN, action: "kms:VerifyMac", want: []string{"DispatcherFunction"}},

@@ -84,6 +84,18 @@ func (s *Service) Execution(ctx context.Context, id string) (View, error) {
 	return e.view(&out), nil
 }
 
+// Output returns what an attempt of an execution wrote, of an earlier one too.
+func (s *Service) Output(ctx context.Context, id string, attempt int) (Output, error) {
+	e, err := s.find(ctx, id)
+	if err != nil {
+		return Output{}, err
+	}
+	if attempt < 1 || attempt > e.Attempt {
+		return Output{}, problem.Missing()
+	}
+	return s.Store.Output(ctx, e.ID, attempt)
+}
+
 // List returns executions that the caller may see, newest first, without output.
 func (s *Service) List(ctx context.Context, f Filter, page httpapi.Page) ([]View, string, error) {
 	who, err := principal.Authenticated(ctx)

@@ -48,6 +48,21 @@ type plan struct {
 // prepare authorizes a request and resolves it. Trigger and Preview share it,
 // so that a preview shows what a trigger does.
 func (s *Service) prepare(ctx context.Context, req Request) (plan, error) {
+	p, err := s.admit(ctx, req)
+	if err != nil {
+		return plan{}, err
+	}
+	if p.values, err = runbook.Values(p.version.Parameters, req.Parameters, s.resolver(ctx, p.runbook, p.incident)); err != nil {
+		return plan{}, err
+	}
+	if p.encoded, err = encode(p.values); err == nil && len(p.encoded) > maxValues {
+		err = problem.New(http.StatusUnprocessableEntity, runbook.ParameterInvalid, "The values are larger than 256 KiB together.")
+	}
+	return p, err
+}
+
+// admit authorizes a request and reads what it is about; its values are not looked at.
+func (s *Service) admit(ctx context.Context, req Request) (plan, error) {
 	who, err := principal.Authenticated(ctx)
 	if err != nil {
 		return plan{}, err
@@ -69,17 +84,10 @@ func (s *Service) prepare(ctx context.Context, req Request) (plan, error) {
 	if err := rb.MayRun(); err != nil {
 		return plan{}, err
 	}
-	ver := p.version
-	if ver.ServiceID != nil && (p.incident == nil || p.incident.ServiceID != *ver.ServiceID) {
+	if ver := p.version; ver.ServiceID != nil && (p.incident == nil || p.incident.ServiceID != *ver.ServiceID) {
 		return plan{}, problem.New(http.StatusConflict, "service_mismatch", "This runbook runs only for incidents of its service.")
 	}
-	if p.values, err = runbook.Values(ver.Parameters, req.Parameters, s.resolver(ctx, rb, p.incident)); err != nil {
-		return plan{}, err
-	}
-	if p.encoded, err = encode(p.values); err == nil && len(p.encoded) > maxValues {
-		err = problem.New(http.StatusUnprocessableEntity, runbook.ParameterInvalid, "The values are larger than 256 KiB together.")
-	}
-	return p, err
+	return p, nil
 }
 
 // read reads what else a plan needs in one call: the version, the pauses and

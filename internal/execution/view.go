@@ -2,6 +2,7 @@ package execution
 
 import (
 	"encoding/json"
+	"time"
 
 	"pagefree/internal/execution/target"
 	"pagefree/internal/platform/timestamp"
@@ -41,7 +42,19 @@ type View struct {
 	Warnings          []string            `json:"warnings,omitempty" doc:"what a trigger says of the runbook, such as that it is deprecated"`
 
 	deprecation string
+	teamID      string
+	timeout     int
+	tries       []Attempt
 }
+
+// Team is whose execution it is, "" for one that belongs to no team.
+func (v View) Team() string { return v.teamID }
+
+// Limit is how long an attempt may take.
+func (v View) Limit() time.Duration { return time.Duration(v.timeout) * time.Second }
+
+// Tries are all attempts, the only one too.
+func (v View) Tries() []Attempt { return v.tries }
 
 // view shows an execution; out is nil in lists.
 func (e Execution) view(out *Output) View {
@@ -51,6 +64,7 @@ func (e Execution) view(out *Output) View {
 		Attempt: e.Attempt, MaxAttempts: e.MaxAttempts, ExitCode: e.ExitCode, Error: e.Error, Reason: e.Reason,
 		Invocations: e.Invocations, ConfirmedByID: e.ConfirmedByID, CancelRequestedAt: e.CancelRequestedAt,
 		WorkflowRunID: e.RunID, External: e.External, CreatedAt: e.CreatedAt, StartedAt: e.StartedAt, CompletedAt: e.CompletedAt,
+		teamID: e.TeamID, timeout: e.Timeout, tries: e.Attempts,
 	}
 	if len(e.Attempts) > 1 {
 		v.Attempts = e.Attempts

@@ -26,6 +26,7 @@ const (
 	aimRate       = 1000 // queued executions that one core handles in a second
 	aimCalls      = 6    // of DynamoDB, for a webhook execution over its life: without an incident, without an Idempotency-Key
 	aimReads      = 1    // of DynamoDB, for a view of a status page: in the authorizer, and behind it
+	aimCounts     = 1    // of DynamoDB, to count a request by caller and address
 )
 
 // Size says how much is measured. More takes longer and spreads less.
@@ -61,6 +62,7 @@ func memory() string {
 func Run(ctx context.Context, o stack.Options, size Size, out io.Writer) error {
 	o.Every = time.Hour // schedules would be counted too
 	o.Adjust = adjust
+	o.Parameters = roomy
 	if o.Dir == "" {
 		dir, err := os.MkdirTemp(memory(), "pagefree-bench-")
 		if err != nil {
@@ -91,7 +93,7 @@ func Run(ctx context.Context, o stack.Options, size Size, out io.Writer) error {
 		return err
 	}
 	var groups []group
-	for _, measure := range []func(context.Context) (group, error){w.operations, w.lives, w.memory, w.hooks, w.reactions, w.behind, w.arrivals, w.throughput, w.weights, w.viewsOfFew, w.serving, w.viewsOfMany} {
+	for _, measure := range []func(context.Context) (group, error){w.operations, w.lives, w.memory, w.hooks, w.reactions, w.behind, w.arrivals, w.throughput, w.limits, w.weights, w.viewsOfFew, w.serving, w.viewsOfMany} {
 		g, err := measure(ctx)
 		if err != nil {
 			return err

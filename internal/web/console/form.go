@@ -2,9 +2,11 @@ package console
 
 import (
 	"errors"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -136,6 +138,27 @@ func (f Form) With(err error) (with Form, ok bool) {
 		f.Text = "Some fields need another look."
 	}
 	return f, true
+}
+
+// Mark is the form with a refusal at a field, for what only one field can be
+// the reason of.
+func (f Form) Mark(name string, err error) Form {
+	if p, ok := errors.AsType[*problem.Error](err); ok {
+		f.Wrong, f.Text = map[string]string{name: p.Detail}, "Some fields need another look."
+	}
+	return f
+}
+
+// Whole is all that is wrong in the form as one text, for where its fields are not shown.
+func (f Form) Whole() string {
+	if len(f.Wrong) == 0 {
+		return f.Text
+	}
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(f.Wrong)) {
+		all = append(all, f.Wrong[name])
+	}
+	return strings.Join(all, " ")
 }
 
 // nearest finds the field of a name, or what it is a part of: "parameters[0].name" is a part of "parameters".

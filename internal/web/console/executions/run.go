@@ -1,0 +1,386 @@
+package executions
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"pagefree/internal/execution"
+	"pagefree/internal/incident"
+	"pagefree/internal/platform/template"
+	"pagefree/internal/runbook"
+	"pagefree/internal/web/console"
+)
+
+// Running something takes one page: the form of the parameters, and below it
+// the preview with the button that starts what it shows. With a script the
+// preview is swapped in beside the form; without one the page comes anew. A
+// secret stands nowhere but in the field that it was typed into: no page ever
+// holds one, so that without a script it is typed once more for the start.
+//
+// Two hidden fields go with it. key makes a form start one execution, however
+// often it is sent. seen names what the last preview showed: what would run
+// otherwise is previewed again instead of started.
+
+type runView struct {
+	Form     console.Form
+	Runbook  runbook.RunbookView
+	Version  runbook.Version
+	Incident *incident.Incident
+	Params   []param
+	Paused   string
+	Preview  *preview
+	Key      string
+	Ready    bool // it can be previewed as it is
+	Notice   string
+}
+
+// param is a field of the form.
+type param struct {
+	runbook.Parameter
+	Field    string // its name in the form
+	Kind     string // fixed, secret, choice, number, lines or text
+	Options  []console.Option
+	Value    string
+	Missing  string // why a fixed one has no value
+	Error    string
+	Must     bool // it needs a value that it does not have by itself
+	Hints    []string
+	External bool
+}
+
+// preview is what would run.
+type preview struct {
+	execution.Preview
+	Values   []value
+	Lines    []string
+	Where    string
+	Nodes    []string // that are offline
+	Online   int
+	Does     string // the button
+	Author   console.Person
+	Approver console.Person
+	Approved console.Moment
+	Hash     string
+	Seen     string
+	Over     bool // more nodes than may be
+}
+
+const fieldPrefix = "parameters."
+
+// opened reads what the form is about.
+func (p *pages) opened(c *console.Call, runbookID, incidentID string) (runView, error) {
+	ctx := c.R.Context()
+	var v runView
+	var err error
+	if incidentID != "" {
+		inc, err := p.Incidents.Get(ctx, incidentID)
+		if err != nil {
+			return v, err
+		}
+		v.Incident = &inc
+	}
+	if v.Runbook, err = p.Library.Runbook(ctx, runbookID); err != nil {
+		return v, err
+	}
+	asked, err := p.Executions.Ask(ctx, runbookID, optional(incidentID))
+	if err != nil {
+		return v, err
+	}
+	v.Version, v.Paused, v.Ready = asked.Version, asked.Paused, true
+	for _, of := range asked.Version.Parameters {
+		f := field(of)
+		f.External = v.Incident != nil && v.Incident.Source.External && of.Template != ""
+		if of.Template != "" {
+			f.Missing = asked.Missing[of.Name]
+			if filled, ok := asked.Filled[of.Name]; ok {
+				f.Value = text(filled)
+			}
+		}
+		if f.Must || f.Missing != "" {
+			v.Ready = false
+		}
+		v.Params = append(v.Params, f)
+	}
+	return v, nil
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// field is how a parameter is asked for.
+func field(of runbook.Parameter) param {
+	f := param{Parameter: of, Field: fieldPrefix + of.Name, Kind: "text", Must: of.Required && of.Default == nil && of.Template == ""}
+	if of.Default != nil && !of.Secret {
+		f.Value = text(of.Default)
+	}
+	switch {
+	case of.Template != "":
+		f.Kind = "fixed"
+	case of.Secret:
+		f.Kind = "secret"
+		if of.Default != nil {
+			f.Hints = append(f.Hints, "Left empty it is what the runbook says.")
+		}
+	case len(of.Enum) > 0:
+		f.Kind = "choice"
+		for _, e := range of.Enum {
+			f.Options = append(f.Options, console.Option{Value: text(e), Name: text(e)})
+		}
+	case of.Type == runbook.Boolean:
+		f.Kind = "choice"
+		f.Options = []console.Option{{Value: "true", Name: "true"}, {Value: "false", Name: "false"}}
+	case of.Type == runbook.Integer || of.Type == runbook.Number:
+		f.Kind = "number"
+	case of.MaxLength == nil && of.Pattern == "" || of.MaxLength != nil && *of.MaxLength > 200:
+		f.Kind = "lines"
+	}
+	if f.Kind == "fixed" {
+		return f
+	}
+	if of.Type == runbook.Integer {
+		f.Hints = append(f.Hints, "A whole number.")
+	}
+	if of.Pattern != "" {
+		f.Hints = append(f.Hints, "All of it has to match "+of.Pattern)
+	}
+	if of.MaxLength != nil {
+		f.Hints = append(f.Hints, "At most "+strconv.Itoa(*of.MaxLength)+" characters.")
+	}
+	return f
+}
+
+// request is what the form asks to run. An empty field is no value: the
+// runbook's default is taken then, or none.
+func (v runView) request(f console.Form) execution.Request {
+	r := execution.Request{RunbookID: v.Runbook.ID, Parameters: map[string]any{}, IdempotencyKey: v.Key}
+	if v.Incident != nil {
+		r.IncidentID = &v.Incident.ID
+	}
+	for _, of := range v.Params {
+		if text := f.Get(of.Field); text != "" && of.Template == "" {
+			r.Parameters[of.Name] = typed(of.Type, text)
+		}
+	}
+	return r
+}
+
+// typed reads a field's text as JSON would have held it. What cannot be read
+// stays a text, of which the service says what is wrong.
+func typed(as, text string) any {
+	switch as {
+	case runbook.Boolean:
+		if b, err := strconv.ParseBool(text); err == nil && (text == "true" || text == "false") {
+			return b
+		}
+	case runbook.Integer, runbook.Number:
+		text = strings.TrimSpace(text)
+		if n, err := strconv.ParseFloat(text, 64); err == nil && strings.Trim(text, "0123456789+-.eE") == "" {
+			return n
+		}
+	}
+	return text
+}
+
+// fill puts what was typed, and what is wrong with it, into the fields. A secret is not put anywhere.
+func (v *runView) fill(f console.Form) {
+	v.Form = f
+	for i := range v.Params {
+		of := &v.Params[i]
+		if of.Kind == "fixed" {
+			of.Missing = firstOf(f.Error(of.Field), of.Missing)
+			continue
+		}
+		of.Error = f.Error(of.Field)
+		if of.Kind == "secret" {
+			of.Value = ""
+		} else if _, sent := f.Values[of.Field]; sent {
+			of.Value = f.Get(of.Field)
+		}
+	}
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// look makes the preview of a request.
+func (p *pages) look(c *console.Call, v *runView, r execution.Request) error {
+	is, err := p.Executions.Preview(c.R.Context(), r)
+	if err != nil {
+		return err
+	}
+	ver, err := p.Library.Version(c.R.Context(), v.Runbook.ID, is.Version)
+	if err != nil {
+		return err
+	}
+	show := preview{
+		Preview: is, Where: where(is.Target), Does: does(is.Target, is.Nodes), Seen: seen(ver.Parameters, is),
+		Lines: strings.Split(strings.TrimSuffix(is.Script, "\n"), "\n"), Author: c.By(ver.CreatedByID), Approver: c.ByOr(ver.ReviewedByID), Approved: c.AgoOr(ver.ReviewedAt),
+	}
+	if is.Script == "" {
+		show.Lines = nil
+	}
+	if ver.ContentHash != nil {
+		show.Hash = *ver.ContentHash
+	}
+	for _, n := range is.Nodes {
+		if n.Online {
+			show.Online++
+		} else {
+			show.Nodes = append(show.Nodes, n.ID)
+		}
+	}
+	show.Over = is.Target.Type == runbook.SSM && len(is.Nodes) > max(is.Target.MaxNodes, 1)
+	for _, of := range ver.Parameters {
+		given, set := is.Parameters[of.Name]
+		show.Values = append(show.Values, value{
+			Name: of.Name, Text: text(given), Unset: !set, Fixed: of.Template != "",
+			External: of.Template != "" && v.Incident != nil && v.Incident.Source.External,
+		})
+	}
+	v.Preview, v.Version = &show, ver.Version
+	return nil
+}
+
+// seen names what a preview shows: version, target and values. Secrets are
+// masked there, and what is filled from the clock is another each time.
+func seen(params []runbook.Parameter, is execution.Preview) string {
+	values := map[string]any{}
+	for _, of := range params {
+		if v, set := is.Parameters[of.Name]; set && !clocked(of.Template) {
+			values[of.Name] = v
+		}
+	}
+	raw, err := json.Marshal([]any{is.Version, is.Target, values})
+	if err != nil { // it came as JSON
+		return ""
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+func clocked(text string) bool {
+	t, err := template.Parse(text)
+	return err == nil && slices.Contains(t.Paths(), "now")
+}
+
+// blank is the form as it begins; without a runbook it is what to choose from.
+func (p *pages) blank(c *console.Call) error {
+	q := c.R.URL.Query()
+	if q.Get("runbookId") == "" {
+		var inc *incident.Incident
+		if q.Get("incidentId") != "" {
+			is, err := p.Incidents.Get(c.R.Context(), q.Get("incidentId"))
+			if err != nil {
+				return err
+			}
+			inc = &is
+		}
+		return p.choose(c, inc)
+	}
+	v, err := p.opened(c, q.Get("runbookId"), q.Get("incidentId"))
+	if err != nil {
+		return err
+	}
+	v.Key = rand.Text()
+	if v.Ready { // it needs nobody's word
+		if err := p.look(c, &v, v.request(console.Form{})); err != nil && !console.Is(err, runbook.ParameterInvalid) {
+			return err
+		}
+	}
+	return c.Show("run", v.page())
+}
+
+func (v runView) page() console.Page {
+	return console.Page{Title: "Run " + v.Runbook.Name, Crumbs: above(v.Incident), View: v}
+}
+
+// sent reads a form that came back.
+func (p *pages) sent(c *console.Call) (runView, console.Form, error) {
+	f := c.Sent()
+	v, err := p.opened(c, f.Get("runbookId"), f.Get("incidentId"))
+	if v.Key = f.Get("key"); len(v.Key) < 16 || len(v.Key) > 64 {
+		v.Key = rand.Text()
+		f.Values.Del("seen") // a form without a key starts nothing
+	}
+	return v, f, err
+}
+
+// preview shows what would run, and runs nothing.
+func (p *pages) preview(c *console.Call) error {
+	v, f, err := p.sent(c)
+	if err != nil {
+		return err
+	}
+	err = p.look(c, &v, v.request(f))
+	if err == nil {
+		v.fill(f)
+		return p.swap(c, http.StatusOK, v)
+	}
+	return p.wrong(c, v, f, err)
+}
+
+// wrong shows the form with what is wrong in it.
+func (p *pages) wrong(c *console.Call, v runView, f console.Form, err error) error {
+	with, ok := f.With(err)
+	if !ok {
+		return err
+	}
+	v.Preview = nil
+	v.fill(with)
+	return p.swap(c, http.StatusUnprocessableEntity, v)
+}
+
+// swap answers the page, or to a script the part with the preview and what is
+// said at each field.
+func (p *pages) swap(c *console.Call, status int, v runView) error {
+	if c.HTMX() {
+		return c.Fragment("run-part", v)
+	}
+	return c.Answer(status, "run", v.page())
+}
+
+// start runs what the preview showed.
+func (p *pages) start(c *console.Call) error {
+	v, f, err := p.sent(c)
+	if err != nil {
+		return err
+	}
+	r := v.request(f)
+	if err := p.look(c, &v, r); err != nil {
+		return p.wrong(c, v, f, err)
+	}
+	if f.Get("seen") != v.Preview.Seen {
+		v.Notice = "This is what would run. It is not what you looked at before: look again, then run it."
+		v.fill(f)
+		return p.swap(c, http.StatusConflict, v)
+	}
+	is, _, err := p.Executions.Trigger(c.R.Context(), r)
+	switch {
+	case console.Is(err, "idempotency_mismatch"):
+		v.Key, v.Notice = rand.Text(), "This form has started an execution already, with other values. To start another one, run it again."
+		v.fill(f)
+		return p.swap(c, http.StatusConflict, v)
+	case console.Is(err, execution.AutomationPaused):
+		why, _ := f.With(err)
+		v.Paused = why.Text
+		v.fill(f)
+		return p.swap(c, http.StatusConflict, v)
+	case err != nil:
+		return p.wrong(c, v, f, err)
+	}
+	return c.See("/console/executions/"+is.ID, "started")
+}
