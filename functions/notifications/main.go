@@ -58,7 +58,7 @@ func main() {
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	notify.Routes(api, service)
-	pages.Routes(api, console.New(at, time.Now), service)
 	push.Routes(api, devices)
+	pages.Routes(api, console.New(at, time.Now), service)
 	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

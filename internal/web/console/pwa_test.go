@@ -76,7 +76,7 @@ func newSite(t *testing.T) *host {
 			panic(http.ErrAbortHandler)
 		}
 		if who := s.person.Load().(string); who != "" {
-			r = r.WithContext(principal.With(r.Context(), principal.Principal{Kind: principal.User, ID: who, UserID: who, Name: who, SessionHash: "x"}))
+			r = r.WithContext(principal.With(r.Context(), principal.Principal{Kind: principal.User, ID: who, UserID: who, Name: who, Email: who + "@pagefree.test", SessionHash: "x"}))
 		}
 		handler.ServeHTTP(w, r)
 	}))
@@ -97,12 +97,12 @@ func (s *host) push(w http.ResponseWriter, r *http.Request) {
 	case "GET/key":
 		_, _ = fmt.Fprintf(w, `{"key":%q}`, s.key)
 	case "GET/subscriptions":
-		_, _ = fmt.Fprintf(w, `{"items":[{"id":%q}],"nextCursor":null}`, s.listed)
+		_, _ = fmt.Fprintf(w, `{"items":[{"id":%q,"name":"Chrome on Android"}],"nextCursor":null}`, s.listed)
 	case "POST/subscriptions":
 		s.listed = "dev_1"
 		w.WriteHeader(http.StatusCreated)
 		_, _ = fmt.Fprint(w, `{"id":"dev_1"}`)
-	case "DELETE/subscriptions":
+	case "DELETE/subscriptions", "DELETE/subscriptions/dev_2":
 		s.listed = ""
 		w.WriteHeader(http.StatusNoContent)
 	default:
@@ -465,9 +465,13 @@ func TestTheSwitch(t *testing.T) {
 	s.mu.Unlock()
 	b.open("/console/settings")
 	says("This device gets no pushes.")
+	b.eval(`document.querySelector("#push li button").click(), ""`) // the other one goes
+	b.until(`document.querySelector("#push li button[aria-label='Remove Chrome on Android']") === null || document.querySelector("#push li button").disabled === false`)
 	press()
 	says("This device gets pushes.")
-	s.took()
+	if got := s.took(); !strings.Contains(got, "DELETE subscriptions/dev_2") {
+		t.Errorf("a device that is removed: asked %s", got)
+	}
 	s.mu.Lock()
 	s.key = "BP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A8"
 	s.mu.Unlock()

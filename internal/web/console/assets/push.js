@@ -28,12 +28,32 @@
       return Promise.resolve();
     }
     return app.ready.then(function (registration) { return registration.pushManager.getSubscription(); }).then(function (subscription) {
-      return subscription ? app.json(url) : null;
-    }).then(function (list) {
-      var id = app.stored("push:device"), mine = !!list && list.items.some(function (d) { return d.id === id; });
+      return app.json(url).then(function (list) { return [subscription, list.items]; });
+    }).then(function (both) {
+      var id = app.stored("push:device"), mine = !!both[0] && both[1].some(function (d) { return d.id === id; });
+      show(both[1].filter(function (d) { return !mine || d.id !== id; }));
       if (mine) say("This device gets pushes.", "Switch off", true);
       else say("This device gets no pushes.", "Switch on", false);
     });
+  }
+  // show lists the person's other devices, each with a way to take it away.
+  var others = document.createElement("ul");
+  others.className = "plain-list";
+  section.appendChild(others);
+  function show(devices) {
+    others.replaceChildren.apply(others, devices.map(function (d) {
+      var item = document.createElement("li"), button = document.createElement("button");
+      button.type = "button";
+      button.className = "plain small";
+      button.textContent = "Remove";
+      button.setAttribute("aria-label", "Remove " + d.name);
+      button.addEventListener("click", function () {
+        button.disabled = true;
+        app.json(url + "/" + d.id, "DELETE").then(changed).then(look).catch(function () { button.disabled = false; });
+      });
+      item.append(d.name + " ", button);
+      return item;
+    }));
   }
   function changed() { section.dispatchEvent(new CustomEvent("push-changed", { bubbles: true })); }
 

@@ -37,11 +37,11 @@ async function page(event, request, url) {
   const answer = fetch(request).then(response => {
     event.waitUntil(remember(url, response.clone()));
     return response;
-  });
+  }, () => null);
   const copy = await kept(url);
-  if (!copy) return answer.catch(() => nothing());
+  if (!copy) return await answer || nothing();
   const late = new Promise(resolve => setTimeout(resolve, PATIENCE, null));
-  return await Promise.race([answer.catch(() => null), late]) || marked(copy);
+  return await Promise.race([answer, late]) || marked(copy);
 }
 
 // address is what a copy goes by: without what only tells of an act that was done.
