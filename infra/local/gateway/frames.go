@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // framed takes over a connection on which no frame of the client's is larger than API Gateway takes. The library beneath
@@ -41,6 +42,9 @@ type frameConn struct {
 	writing sync.Mutex
 }
 
+// lingering is how long a client has to hear that it is closed.
+const lingering = 2 * time.Second
+
 // tooBig is a close frame with the code 1009, as a server sends it.
 var tooBig = []byte{0x88, 2, 0x03, 0xf1}
 
@@ -56,6 +60,9 @@ func (c *frameConn) Read(p []byte) (int, error) {
 		c.writing.Lock()
 		_, _ = c.Conn.Write(tooBig) // who sends too much may have gone
 		c.writing.Unlock()
+		// What is still on its way is read, or the end of the connection would overtake the word why.
+		_ = c.Conn.SetReadDeadline(time.Now().Add(lingering))
+		_, _ = io.Copy(io.Discard, c.Conn)
 		return 0, io.EOF
 	}
 	return n, err
