@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test demo lint build deploy bench openapi screenshots lighthouse clean sam-local signin-link test-conformance faults fuzz-api
+.PHONY: help run test demo lint build deploy bench openapi icons screenshots lighthouse clean sam-local signin-link test-conformance faults fuzz-api
 
 ENV ?= dev
 PORT ?= 8080
@@ -40,9 +40,10 @@ test: $(NODE) $(BROWSER) ## all tests, with the race detector
 	@infra/tools/install gcc chromium python3 node
 	@go test -race -timeout 20m ./...
 
-faults: $(NODE) ## the tests that kill functions and lose answers, afresh
+faults: $(NODE) ## the tests that kill functions and lose answers, and a thousand sockets, afresh
 	@go test -timeout 10m -count 1 -run '^TestFault' ./infra/local/aws ./infra/local/stack
 	@go test -timeout 30m -count 1 -run '^TestFault' ./infra/local/e2e -args -executions 1000
+	@go test -timeout 10m -count 1 -v -run '^TestACrowd$$' ./infra/local/e2e -args -sockets 1000
 
 fuzz-api: $(NODE) $(VENV) ## made-up requests by the OpenAPI document, every answer held against it (SEED=1)
 	@go run ./infra/local/fuzz -seed $(SEED)
@@ -73,6 +74,9 @@ bench: $(NODE) ## one table: cold starts, memory, DynamoDB calls, throughput, vi
 
 openapi: ## writes the OpenAPI document from the code
 	@go run ./infra/openapi
+
+icons: ## draws the console's icons
+	@go run ./infra/icons
 
 screenshots: $(NODE) ## makes the README's pictures anew, with Chromium
 	@infra/tools/install chromium python3 node
@@ -147,10 +151,14 @@ build-WatchdogFunction: ; $(call function,watchdog)
 build-PartnersFunction: ; $(call function,partners)
 build-AccessesFunction: ; $(call function,accesses)
 build-PageMailFunction: ; $(call function,pagemail)
+build-TicketsFunction: ; $(call function,tickets)
+build-RealtimeFunction: ; $(call function,realtime)
+build-PublisherFunction: ; $(call function,publisher)
 build-ReactorFunction: ; $(call function,reactor)
 build-StatusPagesFunction: ; $(call function,statuspages)
 build-StatusClockFunction: ; $(call function,statusclock)
 build-StatusFunction: ; $(call function,status)
 build-NotificationsFunction: ; $(call function,notifications)
 build-NotifierFunction: ; $(call function,notifier)
+build-PusherFunction: ; $(call function,pusher)
 build-BouncesFunction: ; $(call function,bounces)

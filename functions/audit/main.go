@@ -1,4 +1,4 @@
-// Command audit is the Lambda function behind /v1/audit: it shows and
+// Command audit is the Lambda function behind /v1/audit and its pages: it shows and
 // exports the record, and cannot change it.
 package main
 
@@ -17,7 +17,10 @@ import (
 	"pagefree/internal/platform/kmsmac"
 	"pagefree/internal/platform/kmssign"
 	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/origin"
 	"pagefree/internal/platform/settings"
+	"pagefree/internal/web/console"
+	record "pagefree/internal/web/console/audit"
 )
 
 func main() {
@@ -33,11 +36,13 @@ func main() {
 		KeyID:   signing.ID,
 		Public:  signing.Public,
 	}
+	at := settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse)
 	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(audit.Log{Table: table}, time.Now))
 	audit.Routes(api, reader)
+	record.Routes(api, console.New(at, time.Now), reader)
 	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

@@ -19,6 +19,7 @@ import (
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/log"
 	"pagefree/internal/platform/queue"
+	"pagefree/internal/platform/ratelimit"
 	"pagefree/internal/platform/settings"
 )
 
@@ -28,6 +29,8 @@ func main() {
 	cfg := awscfg.FromEnv(os.Getenv)
 	db := dynamodb.NewFromConfig(cfg)
 	automation := dynamo.Table{Name: env.Text("AUTOMATION_TABLE"), DB: db}
+	leases, meter := ratelimit.NewLeases(dynamo.Table{Name: env.Text("EPHEMERAL_TABLE"), DB: db}), &ratelimit.Meter{Out: os.Stdout, Now: time.Now}
+	refusals := ratelimit.Limits{Source: settings.Parsed(env, "PUBLIC_LIMIT", ratelimit.ParseOne)}.Open("callbacks-refused", leases, meter)
 	callbacks := &execution.Callbacks{Recorder: execution.Recorder{
 		Store: execution.Store{Table: automation, Retention: env.Duration("RETENTION_DAYS", 24*time.Hour)},
 		Journal: execution.Journal{
@@ -36,11 +39,11 @@ func main() {
 		},
 		Queue: queue.Queue{URL: env.Text("EXECUTIONS_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
 		Now:   time.Now,
-	}}
+	}, Rates: settings.Parsed(env, "CALLBACK_LIMITS", ratelimit.Parse).Open("callbacks", leases, meter)}
 	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
 	api := httpapi.New()
 	execution.CallbackRoutes(api, callbacks)
-	lambda.Start(httpapi.Lambda(execution.Refusals(api.Handler()), edge))
+	lambda.Start(httpapi.Lambda(httpapi.CountLate(execution.Refusals(api.Handler()), refusals), edge))
 }

@@ -1,5 +1,5 @@
 // Command identity is the Lambda function behind /v1/me, users, teams and API
-// keys.
+// keys, and the console's pages of them.
 package main
 
 import (
@@ -17,7 +17,10 @@ import (
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/kmsmac"
 	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/origin"
 	"pagefree/internal/platform/settings"
+	"pagefree/internal/web/console"
+	"pagefree/internal/web/console/people"
 )
 
 func main() {
@@ -33,11 +36,14 @@ func main() {
 		Now:        time.Now,
 	}
 	derive := kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}
+	at := settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse)
 	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
-	identity.Routes(api, service, httpapi.NewCursors(derive.Derive))
+	cursors := httpapi.NewCursors(derive.Derive)
+	identity.Routes(api, service, cursors)
+	people.Routes(api, console.New(at, time.Now), service, cursors)
 	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

@@ -1,6 +1,6 @@
 // Command notifier is the Lambda function behind the queue of notifications,
-// and each minute behind what of them waits: it tells people by mail, and teams
-// by webhook.
+// and each minute behind what of them waits: it tells people by mail and push, and
+// teams by webhook.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"pagefree/internal/audit"
 	"pagefree/internal/identity"
@@ -54,6 +55,7 @@ func main() {
 		Post: &noticemail.Post{
 			SES: sesv2.NewFromConfig(cfg), Origin: public, From: env.Text("MAIL_FROM"), Configuration: env.Optional("MAIL_CONFIGURATION_SET"),
 		},
+		Pushes:   queue.Queue{URL: env.Text("PUSH_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
 		Origin:   public,
 		Webhooks: secret.Webhooks{Key: &secret.Key{ID: env.Text("SECRETS_KEY_ID"), Client: kms.NewFromConfig(cfg)}},
 		Client:   safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}),

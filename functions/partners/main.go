@@ -19,9 +19,12 @@ import (
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/kmsmac"
 	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/origin"
 	"pagefree/internal/platform/queue"
 	"pagefree/internal/platform/ratelimit"
 	"pagefree/internal/platform/settings"
+	"pagefree/internal/web/console"
+	"pagefree/internal/web/console/partners"
 	"pagefree/internal/web/statuspage"
 )
 
@@ -42,6 +45,7 @@ func main() {
 		Limits:  ratelimit.Limiter{Table: ephemeral, Now: time.Now},
 		Now:     time.Now,
 	}
+	at := settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse)
 	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
@@ -49,5 +53,6 @@ func main() {
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	partner.Routes(api, service)
 	statuspage.PartnerPreview(api, service)
+	partners.Routes(api, console.New(at, time.Now), at, service)
 	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

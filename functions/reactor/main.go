@@ -1,6 +1,6 @@
 // Command reactor is the Lambda function that acts on what came to pass: it
 // starts workflows and makes them go on, escalates incidents and hands events
-// on to whoever tells people; as the automation table's stream tells of them,
+// on to whoever tells people, and what changed on to open sockets; as the automation table's stream tells of them,
 // as a delayed message brings what is due now, and each minute whatever was missed.
 package main
 
@@ -32,6 +32,7 @@ import (
 	"pagefree/internal/platform/secret"
 	"pagefree/internal/platform/settings"
 	"pagefree/internal/platform/stream"
+	"pagefree/internal/realtime"
 	"pagefree/internal/runbook"
 	"pagefree/internal/workflow"
 	"pagefree/internal/workflow/reactor"
@@ -64,6 +65,7 @@ func main() {
 		Runbooks: runbook.Store{Table: automation}, Incidents: incidents, Hidden: key,
 		Trackers: map[string]target.Tracker{runbook.SSM: ssm.Target{SSM: systems.NewFromConfig(cfg)}},
 	}
+	live := queue.Queue{URL: env.Text("LIVE_QUEUE_URL"), Client: messages}
 	later := queue.Queue{URL: env.Text("REACT_QUEUE_URL"), Client: messages}
 	r := &reactor.Reactor{
 		Table: automation, Now: time.Now, Incidents: desk,
@@ -103,6 +105,9 @@ func main() {
 		var batch stream.Event
 		if err := json.Unmarshal(raw, &batch); err != nil {
 			return nil, err
+		}
+		if changes := realtime.Changes(batch); len(changes) > 0 { // a source of its own, so that no slow step holds them up
+			return realtime.Feed(ctx, batch, func(m []realtime.Message) error { return queue.SendAll(ctx, live, m) }), nil
 		}
 		return r.Stream(ctx, batch), nil
 	})

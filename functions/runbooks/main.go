@@ -1,6 +1,6 @@
 // Command runbooks is the Lambda function behind /v1/runbooks, /v1/reviews,
-// /v1/targets and /v1/secrets: the library of what may run, and where, and its
-// review.
+// /v1/targets and /v1/secrets, and the pages of the same names below /console:
+// the library of what may run, and where, and its review.
 package main
 
 import (
@@ -23,11 +23,15 @@ import (
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/kmsmac"
 	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/origin"
 	"pagefree/internal/platform/safehttp"
 	"pagefree/internal/platform/secret"
 	"pagefree/internal/platform/settings"
+	"pagefree/internal/platform/teams"
 	"pagefree/internal/runbook"
 	"pagefree/internal/runbook/vault"
+	"pagefree/internal/web/console"
+	"pagefree/internal/web/console/runbooks"
 )
 
 // checker parses scripts in the sandbox that would run them.
@@ -69,6 +73,8 @@ func main() {
 		Audit:   ledger,
 		Now:     time.Now,
 	}
+	desk := &incident.Desk{Store: incident.Store{Table: automation}, Audit: ledger, Cursors: cursors, Now: time.Now} // pages name services
+	at := settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse)
 	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
@@ -76,5 +82,11 @@ func main() {
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	runbook.Routes(api, service)
 	vault.Routes(api, secrets)
+	runbooks.Routes(api, console.New(at, time.Now), runbooks.Rooms{
+		Library: service, Vault: secrets, Services: desk,
+		TeamName: func(ctx context.Context, teamID string) (string, bool, error) {
+			return teams.Name(ctx, automation, teamID)
+		},
+	})
 	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

@@ -37,16 +37,20 @@ func main() {
 		Audit:    ledger,
 		Limiter:  ratelimit.Limiter{Table: ephemeral, Now: time.Now},
 		Outbox:   queue.Queue{URL: env.Text("MAIL_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
+		Rates:    &ratelimit.Leases{Table: ephemeral, Now: time.Now, Within: 2 * time.Second},
+		Ceiling:  ratelimit.Limit{Burst: env.Number("SIGNIN_CEILING"), Period: 15 * time.Minute},
+		Count:    func(metric string, n int) { log.Count(os.Stdout, time.Now(), metric, n) },
 		Lifetime: env.Duration("SESSION_LIFETIME_HOURS", time.Hour),
 		Now:      time.Now,
 	}
 	at := settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse)
 	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
+	rates := ratelimit.Limits{Source: settings.Parsed(env, "SIGNIN_LIMIT", ratelimit.ParseOne)}.Open("signin", ratelimit.NewLeases(ephemeral), &ratelimit.Meter{Out: os.Stdout, Now: time.Now})
 	env.Check()
 
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	identity.AuthRoutes(api, sessions)
 	signin.Routes(api, sessions, at)
-	lambda.Start(httpapi.Lambda(api.Handler(), edge))
+	lambda.Start(httpapi.Lambda(api.Handler(), edge, httpapi.BySource(rates)))
 }

@@ -20,10 +20,13 @@ import (
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/kmsmac"
 	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/origin"
 	"pagefree/internal/platform/queue"
 	"pagefree/internal/platform/settings"
 	"pagefree/internal/platform/teams"
 	"pagefree/internal/status"
+	"pagefree/internal/web/console"
+	"pagefree/internal/web/console/statuspages"
 	"pagefree/internal/web/statuspage"
 )
 
@@ -39,11 +42,12 @@ func main() {
 		Audit:     ledger,
 		Cursors:   httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
 		Teams:     directory{automation},
-		Services:  incident.Store{Table: automation},
+		Services:  services{incident.Store{Table: automation}},
 		Incidents: responders{incident.Store{Table: automation}},
 		Notices:   queue.Queue{URL: env.Text("PAGE_MAIL_QUEUE_URL"), Client: sqs.NewFromConfig(cfg)},
 		Now:       time.Now,
 	}
+	at := settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse)
 	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
@@ -51,15 +55,33 @@ func main() {
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	status.Routes(api, service)
 	statuspage.StaffPreview(api, service)
+	statuspages.Routes(api, console.New(at, time.Now), at, service, directory{automation}.Name)
 	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }
 
 // directory is the team names beside the automation data.
 type directory struct{ automation dynamo.Table }
 
+// Name is what a team is called.
+func (d directory) Name(ctx context.Context, teamID string) (string, bool, error) {
+	return teams.Name(ctx, d.automation, teamID)
+}
+
 func (d directory) Exists(ctx context.Context, teamID string) (bool, error) {
 	_, found, err := teams.Name(ctx, d.automation, teamID)
 	return found, err
+}
+
+// services are those of teams, as far as a page's staff need them.
+type services struct{ incident.Store }
+
+func (s services) Of(ctx context.Context, teamID string) ([]status.Named, error) {
+	list, err := s.ServicesOf(ctx, teamID)
+	out := make([]status.Named, len(list))
+	for n, one := range list {
+		out[n] = status.Named{ID: one.ID, Name: one.Name}
+	}
+	return out, err
 }
 
 // responders are the incidents that the team works on, as far as a page's staff need them.

@@ -64,6 +64,13 @@ func TestWhatItKnowsOfOtherRooms(t *testing.T) {
 	if got, found, err := mine.Incident(t.Context(), over); got.TeamID != team || got.Title != "Over" || !found || err != nil {
 		t.Errorf("got %+v, %v", got, err)
 	}
+	named, err := (services{incident.Store{Table: own}}).Of(t.Context(), team)
+	if err != nil || len(named) != 1 || named[0] != (status.Named{ID: service.ID, Name: "Checkout"}) {
+		t.Errorf("services: %+v, %v", named, err)
+	}
+	if name, found, err := (directory{own}).Name(t.Context(), team); name != "Ours" || !found || err != nil {
+		t.Errorf("the team is called %q, %v", name, err)
+	}
 	list, err := mine.Open(t.Context(), []string{service.ID, id.New(id.Service, time.Now())})
 	if err != nil || len(list) != len(open) {
 		t.Fatalf("open: %+v, %v", list, err)

@@ -1,9 +1,10 @@
 // Command workflows is the Lambda function behind /v1/workflows and
-// /v1/workflow-runs: what is to happen, and what came of it. The reactor lets
+// /v1/workflow-runs and their pages: what is to happen, and what came of it. The reactor lets
 // runs go on.
 package main
 
 import (
+	"context"
 	"os"
 	"time"
 
@@ -20,9 +21,13 @@ import (
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/kmsmac"
 	"pagefree/internal/platform/log"
+	"pagefree/internal/platform/origin"
 	"pagefree/internal/platform/safehttp"
 	"pagefree/internal/platform/settings"
+	"pagefree/internal/platform/teams"
 	"pagefree/internal/runbook"
+	"pagefree/internal/web/console"
+	"pagefree/internal/web/console/workflows"
 	"pagefree/internal/workflow"
 )
 
@@ -48,11 +53,19 @@ func main() {
 		Cursors:  httpapi.NewCursors(kmsmac.Key{ID: env.Text("DERIVE_KEY_ID"), Client: kms.NewFromConfig(cfg)}.Derive),
 		CheckURL: safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}).Check,
 	}
+	rooms := workflows.Rooms{ // of the others it only reads
+		Flows: service,
+		Desk:  &incident.Desk{Store: incidents, Audit: ledger, Cursors: service.Cursors, Now: time.Now},
+		Books: &runbook.Service{Store: runbooks, Audit: ledger, Cursors: service.Cursors, Now: time.Now},
+		Team:  func(ctx context.Context, teamID string) (string, bool, error) { return teams.Name(ctx, table, teamID) },
+	}
+	at := settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse)
 	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
 	env.Check()
 
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	workflow.Routes(api, service)
+	workflows.Routes(api, console.New(at, time.Now), rooms)
 	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

@@ -26,7 +26,7 @@ func TestTheEdgeKeepsNothing(t *testing.T) {
 			t.Errorf("a %d is kept for %v; left alone (set is %v), CloudFront keeps it for ten seconds", code, ttl, set)
 		}
 	}
-	kept := map[string]bool{"/status/assets/*": true}
+	kept := map[string]bool{"/status/assets/*": true, "/console/assets/*": true}
 	for _, b := range edge.Behaviors {
 		cached := b.Cache != template.CachePolicy{}
 		if cached != kept[b.Pattern] {
@@ -54,7 +54,7 @@ func TestTheEdgeKeepsNothing(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"/": "*", "/status": "*", "/status/acme-cloud": "*", "/status/acme-cloud/assets/x": "*", "/status/assets": "*", "/signin": "*", "/v1/me": "*",
-		"/console": "*", "/status/assets/page.0123456789abcdef.css": "/status/assets/*",
+		"/console": "*", "/socket": "/socket", "/socket/x": "*", "/console/sw.js": "*", "/console/assets/console.0123456789ab.css": "/console/assets/*", "/status/assets/page.0123456789abcdef.css": "/status/assets/*",
 	} {
 		if got := edge.BehaviorFor(path).Pattern; got != want {
 			t.Errorf("%s: %s decides, want %s", path, got, want)
@@ -89,10 +89,11 @@ func TestOriginSecret(t *testing.T) {
 		t.Errorf("the distribution adds %d headers, or not the secret", len(got))
 	}
 	// Whoever answers people: an address in the audit trail, a rate limit or a list of addresses is the viewer's.
-	want := map[string]bool{}
+	want := map[string]bool{"AuthorizerFunction": true}
 	for _, route := range tmpl.API.Routes {
 		want[route.Function] = route.Function != "MetaFunction" // it asks for nobody's address
 	}
+	want[tmpl.Sockets.Routes["$connect"].Function] = true // no socket opens around the distribution
 	for _, id := range slices.Sorted(maps.Keys(tmpl.Functions)) {
 		if has := tmpl.Functions[id].Environment["ORIGIN_SECRET"] == secret; has != want[id] {
 			t.Errorf("%s: has the origin secret: %v, want %v", id, has, want[id])

@@ -104,16 +104,22 @@ func TestNoWildcards(t *testing.T) {
 	}
 }
 
-// TestEphemeralPrefixes: who may touch which items of the table that holds sessions, links and keys.
+// TestEphemeralPrefixes: who may touch which items of the table that holds sessions, links and keys, and the counters of
+// rates, each function its own tiers.
 func TestEphemeralPrefixes(t *testing.T) {
 	want := map[string][]string{
-		"AuthorizerFunction": {"session#*"},
-		"SigninFunction":     {"access#*", "browser#*", "invite#*", "link#*", "rate#*", "session#*"},
+		"AuthorizerFunction": {"rate#api#*", "rate#partner#*", "rate#public#*", "session#*"},
+		"SigninFunction":     {"access#*", "browser#*", "invite#*", "link#*", "rate#signin#*", "session#*"},
 		"SigninMailFunction": {"browser#*", "invite#*", "link#*"},
 		"SigninLinkFunction": {"link#*"},
 		"ExecutionsFunction": {"idem#*"},
-		"PartnersFunction":   {"access#*", "rate#*"},
-		"HooksFunction":      {"seen#*"},
+		"PartnersFunction":   {"access#*", "rate#invitations#*"},
+		"HooksFunction":      {"rate#hooks#*", "rate#hooks-refused#*", "seen#*"},
+		"CallbacksFunction":  {"rate#callbacks#*", "rate#callbacks-refused#*"},
+		"TicketsFunction":    {"ticket#*"},
+		"RealtimeFunction":   {"conn#*", "ends#*", "listen#*", "session#*", "sockets#*", "ticket#*"},
+		"PublisherFunction":  {"conn#*", "ends#*", "listen#*", "session#*", "sockets#*"},
+		"PusherFunction":     {"pushed#*"},
 	}
 	tmpl := deployed(t)
 	got := map[string][]string{}
@@ -205,7 +211,8 @@ func TestWritePrefixes(t *testing.T) {
 		"IdentityTable": {
 			"IdentityFunction": all, "SigninFunction": all, // which checks
 			"SigninMailFunction": {"email#*", "founder#*", "usr#*"}, "SigninLinkFunction": {"email#*", "founder#*", "usr#*"},
-			"NotificationsFunction": {"mailstop#*", "notify#*"}, "NotifierFunction": {"notify#*"}, "BouncesFunction": {"mailstop#*"},
+			"NotificationsFunction": {"mailstop#*", "notify#*", "push#*", "pushend#*", "usr#*", "vapid#*"}, // a person is only checked
+			"NotifierFunction":      {"notify#*"}, "PusherFunction": {"push#*", "pushend#*"}, "BouncesFunction": {"mailstop#*"},
 		},
 	}
 	tmpl := deployed(t)
@@ -250,6 +257,9 @@ func TestAuditIsAppendOnly(t *testing.T) {
 		if !known {
 			want.prefixes = []string{"team#*"}
 		}
+		if id == "PublisherFunction" { // hears of what ended, and puts nothing
+			want.actions = []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}
+		}
 		for _, s := range rights(f, tmpl.Tables["AuditTable"].ARN+"*") {
 			for _, action := range s.Actions {
 				if action == "dynamodb:PutItem" {
@@ -276,17 +286,17 @@ func TestTrust(t *testing.T) {
 		want        []string
 	}{
 		"the people's table": {arn: identity, want: []string{
-			"AuthorizerFunction", "BouncesFunction", "IdentityFunction", "NotificationsFunction", "NotifierFunction", "PageMailFunction", "PartnersFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction", "WorkflowsFunction"}},
+			"AuthorizerFunction", "BouncesFunction", "IdentityFunction", "NotificationsFunction", "NotifierFunction", "PageMailFunction", "PartnersFunction", "PublisherFunction", "PusherFunction", "RealtimeFunction", "SigninFunction", "SigninLinkFunction", "SigninMailFunction", "WorkflowsFunction"}},
 		"the runbooks' table": {arn: automation, want: []string{
 			"AlertsFunction", "CallbacksFunction", "CommandsFunction", "DispatcherFunction", "ExecutionsFunction", "HooksFunction", "IdentityFunction", "IncidentsFunction",
-			"IntegrationsFunction", "NotifierFunction", "ReactorFunction", "RunbooksFunction", "StatusPagesFunction", "WatchdogFunction", "WorkflowsFunction"}},
+			"IntegrationsFunction", "NotifierFunction", "PublisherFunction", "ReactorFunction", "RealtimeFunction", "RunbooksFunction", "StatusPagesFunction", "WatchdogFunction", "WorkflowsFunction"}},
 		"the status pages' table": {arn: tmpl.Tables["StatusTable"].ARN + "*", want: []string{"AccessesFunction", "AuthorizerFunction", "PageMailFunction", "PartnersFunction", "SigninFunction", "SigninMailFunction", "StatusClockFunction", "StatusFunction", "StatusPagesFunction"}},
 		"making seals":            {arn: tmpl.Keys["SealKey"].ARN, action: "kms:GenerateMac", want: []string{"RunbooksFunction"}},
 		"checking seals":          {arn: tmpl.Keys["SealKey"].ARN, action: "kms:VerifyMac", want: []string{"DispatcherFunction"}},
 		"encrypting secrets": {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Encrypt", want: []string{ // each for its own purpose
 			"ExecutionsFunction", "IntegrationsFunction", "NotificationsFunction", "ReactorFunction", "RunbooksFunction"}},
 		"decrypting secrets": {arn: tmpl.Keys["SecretsKey"].ARN, action: "kms:Decrypt", want: []string{ // so are these
-			"DispatcherFunction", "HooksFunction", "NotifierFunction", "ReactorFunction"}},
+			"DispatcherFunction", "HooksFunction", "NotifierFunction", "PusherFunction", "ReactorFunction"}},
 		"deriving cursors": {arn: tmpl.Keys["DeriveKey"].ARN, action: "kms:GenerateMac", want: []string{
 			"AuditFunction", "ExecutionsFunction", "IdentityFunction", "IncidentsFunction", "IntegrationsFunction", "PartnersFunction", "RunbooksFunction", "StatusFunction", "StatusPagesFunction", "WorkflowsFunction"}},
 		"signing blocks":  {arn: tmpl.Keys["AuditKey"].ARN, action: "kms:Sign", want: []string{"AuditSealerFunction"}},
@@ -314,6 +324,13 @@ func TestTrust(t *testing.T) {
 		for _, s := range rights(tmpl.Functions[id], identity) {
 			if got := s.Conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]; !slices.Equal(got, []string{"mailstop#*"}) {
 				t.Errorf("%s, %s: prefixes %q of the identity table, want stopped mail alone", id, s.Sid, got)
+			}
+		}
+	}
+	for _, s := range rights(tmpl.Functions["PusherFunction"], identity) { // it talks to addresses that people give: it knows devices, and nobody's name
+		for _, key := range s.Conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] {
+			if !slices.Contains([]string{"push#*", "pushend#*", "vapid#*"}, key) {
+				t.Errorf("PusherFunction, %s: prefix %q of the identity table", s.Sid, key)
 			}
 		}
 	}

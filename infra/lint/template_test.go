@@ -158,7 +158,7 @@ func TestAlarms(t *testing.T) {
 			t.Errorf("%s: silence does not sound it", a.id)
 		}
 	}
-	for _, metric := range []string{"SealBroken", "DueItemsFailing", "DueItemsFailed", audit.Altered, audit.Unreadable, audit.SealedLate} { // our own
+	for _, metric := range []string{"SealBroken", "DueItemsFailing", "DueItemsFailed", "RateFailedOpen", "RateRefused", "SignInCeilingReached", audit.Altered, audit.Unreadable, audit.SealedLate} { // our own
 		if _, ok := covered[metric]; !ok {
 			t.Errorf("no alarm on %s", metric)
 		}
@@ -305,7 +305,7 @@ func TestDoors(t *testing.T) {
 			}
 		}
 	}
-	if len(api.UsagePlans) != 3 || api.KeySource != "AUTHORIZER" { // of callers, of partners, and of nobody
+	if len(api.UsagePlans) != 4 || api.KeySource != "AUTHORIZER" { // of callers, of partners, of nobody, and of who is over a limit
 		t.Errorf("%d usage plans, keys from %s", len(api.UsagePlans), api.KeySource)
 	}
 	for _, plan := range api.UsagePlans {
@@ -334,5 +334,42 @@ func TestAccessLog(t *testing.T) {
 	slices.Sort(got)
 	if !slices.Equal(got, ours) {
 		t.Errorf("got %q, want %q", got, ours)
+	}
+}
+
+// TestDashboard: it can be read, names what is there, and forgets no queue and no tier of rates.
+func TestDashboard(t *testing.T) {
+	tmpl := deployed(t)
+	body, _ := tmpl.Resources["Dashboard"].Properties["DashboardBody"].(string)
+	var board struct {
+		Widgets []struct {
+			X, Y, Width, Height int
+			Properties          struct{ Title string }
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &board); err != nil || strings.Contains(body, "${") {
+		t.Fatalf("%v in %s", err, body)
+	}
+	taken := map[[2]int]string{}
+	for _, w := range board.Widgets {
+		at := [2]int{w.X, w.Y}
+		if w.Properties.Title == "" || taken[at] != "" || w.X+w.Width > 24 {
+			t.Errorf("%q lies at %v, where %q is", w.Properties.Title, at, taken[at])
+		}
+		taken[at] = w.Properties.Title
+	}
+	for id, q := range tmpl.Queues {
+		if !strings.Contains(body, `"`+q.Name+`"`) {
+			t.Errorf("%s is not on it", id)
+		}
+	}
+	for _, f := range tmpl.Functions {
+		for _, s := range rights(f, tmpl.Tables["EphemeralTable"].ARN) {
+			for _, prefix := range s.Conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] {
+				if tier, counts := strings.CutPrefix(prefix, "rate#"); counts && tier != "invitations#*" && !strings.Contains(body, `"RateRefused","Tier","`+strings.TrimSuffix(tier, "#*")+`"`) {
+					t.Errorf("the tier %s is not on it", tier)
+				}
+			}
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -26,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"pagefree/infra/local/bench"
+	"pagefree/infra/local/client"
 	"pagefree/infra/local/demo"
 	"pagefree/infra/local/engine"
 	"pagefree/infra/local/stack"
@@ -134,8 +136,12 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 			return ctx.Err()
 		}
 		paste(out, s.URL, s.Dir, result)
+		if err := welcome(ctx, out, s.URL); err != nil && ctx.Err() == nil {
+			return err
+		}
 	}
 	fmt.Fprintf(out, `
+console   %[1]s/console
 at        %[1]s (as CloudFront; the API by itself: %[5]s)
 sign in   %[1]s/signin (%[2]s)
 page      %[1]s/status/%[6]s (sign in as %[7]s or %[8]s: each sees another part; the link is in the mail below)
@@ -152,10 +158,37 @@ Ctrl-C stops it.
 	return s.Close()
 }
 
-// past is how the demo's status page gets its history.
-func past(s *stack.Stack) func(context.Context, string) error {
-	table := dynamo.Table{Name: s.Template().Tables["StatusTable"].Name, DB: dynamodb.NewFromConfig(s.Config())}
-	return demo.Past(table, time.Now)
+// welcome prints links that sign in at the console, which go on to where each of these people would begin.
+func welcome(ctx context.Context, out io.Writer, at string) error {
+	c := client.Client{URL: at}
+	fmt.Fprintf(out, "\nThe console: %s/console\nLinks that sign in, each good for 15 minutes, once:\n", at)
+	for _, who := range []struct{ email, next, does string }{
+		{demo.Responder, "/console/incidents", "handles incidents"},
+		{demo.Reviewer, "/console/reviews", "approves what the lead wrote"},
+		{demo.Lead, "/console/status-pages", "writes runbooks, tells partners"},
+	} {
+		began := time.Now()
+		if _, err := c.Want(ctx, http.StatusAccepted, "POST", "/v1/auth/magic-link", "", map[string]any{"email": who.email, "next": who.next}); err != nil {
+			return err
+		}
+		link, err := c.Link(ctx, who.email, began)
+		if err != nil {
+			return err
+		}
+		name, _, _ := strings.Cut(who.email, "@")
+		fmt.Fprintf(out, "  %-10s %s (%s)\n", name, link, who.does)
+	}
+	return nil
+}
+
+// past is how the demo gets its history.
+func past(s *stack.Stack) *demo.Past {
+	db := dynamodb.NewFromConfig(s.Config())
+	return &demo.Past{
+		Automation: dynamo.Table{Name: s.Template().Tables["AutomationTable"].Name, DB: db},
+		Status:     dynamo.Table{Name: s.Template().Tables["StatusTable"].Name, DB: db},
+		Now:        time.Now,
+	}
 }
 
 // paste prints lines for a second shell, with sessions of the demo's people in them.

@@ -44,9 +44,14 @@ func run(ctx context.Context, folder string) error {
 		return err
 	}
 	defer func() { _ = s.Close() }()
-	table := dynamo.Table{Name: s.Template().Tables["StatusTable"].Name, DB: dynamodb.NewFromConfig(s.Config())}
+	db := dynamodb.NewFromConfig(s.Config())
+	past := &demo.Past{
+		Automation: dynamo.Table{Name: s.Template().Tables["AutomationTable"].Name, DB: db},
+		Status:     dynamo.Table{Name: s.Template().Tables["StatusTable"].Name, DB: db},
+		Now:        time.Now,
+	}
 	var said bytes.Buffer
-	result, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: &said, Whole: true, Past: demo.Past(table, time.Now), Topics: s.Topics()})
+	result, err := demo.Run(ctx, demo.Options{URL: s.URL, Out: &said, Whole: true, Past: past, Topics: s.Topics()})
 	if err != nil {
 		return err
 	}

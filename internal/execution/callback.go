@@ -11,15 +11,21 @@ import (
 	"pagefree/internal/audit"
 	"pagefree/internal/execution/target"
 	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/id"
+	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/ratelimit"
 	"pagefree/internal/platform/text"
 	"pagefree/internal/platform/token"
 )
 
 // Callbacks takes what receivers of webhooks report. Its callers have no
 // principal: they have the token of one attempt of one execution.
-type Callbacks struct{ Recorder }
+type Callbacks struct {
+	Recorder
+	Rates ratelimit.Tier // of those with the right token, by execution and by address
+}
 
 // Reported is what became of an attempt in the words of its receiver.
 type Reported struct {
@@ -42,6 +48,7 @@ func (c *Callbacks) Take(ctx context.Context, r Reported) (ignored bool, err err
 		return false, problem.Missing()
 	}
 	r = r.withoutToken()
+	counted := false
 	for try := 1; ; try++ {
 		e, found, err := c.Store.Execution(ctx, r.ExecutionID)
 		if err != nil {
@@ -54,6 +61,12 @@ func (c *Callbacks) Take(ctx context.Context, r Reported) (ignored bool, err err
 		if !known {
 			c.refused(ctx, e)
 			return false, unknownToken()
+		}
+		if !counted {
+			counted = true
+			if err := httpapi.Counted(ctx, c.Rates.Admit(ctx, e.ID, principal.OriginOf(ctx).IP)); err != nil {
+				return false, err
+			}
 		}
 		live := e.Status == Running && of == len(e.Attempts)-1
 		if live {

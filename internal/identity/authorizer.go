@@ -21,9 +21,10 @@ import (
 	"pagefree/internal/platform/token"
 )
 
-// Authorizer finds out who sends a request. It reads a credential and who it
-// belongs to, two reads of DynamoDB at most, one for a partner, and writes the
-// time of last use of a staff session now and then.
+// Authorizer finds out who sends a request, and counts it. It reads a credential
+// and who it belongs to, two reads of DynamoDB at most, one for a partner; it
+// writes what it counted, once at most and seldom under load, and the time of
+// last use of a staff session now and then.
 type Authorizer struct {
 	Store    Store
 	Status   dynamo.Table  // where the passes of partners' tokens stand
@@ -32,6 +33,9 @@ type Authorizer struct {
 	UsageKey string        // of the usage plan that requests fall under
 	Partners string        // of the plan for readers of status pages
 	Nobody   string        // of the plan for requests that anyone can send: they must not use up the callers' share
+	Limited  string        // of the plan for requests that are refused for being too many: they take nobody else's place
+	Edge     httpapi.Edge  // which vouches for the address of its viewers
+	Tiers    Tiers
 	Now      func() time.Time
 }
 
@@ -49,6 +53,9 @@ type AuthorizerRequest struct {
 	RequestContext    struct {
 		DomainName string `json:"domainName"`
 		RequestID  string `json:"requestId"`
+		Identity   struct {
+			SourceIP string `json:"sourceIp"`
+		} `json:"identity"`
 	} `json:"requestContext"`
 }
 
@@ -97,7 +104,7 @@ const (
 
 // personal are the resources that take no credential but a session. An API key
 // is of the wrong kind there, and counts as none.
-var personal = []string{"/v1/me", signOut}
+var personal = []string{"/v1/me", signOut, "/v1/realtime/{proxy+}"}
 
 // signOut is the one resource of the staff API that takes a partner's session.
 const signOut = "/v1/auth/sign-out"
@@ -115,39 +122,50 @@ func (a *Authorizer) Handle(ctx context.Context, r AuthorizerRequest) (events.AP
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
 		defer cancel()
 	}
+	return a.count(ctx, r, a.judge(ctx, r)), nil
+}
+
+// verdict is an answer, and whom it is about: nobody, for the zero principal.
+type verdict struct {
+	answer  events.APIGatewayCustomAuthorizerResponse
+	who     principal.Principal
+	unknown bool // it could not be found out
+}
+
+func (a *Authorizer) judge(ctx context.Context, r AuthorizerRequest) verdict {
 	switch {
 	case r.pages():
-		return a.reader(ctx, r), nil
+		return a.reader(ctx, r)
 	case r.console():
-		return a.staff(ctx, r), nil
+		return a.staff(ctx, r)
 	}
 	h := r.header()
 	c, several := credentials(h)
 	switch {
 	case several:
-		return a.refuse(r, ambiguous), nil
+		return a.refuse(r, ambiguous)
 	case c.Cookie && foreign(r.HTTPMethod, h, r.RequestContext.DomainName, a.Site):
-		return a.refuse(r, crossOrigin), nil
+		return a.refuse(r, crossOrigin)
 	case c.Kind == token.APIKey && slices.Contains(personal, r.Resource):
-		return deny(r, "This is for a person's session, not for an API key."), nil
+		return deny(r, "This is for a person's session, not for an API key.")
 	}
 	p, why, err := a.identify(ctx, c, r)
 	if err != nil {
-		return a.unknown(ctx, r, a.UsageKey, err), nil
+		return a.unknown(ctx, r, a.UsageKey, err)
 	}
 	if why != "" {
-		return deny(r, why), nil
+		return deny(r, why)
 	}
 	key := a.UsageKey
 	if p.Kind == principal.Partner {
 		key = a.Partners
 	}
-	return a.admit(ctx, r, p, key), nil
+	return a.admit(ctx, r, p, key)
 }
 
-// reader answers for status pages. It never denies, since only the function
-// can lead a browser to the sign-in: who is nobody passes as nobody.
-func (a *Authorizer) reader(ctx context.Context, r AuthorizerRequest) events.APIGatewayCustomAuthorizerResponse {
+// reader judges requests for status pages. It never denies, since only the
+// function can lead a browser to the sign-in: who is nobody passes as nobody.
+func (a *Authorizer) reader(ctx context.Context, r AuthorizerRequest) verdict {
 	h := r.header()
 	c, several := readers(h, r.Path, r.query())
 	switch {
@@ -169,7 +187,7 @@ func (a *Authorizer) reader(ctx context.Context, r AuthorizerRequest) events.API
 // staff answers for the console. It never denies either: who has no session of
 // staff passes as nobody, for the function to lead a browser to the sign-in,
 // and a partner as one, to be told that there is nothing.
-func (a *Authorizer) staff(ctx context.Context, r AuthorizerRequest) events.APIGatewayCustomAuthorizerResponse {
+func (a *Authorizer) staff(ctx context.Context, r AuthorizerRequest) verdict {
 	h := r.header()
 	c, several := credentials(h)
 	switch {
@@ -198,10 +216,10 @@ func (a *Authorizer) staff(ctx context.Context, r AuthorizerRequest) events.APIG
 }
 
 // nobody lets a request through without a principal, under the plan of those.
-func (a *Authorizer) nobody(r AuthorizerRequest) events.APIGatewayCustomAuthorizerResponse {
+func (a *Authorizer) nobody(r AuthorizerRequest) verdict {
 	answer := policy(r, "anonymous", "Allow")
 	answer.UsageIdentifierKey = a.Nobody
-	return answer
+	return verdict{answer: answer}
 }
 
 // look returns who looks at the page of a slug with a credential; the zero
@@ -299,38 +317,38 @@ func (a *Authorizer) byKey(ctx context.Context, hash string) (p principal.Princi
 }
 
 // admit lets a request of somebody through, under the plan of a usage key.
-func (a *Authorizer) admit(ctx context.Context, r AuthorizerRequest, p principal.Principal, key string) events.APIGatewayCustomAuthorizerResponse {
+func (a *Authorizer) admit(ctx context.Context, r AuthorizerRequest, p principal.Principal, key string) verdict {
 	text, err := json.Marshal(p)
 	if err != nil {
 		return a.unknown(ctx, r, key, err)
 	}
-	return pass(r, p.ID, key, httpapi.ContextPrincipal, string(text))
+	return verdict{answer: pass(r, p.ID, key, httpapi.ContextPrincipal, string(text)), who: p}
 }
 
 // unknown lets a request through whose sender could not be found out, for the
 // function to say so.
-func (a *Authorizer) unknown(ctx context.Context, r AuthorizerRequest, key string, err error) events.APIGatewayCustomAuthorizerResponse {
+func (a *Authorizer) unknown(ctx context.Context, r AuthorizerRequest, key string, err error) verdict {
 	slog.ErrorContext(ctx, "credential not looked up", "error", err, "requestId", r.RequestContext.RequestID)
-	return pass(r, "anonymous", key, httpapi.ContextProblem, unavailable)
+	return verdict{answer: pass(r, "anonymous", key, httpapi.ContextProblem, unavailable), unknown: true}
 }
 
 // refuse lets a request of nobody through, for the function to refuse.
-func (a *Authorizer) refuse(r AuthorizerRequest, code string) events.APIGatewayCustomAuthorizerResponse {
-	return pass(r, "anonymous", a.Nobody, httpapi.ContextProblem, code)
+func (a *Authorizer) refuse(r AuthorizerRequest, code string) verdict {
+	return verdict{answer: pass(r, "anonymous", a.Nobody, httpapi.ContextProblem, code)}
 }
 
 // pass lets a request through with one finding for the function.
 func pass(r AuthorizerRequest, id, key, name, value string) events.APIGatewayCustomAuthorizerResponse {
 	answer := policy(r, id, "Allow")
-	answer.Context = map[string]any{name: value}
+	answer.Context[name] = value
 	answer.UsageIdentifierKey = key
 	return answer
 }
 
-func deny(r AuthorizerRequest, why string) events.APIGatewayCustomAuthorizerResponse {
+func deny(r AuthorizerRequest, why string) verdict {
 	answer := policy(r, "anonymous", "Deny")
-	answer.Context = map[string]any{"code": string(problem.Unauthenticated), "detail": why}
-	return answer
+	answer.Context["code"], answer.Context["detail"] = string(problem.Unauthenticated), why
+	return verdict{answer: answer}
 }
 
 // policy is about the whole stage: the answer is for one request (nothing is
@@ -341,7 +359,7 @@ func policy(r AuthorizerRequest, id, effect string) events.APIGatewayCustomAutho
 		resource = parts[0] + "/" + parts[1] + "/*"
 	}
 	return events.APIGatewayCustomAuthorizerResponse{
-		PrincipalID: id,
+		PrincipalID: id, Context: map[string]any{},
 		PolicyDocument: events.APIGatewayCustomAuthorizerPolicy{
 			Version: "2012-10-17",
 			Statement: []events.IAMPolicyStatement{

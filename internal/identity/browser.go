@@ -90,11 +90,11 @@ func (s *SignIn) VerifyCode(ctx context.Context, typed, browser string) (Opened,
 	limits := []struct {
 		key   string
 		limit ratelimit.Limit
-	}{{"code-source#" + source(principal.OriginOf(ctx).IP), perSource}, {"code#" + hash, perBrowser}}
+	}{{"signin#code-source#" + ratelimit.Source(principal.OriginOf(ctx).IP), perSource}, {"signin#code#" + hash, perBrowser}}
 	for _, l := range limits {
 		tried, err := s.Limiter.TakeExact(ctx, l.key, l.limit)
 		if err != nil {
-			return Opened{}, err
+			return Opened{}, uncounted(err)
 		}
 		if !tried.Allowed {
 			return Opened{}, tried.Refusal()

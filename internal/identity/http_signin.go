@@ -99,7 +99,7 @@ func AuthRoutes(api *httpapi.API, s *SignIn) {
 		if err := s.SignOut(ctx); err != nil {
 			return nil, err
 		}
-		answer := &signedOut{Status: http.StatusNoContent, SetCookie: endedCookie().String()}
+		answer := &signedOut{Status: http.StatusNoContent, SetCookie: endedCookie().String(), Clear: leaves}
 		if strings.Contains(in.Accept, "text/html") {
 			answer.Status, answer.Location = http.StatusSeeOther, "../../signin" // from here, whatever the stage
 		}
@@ -107,8 +107,13 @@ func AuthRoutes(api *httpapi.API, s *SignIn) {
 	})
 }
 
+// leaves is what goes from a browser whose person signs out: all that pages and
+// their service worker kept in it, the worker and its subscription to pushes too.
+const leaves = `"cache", "storage"`
+
 type signedOut struct {
 	Status    int
 	SetCookie string `header:"Set-Cookie"`
 	Location  string `header:"Location"`
+	Clear     string `header:"Clear-Site-Data"`
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pagefree/internal/audit"
+	"pagefree/internal/platform/devices"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/id"
@@ -183,6 +184,9 @@ func (s *Service) writeUser(ctx context.Context, now time.Time, who principal.Pr
 				delta = -delta
 			}
 			ops = append(ops, s.Store.countAdmins(teamID, delta))
+		}
+		if !next.Active {
+			ops = append(ops, devices.End(s.Store.Identity, u.ID))
 		}
 	}
 	ops = append(ops, s.Audit.Record(ctx, now, audit.Entry{Type: kind, Subject: subject("user", u.ID),

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net/netip"
+	"net/http"
 	"slices"
 	"time"
 
@@ -49,6 +49,9 @@ type SignIn struct {
 	Partners Partners
 	Audit    audit.Log
 	Limiter  ratelimit.Limiter
+	Rates    *ratelimit.Leases          // counts by
+	Ceiling  ratelimit.Limit            // of links that are asked for, by everybody together
+	Count    func(metric string, n int) // adds to a metric
 	Outbox   Outbox
 	Lifetime time.Duration // of a staff session, from its beginning to its absolute end
 	Now      func() time.Time
@@ -67,26 +70,38 @@ func (s *SignIn) AskLink(ctx context.Context, email, next, browser string) (rate
 	return s.ask(ctx, email, Next(next), browser)
 }
 
-// ask is AskLink for an address and a path that are known to be good.
+// ask is AskLink for an address and a path that are known to be good. All of it
+// is closed while nothing can be counted.
 func (s *SignIn) ask(ctx context.Context, email, next, browser string) (ratelimit.Result, error) {
 	origin := principal.OriginOf(ctx)
-	bySource, err := s.Limiter.TakeExact(ctx, "link-source#"+source(origin.IP), perSource)
+	bySource, err := s.Limiter.TakeExact(ctx, "signin#link-source#"+ratelimit.Source(origin.IP), perSource)
 	if err != nil {
-		return ratelimit.Result{}, err
+		return ratelimit.Result{}, uncounted(err)
 	}
 	if !bySource.Allowed {
 		return bySource, bySource.Refusal()
 	}
 	// The hash keeps addresses that nobody here has out of the table.
-	left, err := s.Limiter.TakeExact(ctx, "link-address#"+token.Hash(email), perAddress)
+	left, err := s.Limiter.TakeExact(ctx, "signin#link-address#"+token.Hash(email), perAddress)
 	if err != nil {
-		return ratelimit.Result{}, err
+		return ratelimit.Result{}, uncounted(err)
 	}
 	if !left.Allowed {
 		return left, left.Refusal()
 	}
-	if bySource.Remaining < left.Remaining {
-		left = bySource
+	// Last, so that one address or one source cannot use it up for the others.
+	all, err := s.Rates.Take(ctx, ratelimit.Counter{Key: "signin#links", Limit: s.Ceiling})
+	if err != nil {
+		return ratelimit.Result{}, uncounted(err)
+	}
+	if !all.Allowed {
+		s.Count("SignInCeilingReached", 1)
+		return all, all.Refusal()
+	}
+	for _, other := range []ratelimit.Result{bySource, all} {
+		if other.Remaining < left.Remaining {
+			left = other
+		}
 	}
 	m := MailRequest{Email: email, Next: next, At: timestamp.Of(s.Now()), IP: origin.IP, RequestID: origin.RequestID}
 	if browser != "" {
@@ -95,18 +110,13 @@ func (s *SignIn) ask(ctx context.Context, email, next, browser string) (ratelimi
 	return left, s.Outbox.Send(ctx, m)
 }
 
-// source is what counts as one source: an IPv4 address, or an IPv6 network of
-// 64 bits, which is what one customer is given.
-func source(ip string) string {
-	addr, err := netip.ParseAddr(ip)
-	if err != nil || addr.Unmap().Is4() {
-		return ip
-	}
-	network, err := addr.WithZone("").Prefix(64)
-	if err != nil {
-		return ip
-	}
-	return network.String()
+// uncounted is the answer where nothing can be counted: who may guess without
+// limit may not sign in either.
+func uncounted(cause error) error {
+	e := problem.New(http.StatusServiceUnavailable, problem.Unavailable, "Signing in does not work at the moment. Try again soon.")
+	e.Header = http.Header{"Retry-After": {"5"}}
+	e.Cause = cause
+	return e
 }
 
 // Verify uses up a link and opens a session. Of several at once, one does.

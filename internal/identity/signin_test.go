@@ -76,6 +76,9 @@ func TestMagicLink(t *testing.T) {
 		if cookie := must(http.ParseSetCookie(out.header.Get("Set-Cookie"))); cookie.Name != "__Host-pf_session" || cookie.MaxAge >= 0 || cookie.Value != "" {
 			t.Errorf("cookie: got %s", cookie.Raw)
 		}
+		if got := out.header.Get("Clear-Site-Data"); got != `"cache", "storage"` {
+			t.Errorf("what pages kept stays: %q", got)
+		}
 		w.want(w.do(request{route: "GET /v1/me", as: session}), http.StatusUnauthorized, "unauthenticated")
 		w.want(w.do(request{route: "POST /v1/auth/sign-out", as: session}), http.StatusUnauthorized, "unauthenticated")
 		if got := w.record(ann); got[len(got)-1] != "session.ended" {
@@ -356,4 +359,44 @@ func TestForeignPageSignsNobodyIn(t *testing.T) {
 			t.Error("no cookie")
 		}
 	})
+}
+
+// TestTheCeilingOfLinks: everybody together; what is refused before does not count, and nobody learns who has an address.
+func TestTheCeilingOfLinks(t *testing.T) {
+	w := newWorld(t)
+	w.ceiling(4)
+	ask := func(n int, email string) answer {
+		return w.do(request{route: "POST /v1/auth/magic-link", body: map[string]string{"email": email}, ip: fmt.Sprintf("192.0.2.%d", n)})
+	}
+	for n := range 4 {
+		w.want(ask(n, fmt.Sprintf("p%d@pagefree.test", n)), http.StatusAccepted, "")
+	}
+	var told []string
+	for n, email := range []string{adminEmail, "nobody@pagefree.test"} {
+		a := w.want(ask(10+n, email), http.StatusTooManyRequests, "rate_limited")
+		told = append(told, string(a.body)+a.header.Get("Retry-After")+a.header.Get("X-RateLimit-Limit"))
+	}
+	if told[0] != told[1] {
+		t.Errorf("whoever has an account is told %s, and whoever has none %s", told[0], told[1])
+	}
+	w.clock.pass(15 * time.Minute)
+	w.want(ask(20, adminEmail), http.StatusAccepted, "")
+}
+
+// TestSigningInIsClosed while nothing can be counted.
+func TestSigningInIsClosed(t *testing.T) {
+	w := newWorld(t)
+	for _, operation := range []string{"UpdateItem", "TransactWriteItems", "GetItem"} {
+		t.Run(operation, func(t *testing.T) {
+			w := w.in(t)
+			w.env.Faults.Add(front.Fault{Function: "SigninFunction", Operation: operation, Do: front.Fail, Times: -1})
+			defer w.env.Faults.Clear()
+			for _, email := range []string{adminEmail, "nobody@pagefree.test"} {
+				a := w.want(w.do(request{route: "POST /v1/auth/magic-link", body: map[string]string{"email": email}}), http.StatusServiceUnavailable, "unavailable")
+				if a.header.Get("Retry-After") == "" {
+					t.Error("no Retry-After")
+				}
+			}
+		})
+	}
 }

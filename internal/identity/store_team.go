@@ -76,9 +76,18 @@ func (s Store) changeRole(u User, teamID string, to principal.Role, rule express
 
 // listUsers pages through all users, newest first.
 func (s Store) listUsers(ctx context.Context, page httpapi.Page) ([]User, string, error) {
+	return s.findUsers(ctx, page, nil)
+}
+
+// findUsers pages through the users that fit, newest first; nil for all.
+func (s Store) findUsers(ctx context.Context, page httpapi.Page, fits func(User) bool) ([]User, string, error) {
+	var keep func(userItem) bool
+	if fits != nil {
+		keep = func(i userItem) bool { return fits(i.User) }
+	}
 	items, next, err := dynamo.List(ctx, s.Identity,
 		dynamo.Query{Index: "byKind", Values: []string{kindUser}, Sort: "id", Before: page.Before, Limit: page.Limit},
-		func(i userItem) string { return i.User.ID }, nil)
+		func(i userItem) string { return i.User.ID }, keep)
 	users := make([]User, len(items))
 	for i, item := range items {
 		users[i] = item.User

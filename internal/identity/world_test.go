@@ -65,11 +65,15 @@ type world struct {
 	clock      *clock
 	authorizer *identity.Authorizer
 	operator   *identity.Links
+	signer     *identity.SignIn
 	sender     *linkmail.Sender
 	people     func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
 	auth       func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error)
 	mails      queue.Queue
 }
+
+// ceiling limits the links that everybody together may ask for.
+func (w *world) ceiling(n int) { w.signer.Ceiling.Burst = n }
 
 // in is the world for a subtest.
 func (w *world) in(t *testing.T) *world {
@@ -103,7 +107,10 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{T: t, env: env, clock: c, operator: links(env.ConfigOf("SigninLinkFunction"))}
 
-	w.authorizer = &identity.Authorizer{Store: store(env.ConfigOf("AuthorizerFunction")), Idle: idle, Site: at.Site(), UsageKey: "plan", Partners: "partners", Nobody: "nobody", Now: c.now}
+	w.authorizer = &identity.Authorizer{Store: store(env.ConfigOf("AuthorizerFunction")), Idle: idle, Site: at.Site(), UsageKey: "plan", Partners: "partners", Nobody: "nobody", Limited: "limited", Now: c.now}
+	rates := &ratelimit.Leases{Table: table(env.ConfigOf("AuthorizerFunction"), "EphemeralTable"), Now: c.now, Within: 10 * time.Second}
+	wide := ratelimit.Limits{Caller: ratelimit.Limit{Burst: 10_000, Period: time.Second}, Source: ratelimit.Limit{Burst: 100_000, Period: time.Second}}
+	w.authorizer.Tiers = identity.Tiers{Staff: wide.Open("api", rates, nil), Partner: wide.Open("partner", rates, nil), Public: wide.Open("public", rates, nil)}
 
 	cfg := env.ConfigOf("IdentityFunction")
 	ledger := audit.Log{Table: table(cfg, "AuditTable")}
@@ -119,10 +126,13 @@ func newWorld(t *testing.T) *world {
 	ephemeral := table(cfg, "EphemeralTable")
 	w.mails = queue.Queue{URL: env.QueueURL("MailQueue"), Client: sqs.NewFromConfig(cfg)}
 	api = httpapi.New()
-	identity.AuthRoutes(api, &identity.SignIn{
+	w.signer = &identity.SignIn{
 		Store: store(cfg), Audit: audit.Log{Table: table(cfg, "AuditTable")}, Limiter: ratelimit.Limiter{Table: ephemeral, Now: c.now},
+		Rates:   &ratelimit.Leases{Table: ephemeral, Now: c.now, Within: 10 * time.Second},
+		Ceiling: ratelimit.Limit{Burst: 1000, Period: 15 * time.Minute}, Count: func(string, int) {},
 		Outbox: w.mails, Lifetime: lifetime, Now: c.now,
-	})
+	}
+	identity.AuthRoutes(api, w.signer)
 	w.auth = httpapi.Lambda(api.Handler(), httpapi.Edge{})
 
 	cfg = env.ConfigOf("SigninMailFunction")

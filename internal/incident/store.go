@@ -131,6 +131,16 @@ func (s Store) open(i Incident) []dynamo.Op {
 	return append([]dynamo.Op{s.Table.Create(itemOf(i))}, s.claim(i)...)
 }
 
+// Remember are the writes of an incident that is over, with its timeline: what
+// another system knows of the past. Nobody is told of it, and nothing acts on it.
+func (s Store) Remember(i Incident, timeline []Entry) []dynamo.Op {
+	ops := []dynamo.Op{s.Table.Create(itemOf(i))}
+	for _, e := range timeline {
+		ops = append(ops, s.Append(i.ID, e))
+	}
+	return ops
+}
+
 // replace is the write of what a decision changed, of an incident that was
 // read at the revision before its own. It leaves alertCount alone: alerts that
 // come in meanwhile are neither lost nor a lost race.

@@ -1,7 +1,9 @@
 package incident
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"pagefree/internal/platform/dynamo"
@@ -139,4 +141,14 @@ const maxOpen = 100
 // services lists what keep accepts of the teams, or of all when teams is nil, newest first.
 func (s Store) services(ctx context.Context, teams []string, keep func(Service) bool, page httpapi.Page) ([]Service, string, error) {
 	return dynamo.List(ctx, s.Table, query(serviceKind, teams, page), func(v Service) string { return v.ID }, keep)
+}
+
+// maxServices bounds what is chosen from.
+const maxServices = 1000
+
+// ServicesOf are the services of a team, by name: at most maxServices.
+func (s Store) ServicesOf(ctx context.Context, teamID string) ([]Service, error) {
+	list, _, err := s.services(ctx, []string{teamID}, nil, httpapi.Page{Limit: maxServices})
+	slices.SortFunc(list, func(a, b Service) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	return list, err
 }

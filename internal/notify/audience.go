@@ -76,10 +76,23 @@ func (w wanted) concerns(e outbox.Event, p teams.Person) bool {
 	return concerned && p.Active && !slices.Contains(w.except, p.ID)
 }
 
-// audience are the ids of who is told of an event: of the people that may be,
-// those whom it concerns, who are active, and whose settings and the team's let
-// it through. severity is that of the incident, "" for what is none.
-func audience(e outbox.Event, w wanted, people []teams.Person, team TeamSettings, own map[string]Own, severity string) []string {
+// way is what one way of telling people lets through: the kinds of a person,
+// and of a team.
+type way struct {
+	own  func(Own) Kinds
+	team func(TeamSettings) Kinds
+}
+
+var (
+	byMail = way{func(o Own) Kinds { return o.Email }, func(t TeamSettings) Kinds { return t.Email }}
+	// What a team's people are mailed of is the team's too; what lights up a phone is its owner's alone.
+	byPush = way{Own.pushed, func(TeamSettings) Kinds { return allKinds }}
+)
+
+// audience are the ids of who is told of an event by one way: of the people
+// that may be, those whom it concerns, who are active, and whose settings and
+// the team's let it through. severity is that of the incident, "" for what is none.
+func audience(by way, e outbox.Event, w wanted, people []teams.Person, team TeamSettings, own map[string]Own, severity string) []string {
 	kind := kinds[e.Type]
 	var ids []string
 	for _, p := range people {
@@ -90,7 +103,7 @@ func audience(e outbox.Event, w wanted, people []teams.Person, team TeamSettings
 		if !set {
 			o = defaultOwn
 		}
-		if !o.Email.has(kind) || e.TeamID != "" && !team.Email.has(kind) {
+		if !by.own(o).has(kind) || e.TeamID != "" && !by.team(team).has(kind) {
 			continue
 		}
 		if kind == Incidents && !reaches(least(team, o), e, severity) {

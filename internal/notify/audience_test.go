@@ -112,7 +112,7 @@ func TestAudience(t *testing.T) {
 			if tt.team.MinimumSeverity == "" && tt.team.Email == (Kinds{}) {
 				tt.team = defaultTeam
 			}
-			got := audience(e, wants(e, tt.by...), append(staff, staff...), tt.team, tt.own, tt.severity)
+			got := audience(byMail, e, wants(e, tt.by...), append(staff, staff...), tt.team, tt.own, tt.severity)
 			slices.Sort(got)
 			want := strings.Fields(tt.want)
 			slices.Sort(want)
@@ -127,7 +127,7 @@ func TestAudience(t *testing.T) {
 func TestAMessageLeavesNoTeam(t *testing.T) {
 	elsewhere := teams.Person{ID: ann, Active: true, Roles: map[string]principal.Role{"team_2": principal.TeamAdmin}, PlatformAdmin: true}
 	e := outbox.Event{Type: outbox.WorkflowNotify, TeamID: team, Detail: map[string]string{"to": ann + ",team,responders"}}
-	if got := audience(e, wants(e), []teams.Person{elsewhere}, defaultTeam, nil, ""); len(got) != 0 {
+	if got := audience(byMail, e, wants(e), []teams.Person{elsewhere}, defaultTeam, nil, ""); len(got) != 0 {
 		t.Errorf("told %v", got)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"pagefree/infra/local/awstest"
 	"pagefree/infra/local/echo"
@@ -29,6 +30,7 @@ import (
 	"pagefree/internal/platform/origin"
 	"pagefree/internal/platform/outbox"
 	"pagefree/internal/platform/principal"
+	"pagefree/internal/platform/queue"
 	"pagefree/internal/platform/safehttp"
 	"pagefree/internal/platform/secret"
 	"pagefree/internal/platform/teams"
@@ -190,6 +192,7 @@ func makeWorld(t *testing.T, attempts int) *world {
 	w.notifier = &notify.Notifier{
 		Store:  notify.Store{Identity: table("NotifierFunction", "IdentityTable"), Automation: table("NotifierFunction", "AutomationTable")},
 		People: w.people, Facts: w.facts, Origin: origin.NewSource(from, nil),
+		Pushes:   queue.Queue{URL: env.QueueURL("PushQueue"), Client: sqs.NewFromConfig(env.ConfigOf("NotifierFunction"), func(o *sqs.Options) { o.RetryMaxAttempts = attempts })},
 		Post:     &noticemail.Post{SES: sesv2.NewFromConfig(env.ConfigOf("NotifierFunction"), func(o *sesv2.Options) { o.RetryMaxAttempts = attempts }), Origin: origin.NewSource(from, nil), From: "pagefree@pagefree.test"},
 		Webhooks: webhooks("NotifierFunction"), Client: client,
 		Audit: audit.Log{Table: table("NotifierFunction", "AuditTable")}, Now: w.now.Now,

@@ -38,9 +38,9 @@ func showTeam(t Teams, err error) (*teamOutput, error) {
 
 // Routes registers the routes of settings. For the OpenAPI document alone, s may be nil.
 func Routes(api *httpapi.API, s *Service) {
-	httpapi.Register(api, httpapi.Op("GET /v1/me/notifications", "What I am mailed of"),
+	httpapi.Register(api, httpapi.Op("GET /v1/me/notifications", "What I am told of"),
 		func(ctx context.Context, _ *struct{}) (*mineOutput, error) { return showMine(s.Mine(ctx)) })
-	httpapi.Register(api, httpapi.Op("PUT /v1/me/notifications", "Set what I am mailed of"),
+	httpapi.Register(api, httpapi.Op("PUT /v1/me/notifications", "Set what I am told of"),
 		func(ctx context.Context, in *struct {
 			IfMatch string `header:"If-Match" doc:"the ETag that was read; another revision is a 412"`
 			Body    OwnPut

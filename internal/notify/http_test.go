@@ -71,7 +71,7 @@ func TestWhatIsReadCanBeWritten(t *testing.T) {
 	w := newWorld(t)
 	team := "/v1/teams/" + w.team + "/notifications"
 	for name, tt := range map[string]struct{ who, path, before string }{
-		"a person":                  {"responder", "/v1/me/notifications", `{"minimumSeverity":"LOW","email":{"failures":false}}`},
+		"a person":                  {"responder", "/v1/me/notifications", `{"minimumSeverity":"LOW","email":{"failures":false},"push":{"reviews":false},"showTitles":true}`},
 		"a person by default":       {"lead", "/v1/me/notifications", ""},
 		"a team without an address": {"lead", team, `{"webhook":null,"includeOutput":true}`},
 		"a team with one":           {"lead", team, `{"webhook":{"url":"https://hooks.example.com/secret","format":"standard","events":["incident.created"]}}`},
@@ -92,7 +92,7 @@ func TestMine(t *testing.T) {
 	w := newWorld(t)
 	const path = "/v1/me/notifications"
 	first := w.must(200, "responder", "GET", path, nil)
-	if first.Text != `{"email":{"incidents":true,"failures":true,"confirmations":true,"reviews":true},"minimumSeverity":null,"mail":{"address":"responder@pagefree.test","stopped":null}}`+"\n" {
+	if first.Text != `{"email":{"incidents":true,"failures":true,"confirmations":true,"reviews":true},"push":{"incidents":true,"failures":true,"confirmations":true,"reviews":true},"showTitles":false,"minimumSeverity":null,"mail":{"address":"responder@pagefree.test","stopped":null}}`+"\n" {
 		t.Errorf("the defaults: got %s", first.Text)
 	}
 	w.must(304, "responder", "GET", path, nil, "If-None-Match", first.Header.Get("ETag"))
@@ -108,7 +108,7 @@ func TestMine(t *testing.T) {
 		t.Errorf("another's: got %s", got.Text)
 	}
 	for name, body := range map[string]string{
-		"unknown": `{"push":true}`, "unknown within": `{"email":{"spam":true}}`, "no severity": `{"minimumSeverity":"WORSE"}`, "no bool": `{"email":{"failures":"no"}}`,
+		"unknown": `{"sms":{}}`, "no kinds": `{"push":true}`, "no title": `{"showTitles":"yes"}`, "unknown within": `{"email":{"spam":true}}`, "no severity": `{"minimumSeverity":"WORSE"}`, "no bool": `{"email":{"failures":"no"}}`,
 	} {
 		if a := w.as("responder", "PUT", path, body); a.StatusCode != 422 || a.Str("code") != "validation_failed" {
 			t.Errorf("%s: got %d %s", name, a.StatusCode, a.Text)

@@ -62,6 +62,12 @@ type Post interface {
 	Deliver(ctx context.Context, l Letter) error
 }
 
+// Pushes takes notes for devices. It hands them to a queue: what becomes of
+// them holds up nothing here.
+type Pushes interface {
+	SendAll(ctx context.Context, messages []any) error
+}
+
 // ErrRefused is how a post refuses one letter for good.
 var ErrRefused = errors.New("the address gets no mail")
 
@@ -71,6 +77,7 @@ type Notifier struct {
 	People   Directory
 	Facts    Facts
 	Post     Post
+	Pushes   Pushes
 	Origin   *origin.Source // of the links in what a webhook is sent
 	Webhooks secret.Webhooks
 	Client   *safehttp.Client
@@ -107,12 +114,15 @@ func (n *Notifier) Handle(ctx context.Context, e outbox.Event) error {
 		return err
 	}
 	r.teams[e.TeamID] = answer[TeamSettings]{set.team, true}
-	ids := audience(e, w, people, set.team, set.own, severity)
+	ids := audience(byMail, e, w, people, set.team, set.own, severity)
 	heaps, told, err := n.Store.heaps(ctx, e, ids)
 	if err != nil {
 		return err
 	}
 	var errs []error
+	if err := n.push(ctx, r, e, people, audience(byPush, e, w, people, set.team, set.own, severity), set); err != nil {
+		errs = append(errs, fmt.Errorf("push %s: %w", e.ID, err))
+	}
 	if set.team.Webhook.wants(e) && e.TeamID != "" && (kinds[e.Type] != Incidents || reaches(set.team.MinimumSeverity, e, severity)) {
 		errs = append(errs, n.hook(ctx, r, e, *told[hooked]))
 	}

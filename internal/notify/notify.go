@@ -10,8 +10,10 @@
 // it as one. Only a function that dies, or loses SES's answer, between handing
 // a mail over and writing that down mails it a second time.
 //
-// Web push is another way to the same people: what it needs is the moment in
-// which a heap is emptied (Notifier.empty), and a Post of its own beside mail's.
+// Web push is another way to the same people (note.go): one note for each of
+// their devices goes into a queue of its own, at once and without a heap, since
+// a later note of the same thing takes the place of the earlier on the device.
+// It never holds back a mail, nor a mail it.
 package notify
 
 import (

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"pagefree/internal/notify/push"
 	"pagefree/internal/platform/mailstop"
 	"pagefree/internal/platform/outbox"
 	"pagefree/internal/platform/principal"
@@ -74,6 +75,7 @@ type settings struct {
 	team    TeamSettings
 	own     map[string]Own           // by person; who has set none is left out
 	stopped map[string]mailstop.Stop // by address
+	devices map[string]push.Devices  // by person; who has none may be left out
 }
 
 // may reads who may be concerned by an event: those whom the rule names, before

@@ -35,6 +35,8 @@ type Service struct {
 // Mine are a person's own settings, as they are shown.
 type Mine struct {
 	Email           Kinds   `json:"email"`
+	Push            Kinds   `json:"push"`
+	ShowTitles      bool    `json:"showTitles" doc:"pushes show titles of incidents and names of runbooks"`
 	MinimumSeverity *string `json:"minimumSeverity" enum:"CRITICAL,HIGH,MEDIUM,LOW" doc:"null: as each team says"`
 	Mail            Mail    `json:"mail"`
 
@@ -106,7 +108,7 @@ func (s *Service) mine(ctx context.Context, p principal.Principal) (Mine, error)
 	if err != nil {
 		return Mine{}, err
 	}
-	m := Mine{Email: o.Email, MinimumSeverity: o.MinimumSeverity, Mail: Mail{Address: p.Email}, rev: o.Rev}
+	m := Mine{Email: o.Email, Push: o.pushed(), ShowTitles: o.ShowTitles, MinimumSeverity: o.MinimumSeverity, Mail: Mail{Address: p.Email}, rev: o.Rev}
 	stopped, err := mailstop.Of(ctx, s.Store.Identity, p.Email)
 	if stop, is := stopped[p.Email]; is {
 		m.Mail.Stopped.Value = &stop
@@ -136,7 +138,8 @@ func (s *Service) PutMine(ctx context.Context, ifMatch string, in OwnPut) (Mine,
 		if err := httpapi.Match(ifMatch, o.Rev); err != nil {
 			return err
 		}
-		o.Email, o.MinimumSeverity = in.Email.kinds(), in.MinimumSeverity
+		pushed := in.Push.kinds()
+		o.Email, o.Push, o.ShowTitles, o.MinimumSeverity = in.Email.kinds(), &pushed, in.ShowTitles, in.MinimumSeverity
 		return s.commit(ctx, audit.Entry{Type: "notifications.updated", Subject: audit.Ref{Kind: "user", ID: p.ID}}, s.Store.putOwn(p.ID, o))
 	})
 	if err != nil {

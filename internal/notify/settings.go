@@ -30,7 +30,7 @@ func reaches(least string, e outbox.Event, severity string) bool {
 // defaultSeverity is what the HTTP contract tells by default.
 const defaultSeverity = "HIGH"
 
-// Kinds says which kinds are mailed.
+// Kinds says which kinds somebody is told of, by one way.
 type Kinds struct {
 	Incidents     bool `json:"incidents" dynamodbav:"incidents"`
 	Failures      bool `json:"failures" dynamodbav:"failures"`
@@ -73,8 +73,18 @@ func (p *KindsPatch) kinds() Kinds {
 // Own are the settings of a person.
 type Own struct {
 	Email           Kinds   `dynamodbav:"email"`
+	Push            *Kinds  `dynamodbav:"push"`            // nil: all, as in settings that were written before there were pushes
+	ShowTitles      bool    `dynamodbav:"showTitles"`      // what a lock screen shows
 	MinimumSeverity *string `dynamodbav:"minimumSeverity"` // nil: as each team says
 	Rev             int64   `dynamodbav:"rev"`
+}
+
+// pushed are the kinds that go to the person's devices.
+func (o Own) pushed() Kinds {
+	if o.Push == nil {
+		return allKinds
+	}
+	return *o.Push
 }
 
 // TeamSettings are those of a team.
@@ -137,7 +147,9 @@ func least(t TeamSettings, o Own) string {
 // members that only the server writes are taken, here and below, and ignored.
 type OwnPut struct {
 	Email           *KindsPatch `json:"email,omitempty" doc:"what is mailed; what is left out is on"`
-	MinimumSeverity *string     `json:"minimumSeverity,omitempty" nullable:"true" enum:"CRITICAL,HIGH,MEDIUM,LOW" doc:"the least severity of incidents that are mailed; null: as each team says"`
+	Push            *KindsPatch `json:"push,omitempty" doc:"what is pushed to my devices; what is left out is on"`
+	ShowTitles      bool        `json:"showTitles,omitempty" doc:"pushes show titles of incidents and names of runbooks, where a lock screen shows them to anybody"`
+	MinimumSeverity *string     `json:"minimumSeverity,omitempty" nullable:"true" enum:"CRITICAL,HIGH,MEDIUM,LOW" doc:"the least severity of incidents that I am told of; null: as each team says"`
 	Mail            any         `json:"mail,omitempty" doc:"ignored"`
 }
 

@@ -6,6 +6,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 
+	"pagefree/internal/notify/push"
+	"pagefree/internal/platform/devices"
 	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/mailstop"
@@ -92,17 +94,18 @@ func (s Store) owns(ctx context.Context, ids []string) (map[string]Own, error) {
 func (s Store) settings(ctx context.Context, teamID string, people []teams.Person) (settings, error) {
 	var of teamItem
 	var set bool
-	out := settings{team: defaultTeam, own: map[string]Own{}, stopped: map[string]mailstop.Stop{}}
+	out := settings{team: defaultTeam, own: map[string]Own{}, stopped: map[string]mailstop.Stop{}, devices: map[string]push.Devices{}}
 	var reads []dynamo.Read
 	if teamID != "" {
 		reads = append(reads, dynamo.Read{Key: settingsKey(teamID), Out: &of, Found: &set})
 	}
 	owns, has := make([]ownItem, len(people)), make([]bool, len(people))
-	stops := make([]func() (mailstop.Stop, bool), len(people))
+	stops, phones := make([]func() (mailstop.Stop, bool), len(people)), make([]push.Devices, len(people))
 	for i, p := range people {
 		var stop dynamo.Read
 		stop, stops[i] = mailstop.Look(p.Email)
-		reads = append(reads, dynamo.Read{Key: settingsKey(p.ID), Out: &owns[i], Found: &has[i]}, stop)
+		reads = append(reads, dynamo.Read{Key: settingsKey(p.ID), Out: &owns[i], Found: &has[i]}, stop,
+			dynamo.Read{Key: devices.Key(p.ID), Out: &phones[i]})
 	}
 	if err := s.Identity.ReadAll(ctx, reads...); err != nil {
 		return settings{}, err
@@ -116,6 +119,9 @@ func (s Store) settings(ctx context.Context, teamID string, people []teams.Perso
 		}
 		if stop, is := stops[i](); is {
 			out.stopped[p.Email] = stop
+		}
+		if len(phones[i].List) > 0 {
+			out.devices[p.ID] = phones[i]
 		}
 	}
 	return out, nil

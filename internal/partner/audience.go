@@ -59,6 +59,30 @@ type SeenComponent struct {
 // AudienceOf tells who of a page's live accesses would see an incident, and
 // what of it, by what the page itself shows of incidents.
 func (s *Service) AudienceOf(ctx context.Context, pageID string, d Draft) (Audience, error) {
+	return s.audience(ctx, pageID, func(page status.Snapshot, at timestamp.Time) (status.Incident, error) { return d.incident(page, at) })
+}
+
+// AudienceOfUpdate is AudienceOf for one more update of an incident that the
+// page shows: who sees that update, and not merely what was said before.
+func (s *Service) AudienceOfUpdate(ctx context.Context, pageID, incidentID string, d Draft) (Audience, error) {
+	return s.audience(ctx, pageID, func(page status.Snapshot, at timestamp.Time) (status.Incident, error) {
+		draft, err := d.incident(page, at)
+		if err != nil {
+			return status.Incident{}, err
+		}
+		n := slices.IndexFunc(page.Incidents, func(i status.Incident) bool { return i.ID == incidentID })
+		if n < 0 {
+			return status.Incident{}, problem.Missing()
+		}
+		whole := page.Incidents[n]
+		whole.Updates = append(slices.Clone(whole.Updates), draft.Updates...)
+		return whole, nil
+	})
+}
+
+// audience tells who would see the last update of the incident that make makes
+// for the page, and which of its components.
+func (s *Service) audience(ctx context.Context, pageID string, make func(status.Snapshot, timestamp.Time) (status.Incident, error)) (Audience, error) {
 	page, _, err := s.page(ctx, pageID, principal.Responder)
 	if err != nil {
 		return Audience{}, err
@@ -70,15 +94,21 @@ func (s *Service) AudienceOf(ctx context.Context, pageID string, d Draft) (Audie
 	if !found {
 		return Audience{}, problem.Lost(nil)
 	}
-	draft, err := d.incident(snapshot, timestamp.Of(s.Now()))
+	draft, err := make(snapshot, timestamp.Of(s.Now()))
 	if err != nil {
 		return Audience{}, err
 	}
+	last := draft.Updates[len(draft.Updates)-1]
 	seeing := func(a Access) (Seeing, bool) {
 		shown, ok := snapshot.Incident(draft, a.reader())
+		ok = ok && shown.Updates[0].ID == last.ID
 		v := Seeing{ID: a.ID, Name: a.PartnerName, Sees: []SeenComponent{}}
-		for _, c := range shown.Components {
-			v.Sees = append(v.Sees, SeenComponent{ID: c.ID, Name: c.Name})
+		if ok {
+			for _, c := range shown.Components {
+				if slices.ContainsFunc(shown.Updates[0].Components, func(now status.ViewTouched) bool { return now.ID == c.ID }) {
+					v.Sees = append(v.Sees, SeenComponent{ID: c.ID, Name: c.Name})
+				}
+			}
 		}
 		return v, ok && a.RevokedAt == nil && !a.expired(s.Now())
 	}

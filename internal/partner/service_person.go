@@ -163,7 +163,7 @@ func (s *Service) Invite(ctx context.Context, pageID, accessID, personID string)
 	if p.RevokedAt != nil {
 		return PartnerPerson{}, problem.New(http.StatusConflict, problem.InvalidTransition, "This person may not sign in any more.")
 	}
-	if admitted, err := s.Limits.Take(ctx, "invite#"+accessID, invitations); err != nil {
+	if admitted, err := s.Limits.Take(ctx, "invitations#"+accessID, invitations); err != nil {
 		return PartnerPerson{}, err
 	} else if !admitted.Allowed {
 		return PartnerPerson{}, admitted.Refusal()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/mailstop"
 	"pagefree/internal/platform/problem"
 	"pagefree/internal/platform/timestamp"
@@ -34,6 +35,9 @@ type PartnerAccess struct {
 
 	rev int64
 }
+
+// Revision is its ETag: it changes with everything but its counters.
+func (a PartnerAccess) Revision() string { return httpapi.Revision(a.rev) }
 
 // GrantedAccess is an access in the one answer that holds its token.
 type GrantedAccess struct {

@@ -20,8 +20,8 @@ func (s *Service) Runbook(ctx context.Context, runbookID string) (RunbookView, e
 
 // Filter narrows a list of runbooks; empty members do not.
 type Filter struct {
-	TeamID, ServiceID, Query string
-	Status                   Status
+	TeamID, ServiceID, Query, Language string
+	Status                             Status
 }
 
 // Runbooks lists those that the caller may know of, newest first.
@@ -41,6 +41,7 @@ func (s *Service) Runbooks(ctx context.Context, f Filter, page httpapi.Page) ([]
 	keep := func(r Runbook) bool {
 		return (f.ServiceID == "" || (r.ServiceID != nil && *r.ServiceID == f.ServiceID)) &&
 			(f.Status == "" || r.Status() == f.Status) &&
+			(f.Language == "" || r.Language == f.Language) &&
 			strings.Contains(strings.ToLower(r.Name), query)
 	}
 	if f == (Filter{TeamID: f.TeamID}) {

@@ -231,6 +231,21 @@ func (r Runbook) next(c Content, by string, now time.Time) (Runbook, Version) {
 
 // AddVersion writes the next version, a draft. The approved one goes on serving.
 func (s *Service) AddVersion(ctx context.Context, runbookID string, c Content) (VersionView, error) {
+	return s.addVersion(ctx, runbookID, c, func(int) error { return nil })
+}
+
+// AddVersionAfter is AddVersion for who read version newest last: 412
+// precondition_failed where somebody wrote another since.
+func (s *Service) AddVersionAfter(ctx context.Context, runbookID string, newest int, c Content) (VersionView, error) {
+	return s.addVersion(ctx, runbookID, c, func(is int) error {
+		if is != newest {
+			return problem.New(http.StatusPreconditionFailed, problem.PreconditionFailed, "Somebody wrote version %d since you read version %d.", is, newest)
+		}
+		return nil
+	})
+}
+
+func (s *Service) addVersion(ctx context.Context, runbookID string, c Content, match func(newest int) error) (VersionView, error) {
 	r, p, err := s.open(ctx, runbookID, principal.TeamAdmin)
 	if err != nil {
 		return VersionView{}, err
@@ -249,6 +264,9 @@ func (s *Service) AddVersion(ctx context.Context, runbookID string, c Content) (
 		}
 		if r.Archived {
 			return VersionView{}, problem.Transition("add a version to", string(Archived))
+		}
+		if err := match(r.Newest); err != nil {
+			return VersionView{}, err
 		}
 		now := s.Now()
 		is, v := r.next(c, by, now)

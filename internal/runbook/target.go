@@ -145,6 +145,9 @@ type Pending struct {
 	ChangedAt   timestamp.Time `json:"changedAt"`
 }
 
+// Rev is what changes and decisions are asked to match: it changes with every write.
+func (v TargetView) Rev() int64 { return v.rev }
+
 func (t NamedTarget) view(p principal.Principal) TargetView {
 	v := TargetView{
 		ID: t.ID, Name: t.Name, TeamID: t.TeamID, Target: httpapi.OrNull[Target]{Value: t.Target}, Status: t.Status(), Version: t.Newest.Version,

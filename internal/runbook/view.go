@@ -30,6 +30,9 @@ type RunbookView struct {
 	deprecation string
 }
 
+// Rev is what Describe is asked to match: it changes with every write.
+func (v RunbookView) Rev() int64 { return v.rev }
+
 func (r Runbook) view(p principal.Principal) RunbookView {
 	v := RunbookView{
 		ID: r.ID, Name: r.Name, Description: r.Description, TeamID: r.TeamID, ServiceID: r.ServiceID, Language: r.Language,

@@ -153,6 +153,19 @@ func (o *others) Open(_ context.Context, serviceIDs []string) ([]status.Internal
 	return out, nil
 }
 
+// Of names services by their ids.
+func (o *others) Of(_ context.Context, teamID string) ([]status.Named, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	out := []status.Named{}
+	for serviceID, team := range o.services {
+		if team == teamID {
+			out = append(out, status.Named{ID: serviceID, Name: serviceID})
+		}
+	}
+	return out, nil
+}
+
 // runs makes a service of a team.
 func (w *world) runs(team string) string {
 	w.others.mu.Lock()

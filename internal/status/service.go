@@ -34,10 +34,12 @@ type Teams interface {
 	Exists(ctx context.Context, teamID string) (bool, error)
 }
 
-// Services knows which team a service is of.
+// Services knows which team a service is of, and which a team has.
 type Services interface {
 	// TeamOf is the team of a service that exists.
 	TeamOf(ctx context.Context, serviceID string) (teamID string, found bool, err error)
+	// Of are those of a team, by name.
+	Of(ctx context.Context, teamID string) ([]Named, error)
 }
 
 // Incidents knows the incidents that responders work on.

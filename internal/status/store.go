@@ -1,7 +1,9 @@
 package status
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 
@@ -254,4 +256,24 @@ func (s Store) accesses(ctx context.Context, pageID string, ids []string) (map[s
 		there[a.SK] = true
 	}
 	return there, err
+}
+
+// maxAddressees bounds who an audience may be chosen of; an audience names fewer.
+const maxAddressees = 1000
+
+// addressees are the partners' accesses to a page that were not revoked, by name.
+func (s Store) addressees(ctx context.Context, pageID string) ([]Named, error) {
+	type accessItem struct {
+		SK        string  `dynamodbav:"sk"`
+		Name      string  `dynamodbav:"partnerName"`
+		RevokedAt *string `dynamodbav:"revokedAt"`
+	}
+	q := dynamo.Query{Values: []string{accessKey(pageID, "").PK}, Sort: dynamo.SK, Limit: maxAddressees}
+	list, _, err := dynamo.List(ctx, s.Table, q, func(a accessItem) string { return a.SK }, func(a accessItem) bool { return a.RevokedAt == nil })
+	out := make([]Named, len(list))
+	for i, a := range list {
+		out[i] = Named{ID: a.SK, Name: a.Name}
+	}
+	slices.SortFunc(out, func(a, b Named) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	return out, err
 }

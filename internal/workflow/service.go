@@ -76,6 +76,7 @@ func (s *Service) Get(ctx context.Context, workflowID string) (Workflow, error) 
 type Filter struct {
 	TeamID  string
 	Enabled *bool
+	Q       string // part of the name, in any case
 }
 
 // List returns the workflows that the caller may see, newest first.
@@ -100,7 +101,9 @@ func (s *Service) List(ctx context.Context, f Filter, page httpapi.Page) ([]Work
 		}
 		slices.Sort(from)
 	}
-	keep := func(w Workflow) bool { return f.Enabled == nil || w.Enabled == *f.Enabled }
+	keep := func(w Workflow) bool {
+		return (f.Enabled == nil || w.Enabled == *f.Enabled) && strings.Contains(strings.ToLower(w.Name), strings.ToLower(f.Q))
+	}
 	list, next, err := s.Store.workflows(ctx, from, keep, page)
 	if err != nil {
 		return nil, "", err

@@ -43,6 +43,8 @@ func describe(s *Server, c *Call, r *http.Request, body []byte) request {
 		return s.describeS3(c.Operation, r, body)
 	case "lambda":
 		return s.describeLambda(r, body)
+	case "execute-api":
+		return s.describeConnection(r, body)
 	}
 	return request{body: body}
 }
@@ -105,7 +107,7 @@ func refused(who string, n need, why string) *awsjson.Error {
 	switch service, _, _ := strings.Cut(n.action, ":"); service {
 	case "sqs":
 		e.Status, e.Query = http.StatusForbidden, "AccessDenied"
-	case "ses", "lambda":
+	case "ses", "lambda", "execute-api":
 		e.Status = http.StatusForbidden
 	case "sns":
 		e.Code, e.Status = "AuthorizationError", http.StatusForbidden

@@ -44,6 +44,7 @@ type Options struct {
 	SSM      *ssm.Service
 	S3       *s3.Service
 	Lambda   http.Handler
+	Sockets  http.Handler // of open sockets, below /<stage>/@connections/
 
 	Caller func(accessKeyID string) (Caller, bool) // who holds a key that starts with AccessKeyPrefix; nil: nobody
 	Kill   func(instance string) bool              // ends a caller's process, for faults
@@ -106,6 +107,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.Lambda != nil {
 		s.services["lambda"] = o.Lambda
+	}
+	if o.Sockets != nil {
+		s.services["execute-api"] = o.Sockets
 	}
 	if o.Template != nil {
 		for id, f := range o.Template.Functions {

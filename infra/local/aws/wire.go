@@ -71,6 +71,9 @@ func identify(r *http.Request, body []byte) (service, operation string, wire pro
 		operation, _ := sns.Read(r, body)
 		return "sns", operation, protocol{query: true}
 	}
+	if strings.Contains(r.Header.Get("Authorization"), "/execute-api/aws4_request") {
+		return "execute-api", connectionCall(r), protocol{}
+	}
 	switch {
 	case strings.HasPrefix(path, "/2015-03-31/functions/") && strings.HasSuffix(path, "/invocations"):
 		return "lambda", "Invoke", protocol{}

@@ -26,6 +26,7 @@ const (
 	aimRate       = 1000 // queued executions that one core handles in a second
 	aimCalls      = 6    // of DynamoDB, for a webhook execution over its life: without an incident, without an Idempotency-Key
 	aimReads      = 1    // of DynamoDB, for a view of a status page: in the authorizer, and behind it
+	aimCounts     = 1    // of DynamoDB, to count a request by caller and address
 )
 
 // Size says how much is measured. More takes longer and spreads less.
@@ -40,11 +41,12 @@ type Size struct {
 	Colds      int // deliveries of each provider, to a fresh process each
 	Deliveries int // of each provider, to a process that is there
 	Reactions  int // alerts that are followed to what they lead to
+	Sockets    int // that are open at once
 	Partners   int // of the demo's page, at last
 }
 
 // Full is the size of `make bench`.
-var Full = Size{Rounds: 30, Calls: 200, Times: 5, Executions: 1000, Views: 20, Bursts: 8, Burst: time.Second, Colds: 100, Deliveries: 200, Reactions: 200, Partners: 100_000}
+var Full = Size{Rounds: 30, Calls: 200, Times: 5, Executions: 1000, Views: 20, Bursts: 8, Burst: time.Second, Colds: 100, Deliveries: 200, Reactions: 200, Sockets: 1000, Partners: 100_000}
 
 // memory is a folder that no disk is behind, if this machine has one with room for all that is written: how fast a disk
 // is, and who else uses it, says nothing of what is measured. Else it is "", the usual folder.
@@ -61,6 +63,7 @@ func memory() string {
 func Run(ctx context.Context, o stack.Options, size Size, out io.Writer) error {
 	o.Every = time.Hour // schedules would be counted too
 	o.Adjust = adjust
+	o.Parameters = roomy
 	if o.Dir == "" {
 		dir, err := os.MkdirTemp(memory(), "pagefree-bench-")
 		if err != nil {
@@ -91,7 +94,7 @@ func Run(ctx context.Context, o stack.Options, size Size, out io.Writer) error {
 		return err
 	}
 	var groups []group
-	for _, measure := range []func(context.Context) (group, error){w.operations, w.lives, w.memory, w.hooks, w.reactions, w.behind, w.arrivals, w.throughput, w.weights, w.viewsOfFew, w.serving, w.viewsOfMany} {
+	for _, measure := range []func(context.Context) (group, error){w.operations, w.lives, w.memory, w.hooks, w.reactions, w.sockets, w.behind, w.arrivals, w.throughput, w.limits, w.weights, w.viewsOfFew, w.serving, w.viewsOfMany} {
 		g, err := measure(ctx)
 		if err != nil {
 			return err

@@ -108,10 +108,26 @@ func (w *work) drivers(ctx context.Context) (map[string]func(context.Context, in
 		},
 		"IntegrationsFunction":  paths(demo.Lead, "/v1/integrations", "/v1/integrations/"+w.senders["datadog"].id, "/v1/integrations/"+w.senders["generic"].id+"/deliveries"),
 		"WorkflowsFunction":     paths(demo.Responder, "/v1/workflows", "/v1/workflows/"+w.workflow, "/v1/workflows/"+w.workflow+"/runs"),
-		"NotificationsFunction": paths(demo.Lead, "/v1/me/notifications", "/v1/teams/"+w.team+"/notifications"),
+		"NotificationsFunction": paths(demo.Lead, "/v1/me/notifications", "/v1/teams/"+w.team+"/notifications", "/v1/push/subscriptions"),
 		"NotifierFunction": func(ctx context.Context, n int) error {
 			e := outbox.New(outbox.IncidentCreated, w.people.IncidentID, w.team, time.Now())
 			return w.message(ctx, "NotifierFunction", n, e)
+		},
+		"TicketsFunction": func(ctx context.Context, _ int) error {
+			_, err := w.call(ctx, demo.Responder, "POST", "/v1/realtime/tickets", nil)
+			return err
+		},
+		"RealtimeFunction": func(ctx context.Context, _ int) error {
+			h, err := w.listen(ctx)
+			if err != nil {
+				return err
+			}
+			return h.conn.CloseNow()
+		},
+		"PublisherFunction": func(ctx context.Context, n int) error { return w.message(ctx, "PublisherFunction", n, w.changed()) },
+		"PusherFunction": func(ctx context.Context, n int) error { // a push for a device that was removed
+			return w.message(ctx, "PusherFunction", n, map[string]any{"userId": id.New(id.User, time.Now()), "deviceId": id.New(id.Device, time.Now()), "eventId": id.New(id.Event, time.Now()),
+				"until": timestamp.Of(time.Now().Add(time.Hour)), "urgent": true, "note": map[string]any{"title": "Critical incident", "body": "An incident is open.", "url": "/console/incidents", "tag": "bench", "kind": "incident", "id": "bench", "at": timestamp.Of(time.Now())}})
 		},
 		"BouncesFunction": func(ctx context.Context, n int) error {
 			return w.invoke(ctx, "BouncesFunction", bounced(fmt.Sprintf("gone%d@partners.test", n)), nil)

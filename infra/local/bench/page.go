@@ -91,9 +91,10 @@ func (w *work) statusTable() dynamo.Table {
 	return dynamo.Table{Name: w.stack.Template().Tables["StatusTable"].Name, DB: dynamodb.NewFromConfig(w.stack.Config())}
 }
 
-// past gives the demo's page its history.
-func (w *work) past() func(context.Context, string) error {
-	return demo.Past(w.statusTable(), time.Now)
+// past gives what the demo made its history.
+func (w *work) past() *demo.Past {
+	status := w.statusTable()
+	return &demo.Past{Automation: dynamo.Table{Name: w.stack.Template().Tables["AutomationTable"].Name, DB: status.DB}, Status: status, Now: time.Now}
 }
 
 // under is a path of staff's at a page.

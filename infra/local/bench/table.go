@@ -28,6 +28,8 @@ const (
 	weight
 	cold
 	warm
+	perRequest
+	nanoseconds
 )
 
 var columns = []struct {
@@ -49,6 +51,8 @@ var columns = []struct {
 	weight:        {title: "KB", digits: 1},
 	cold:          {title: "99th of cold, ms", digits: 1, rank: 99},
 	warm:          {title: "99th of warm, ms", digits: 1, rank: 99},
+	perRequest:    {title: "DynamoDB calls a request", digits: 3},
+	nanoseconds:   {title: "ns"},
 }
 
 // row is one function or operation: what was measured of it, and what is aimed at. What is shown is held against an aim:

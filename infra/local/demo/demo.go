@@ -33,8 +33,8 @@ type Options struct {
 	// Topics is where CloudWatch's alarms come from. nil: no alarm comes from there.
 	Topics Topics
 
-	// Past gives the status page that was just made at a slug its ninety days of history; see Past. nil: it has none.
-	Past func(ctx context.Context, slug string) error
+	// Past gives what was just made its history. nil: it has none.
+	Past *Past
 }
 
 // Result is what somebody needs to go on by themselves.
@@ -66,7 +66,7 @@ type demo struct {
 	hook      string // the address that takes alerts of any script
 	hookKey   string // its bearer secret
 
-	past       func(context.Context, string) error
+	past       *Past
 	statusPage string
 	components map[string]string // of the status page
 	tokens     map[string]string // of its partners

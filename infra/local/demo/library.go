@@ -13,6 +13,7 @@ func (d *demo) library(ctx context.Context) error {
 	if err := d.named(ctx, "/v1/services", d.services); err != nil {
 		return err
 	}
+	fresh := len(d.services) == 0
 	for _, name := range []string{"checkout", "search"} {
 		if d.services[name] != "" {
 			continue
@@ -24,6 +25,16 @@ func (d *demo) library(ctx context.Context) error {
 		d.services[name] = a.Text("id")
 	}
 	d.say("services: checkout and search")
+	if fresh && d.past != nil {
+		me, err := d.as(ctx, Responder, http.StatusOK, "GET", "/v1/me", nil)
+		if err != nil {
+			return err
+		}
+		if err := d.past.incidents(ctx, d.team, d.services, me.Text("id")); err != nil {
+			return err
+		}
+		d.say("a week of incidents, as if they had been handled")
+	}
 	if d.whole {
 		if err := d.secret(ctx); err != nil {
 			return err

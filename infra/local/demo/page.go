@@ -97,7 +97,7 @@ func (d *demo) publish(ctx context.Context) error {
 		}
 	}
 	if fresh && d.past != nil {
-		if err := d.past(ctx, Slug); err != nil {
+		if err := d.past.page(ctx, Slug); err != nil {
 			return err
 		}
 	}

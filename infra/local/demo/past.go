@@ -16,39 +16,44 @@ import (
 	"pagefree/internal/status"
 )
 
-// Past gives a page ninety days of history, which no API can: it writes the page's snapshot as if the components had
-// been there, with the outages of the demo's summer. table is the status table.
-func Past(table dynamo.Table, now func() time.Time) func(ctx context.Context, slug string) error {
-	return func(ctx context.Context, slug string) error {
-		var at status.Address
-		if found, err := table.Get(ctx, status.AddressKey(slug), &at); err != nil || !found {
-			return fmt.Errorf("there is no page %s: %w", slug, err)
-		}
-		var p status.Published
-		if found, err := table.Get(ctx, status.PublishedKey(at.PageID), &p); err != nil || !found {
-			return fmt.Errorf("the page %s is not published: %w", slug, err)
-		}
-		s, err := status.Unpack(p.Packed)
+// Past is what was before anybody looked, which no API can tell of: a page's ninety days, and a week of incidents.
+type Past struct {
+	Automation, Status dynamo.Table
+	Now                func() time.Time
+}
+
+// page gives a page ninety days of history: it writes the page's snapshot as if the components had been there, with the
+// outages of the demo's summer.
+func (past Past) page(ctx context.Context, slug string) error {
+	table, now := past.Status, past.Now
+	var at status.Address
+	if found, err := table.Get(ctx, status.AddressKey(slug), &at); err != nil || !found {
+		return fmt.Errorf("there is no page %s: %w", slug, err)
+	}
+	var p status.Published
+	if found, err := table.Get(ctx, status.PublishedKey(at.PageID), &p); err != nil || !found {
+		return fmt.Errorf("the page %s is not published: %w", slug, err)
+	}
+	s, err := status.Unpack(p.Packed)
+	if err != nil {
+		return err
+	}
+	s = pastOf(s, now())
+	if p.Packed, err = s.Pack(now()); err != nil {
+		return err
+	}
+	rev := p.Rev
+	p.Rev++
+	ops := []dynamo.Op{table.Put(p, dynamo.Is("rev", rev))}
+	for _, i := range s.Incidents {
+		packed, err := packed(i)
 		if err != nil {
 			return err
 		}
-		s = pastOf(s, now())
-		if p.Packed, err = s.Pack(now()); err != nil {
-			return err
-		}
-		rev := p.Rev
-		p.Rev++
-		ops := []dynamo.Op{table.Put(p, dynamo.Is("rev", rev))}
-		for _, i := range s.Incidents {
-			packed, err := packed(i)
-			if err != nil {
-				return err
-			}
-			k := status.RecordKey(s.PageID, i.ID)
-			ops = append(ops, table.Create(status.Record{PK: k.PK, SK: k.SK, ID: i.ID, Packed: packed}))
-		}
-		return dynamo.Commit(ctx, table.DB, ops...)
+		k := status.RecordKey(s.PageID, i.ID)
+		ops = append(ops, table.Create(status.Record{PK: k.PK, SK: k.SK, ID: i.ID, Packed: packed}))
 	}
+	return dynamo.Commit(ctx, table.DB, ops...)
 }
 
 // packed is the form of a record: gzipped JSON.

@@ -37,6 +37,7 @@ func hold(t *testing.T, do string, a client.Answer) {
 	if a.Status >= 500 {
 		wrong("an answer of the 500s")
 	}
+	holdLimits(wrong, do, a)
 	id := a.Header.Get("X-Request-Id")
 	if !uuidForm.MatchString(id) {
 		wrong("X-Request-Id is %q", id)

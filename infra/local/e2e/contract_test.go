@@ -49,9 +49,8 @@ type contract struct {
 // TestContract goes through the HTTP contract on one stack with the demo's data.
 func TestContract(t *testing.T) {
 	t.Parallel()
-	// Everybody asks at once, and more than the usage plan admits in a second: package gateway tests that.
-	plan := map[string]string{"ApiRateLimit": "10000", "ApiBurstLimit": "10000"}
-	s, err := stack.Start(t.Context(), stack.Options{Every: 500 * time.Millisecond, Parameters: plan})
+	// Everybody asks at once, and more than the limits admit: TestLimits tests those.
+	s, err := stack.Start(t.Context(), stack.Options{Every: 500 * time.Millisecond, Parameters: unlimited})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +75,7 @@ func TestContract(t *testing.T) {
 		"templates": contractTemplates, "outcomes": contractOutcomes, "output": contractOutput, "executions": contractExecutions,
 		"status pages": contractStatusPages, "partners": contractPartners, "incidents": contractIncidents, "dedup": contractDedup, "services": contractServices, "races": contractRaces,
 		"integrations": contractIntegrations, "hooks": contractHooks, "workflows": contractWorkflows, "runs": contractRuns, "notifications": contractNotifications,
-		"audit": contractAudit, "document": contractDocument,
+		"audit": contractAudit, "document": contractDocument, "limits": contractLimits,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -38,6 +38,9 @@ var hurried = stack.Options{
 
 func newWorld(t *testing.T, o stack.Options) *world {
 	t.Helper()
+	if o.Parameters == nil {
+		o.Parameters = unlimited
+	}
 	s, err := stack.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

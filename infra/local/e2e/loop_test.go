@@ -24,7 +24,6 @@ type loop struct {
 
 func newLoop(t *testing.T, o stack.Options) *loop {
 	t.Helper()
-	o.Parameters = unlimited
 	l := &loop{world: newWorld(t, o)}
 	l.teamID = l.team()
 	l.service = l.call(lead, http.StatusCreated, "POST", "/v1/services", object{"name": "Loop", "teamId": l.teamID}).Text("id")

@@ -27,8 +27,13 @@ type pages struct {
 	maintenances map[string]string
 }
 
-// unlimited are plans that a test never reaches: package gateway tests those.
-var unlimited = map[string]string{"ApiRateLimit": "10000", "ApiBurstLimit": "10000", "PartnerRateLimit": "10000", "PartnerBurstLimit": "10000"}
+// unlimited are limits that a test never reaches: package gateway tests those of the plans, TestLimits the others.
+var unlimited = map[string]string{
+	"ApiRateLimit": "10000", "ApiBurstLimit": "10000", "PartnerRateLimit": "10000", "PartnerBurstLimit": "10000", "NobodyRateLimit": "10000", "NobodyBurstLimit": "10000",
+	"ApiCallerRate": "10000", "ApiCallerBurst": "100000", "ApiSourceRate": "10000", "ApiSourceBurst": "100000",
+	"PartnerCallerRate": "10000", "PartnerCallerBurst": "100000", "PartnerSourceRate": "10000", "PartnerSourceBurst": "100000",
+	"PublicSourceRate": "10000", "PublicSourceBurst": "100000", "SigninSourceRate": "10000", "SigninSourceBurst": "100000",
+}
 
 func newPages(t *testing.T, o stack.Options) *pages {
 	t.Helper()

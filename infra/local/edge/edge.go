@@ -36,6 +36,7 @@ const Address = "198.51.100.77"
 type Options struct {
 	Distribution *template.Distribution
 	Origin       http.Handler     // the API at its own address, with its stage
+	Sockets      http.Handler     // the WebSocket API at its own address; nil without one
 	Now          func() time.Time // default time.Now
 	Log          *slog.Logger     // gets what a viewer is not told; default none
 }
@@ -116,6 +117,10 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// The path that decides is free of dots and double slashes; what goes on is as it came.
 	b := e.d.BehaviorFor(path.Clean(r.URL.EscapedPath()))
+	if b.Sockets && e.opts.Sockets != nil {
+		e.socket(w, r, b)
+		return
+	}
 	e.finish(w, r, b, e.answer(r, b))
 }
 

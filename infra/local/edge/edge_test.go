@@ -394,7 +394,7 @@ func TestHeadersPolicy(t *testing.T) {
 		}
 	}
 	s = newStand(t, func(d *template.Distribution) {
-		d.Behaviors[1].Headers = map[string]template.Header{"X-Frame-Options": {Value: "DENY"}, "X-Other": {Value: "1"}}
+		d.Behaviors[len(d.Behaviors)-1].Headers = map[string]template.Header{"X-Frame-Options": {Value: "DENY"}, "X-Other": {Value: "1"}}
 	})
 	s.answer = func(w http.ResponseWriter, _ *http.Request, _ int) { w.Header().Set("X-Frame-Options", "SAMEORIGIN") }
 	if resp, _ := s.do(t, "GET", "/signin", ""); resp.Header.Get("X-Frame-Options") != "SAMEORIGIN" || resp.Header.Get("X-Other") != "1" {

@@ -47,7 +47,10 @@ type settings struct {
 }
 
 // roomy lets through what a script sends; what is refused for its number alone says nothing.
-var roomy = map[string]string{"ApiRateLimit": "10000", "ApiBurstLimit": "10000"}
+var roomy = map[string]string{
+	"ApiRateLimit": "10000", "ApiBurstLimit": "10000", "ApiCallerRate": "10000", "ApiCallerBurst": "100000", "ApiSourceRate": "10000", "ApiSourceBurst": "100000",
+	"PublicSourceRate": "10000", "PublicSourceBurst": "100000", "SigninSourceRate": "10000", "SigninSourceBurst": "100000",
+}
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	o, err := parse(args, out)

@@ -11,6 +11,7 @@ import (
 
 	"pagefree/infra/local/client"
 	"pagefree/infra/local/demo"
+	"pagefree/infra/local/pushservice"
 )
 
 // world is the stack with the demo's people in it, and what is made for requests to point at.
@@ -140,6 +141,7 @@ func (w *world) fresh(ctx context.Context) (map[string][]string, error) {
 		add("integrations", demo.Lead, "/v1/integrations", map[string]any{"name": named("alerts"), "provider": "generic", "teamId": w.team, "serviceId": service})
 	}
 	add("secrets", demo.Lead, "/v1/secrets", map[string]any{"name": fmt.Sprintf("token-%d", w.made), "teamId": w.team, "value": "not known to anybody"})
+	add("devices", demo.Lead, "/v1/push/subscriptions", pushservice.NewDevice(w.URL+pushservice.Path+fmt.Sprintf("fuzz-%d", w.made)).JSON())
 	add("keys", demo.Lead, "/v1/api-keys", map[string]any{"name": named("robot"), "teamId": w.team, "role": "OBSERVER"})
 
 	for _, dictionary := range []string{"workflows", "workflows"} { // one may go

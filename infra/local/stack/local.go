@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"pagefree/infra/local/loopback"
+	"pagefree/infra/local/pushservice"
 	"pagefree/infra/local/ses"
 )
 
@@ -23,6 +24,8 @@ func (s *Stack) local() http.Handler {
 	})
 	mux.HandleFunc("GET /_local/webhooks", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.echo.Requests()) })
 	mux.Handle(echoPath+"{status}", &s.echo)
+	mux.HandleFunc("GET /_local/pushes", func(w http.ResponseWriter, _ *http.Request) { answer(w, s.pushes.Pushes()) })
+	mux.Handle(pushservice.Path+"{device}", &s.pushes)
 	return loopback.Guard(mux)
 }
 

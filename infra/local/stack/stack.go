@@ -30,6 +30,7 @@ import (
 	"pagefree/infra/local/lambda"
 	"pagefree/infra/local/loopback"
 	"pagefree/infra/local/poll"
+	"pagefree/infra/local/pushservice"
 	"pagefree/infra/local/s3"
 	"pagefree/infra/local/ses"
 	"pagefree/infra/local/sns"
@@ -63,6 +64,8 @@ type Options struct {
 	NoEvents   bool                     // EventBridge delivers nothing, which it never promises to
 	Nodes      []ssm.Node               // managed ones, instead of the contract's
 	NoStreams  bool                     // no function hears of a change of a table
+	Idle       time.Duration            // until a socket without a word is closed
+	Longest    time.Duration            // until any socket is
 
 	// Adjust, for measurements, changes what was read of the template: a function or a route more, other limits.
 	Adjust func(*template.Template)
@@ -82,7 +85,9 @@ type Stack struct {
 	ses       *ses.Service
 	sns       *sns.Service
 	echo      echo.Target
+	pushes    pushservice.Service
 	functions *lambda.Service
+	sockets   *gateway.Sockets // nil without a WebSocket API
 	aws       *aws.Server
 	ready     atomic.Pointer[doors]
 	closers   []func() error // run in reverse
@@ -213,9 +218,16 @@ func (s *Stack) serve(awsListeners []net.Listener, binaries string) error {
 		return errors.Join(err, s.functions.Close())
 	}
 	s.onClose(s.sns.Close)
+	var connections, sockets http.Handler
+	if s.template.Sockets != nil {
+		if s.sockets, err = gateway.NewSockets(gateway.SocketOptions{Template: s.template, Functions: s.functions, Log: s.opts.Log, Idle: s.opts.Idle, Longest: s.opts.Longest}); err != nil {
+			return errors.Join(err, s.functions.Close())
+		}
+		connections, sockets = s.sockets.Connections(), s.sockets
+	}
 	s.aws, err = aws.New(aws.Options{
 		Template: s.template, DynamoDB: s.engine.Endpoint(), SQS: s.sqs, KMS: keys, SES: s.ses, SNS: s.sns, SSM: systems, S3: objects,
-		Lambda: s.functions.Handler(), Kill: s.functions.Kill,
+		Lambda: s.functions.Handler(), Sockets: connections, Kill: s.functions.Kill,
 		Caller: func(key string) (aws.Caller, bool) {
 			c, ok := s.functions.Caller(key)
 			return aws.Caller(c), ok
@@ -227,6 +239,9 @@ func (s *Stack) serve(awsListeners []net.Listener, binaries string) error {
 	server := &http.Server{Handler: loopback.Guard(s.aws), ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug)}
 	s.serveOn(server, awsListeners)
 	s.onClose(s.functions.Close) // before the services that the functions are calling
+	if s.sockets != nil {
+		s.onClose(s.sockets.Close)
+	}
 	s.onClose(func() error { bus.Close(); return nil })
 
 	poller, err := poll.Start(poll.Options{Template: s.template, Queues: s.sqs, Functions: s.functions, Every: s.opts.Every, Log: s.opts.Log,
@@ -244,7 +259,7 @@ func (s *Stack) serve(awsListeners []net.Listener, binaries string) error {
 	}
 	var public http.Handler = g
 	if d := s.template.Edge; d != nil {
-		if public, err = edge.New(edge.Options{Distribution: d, Origin: g.Staged(), Log: s.opts.Log}); err != nil {
+		if public, err = edge.New(edge.Options{Distribution: d, Origin: g.Staged(), Sockets: sockets, Log: s.opts.Log}); err != nil {
 			return err
 		}
 	}
@@ -257,10 +272,25 @@ func (s *Stack) serve(awsListeners []net.Listener, binaries string) error {
 			}
 			public.ServeHTTP(w, r)
 		}),
-		api: g.Staged(),
+		api: s.own(g),
 	})
 	return nil
 }
+
+// own are the APIs at their own addresses, each with its stage as the first part of the path.
+func (s *Stack) own(g *gateway.Gateway) http.Handler {
+	staged := g.Staged()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.sockets != nil && r.URL.Path == "/"+s.template.Sockets.Stage {
+			s.sockets.ServeHTTP(w, r)
+			return
+		}
+		staged.ServeHTTP(w, r)
+	})
+}
+
+// Sockets are the open ones, for tests.
+func (s *Stack) Sockets() *gateway.Sockets { return s.sockets }
 
 // Secret is the value of a generated secret, by its logical id.
 func (s *Stack) Secret(id string) string { return s.template.Secrets[id].Value }
@@ -279,6 +309,9 @@ func (s *Stack) Mail(to string) []ses.Mail { return s.ses.Mails(to) }
 
 // Webhooks lists what the echo target received, newest first.
 func (s *Stack) Webhooks() []echo.Request { return s.echo.Requests() }
+
+// PushService is what devices of this machine get their pushes from.
+func (s *Stack) PushService() *pushservice.Service { return &s.pushes }
 
 // SNS are the topics, for tests and for what publishes on this machine.
 func (s *Stack) SNS() *sns.Service { return s.sns }

@@ -24,6 +24,7 @@ func (b *builder) build() {
 	b.each("AWS::S3::Bucket", b.bucket)
 	b.each("AWS::SecretsManager::Secret", b.secret)
 	b.each("AWS::Serverless::Api", b.api)
+	b.each("AWS::ApiGatewayV2::Api", b.sockets)
 	b.each("AWS::CloudFront::Distribution", b.distribution)
 	b.each("AWS::ApiGateway::ApiKey", b.apiKey)
 	b.each("AWS::ApiGateway::UsagePlan", b.usagePlan)

@@ -2,6 +2,7 @@ package template
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -31,23 +32,19 @@ func (b *builder) distribution(r *resource, p properties) {
 		"Logging", "Origins", "PriceClass", "ViewerCertificate", "WebACLId")
 	d := &Distribution{LogicalID: r.id, ID: b.refText(r), Domain: b.attText(r, "DomainName"), OriginHeaders: map[string]string{}, ErrorTTL: map[int]time.Duration{}}
 	origins := c.items("Origins")
-	if len(origins) != 1 {
-		c.fail("the local stack knows one origin")
+	if len(origins) == 0 {
+		c.fail("has no origin")
 		return
 	}
 	o := origins[0]
-	o.only("ConnectionAttempts", "ConnectionTimeout", "CustomOriginConfig", "DomainName", "Id", "OriginCustomHeaders", "OriginPath")
-	d.OriginDomain, d.OriginPath = o.text("DomainName", ""), o.text("OriginPath", "")
-	for _, h := range o.items("OriginCustomHeaders") {
-		d.OriginHeaders[h.text("HeaderName", "")] = h.text("HeaderValue", "")
-	}
-	if api := b.t.API; api == nil || d.OriginDomain != fmt.Sprintf("%s.execute-api.%s.amazonaws.com", api.ID, b.e.opts.Region) || d.OriginPath != "/"+api.Stage {
-		o.fail("the local stack knows no origin but the template's API, by its stage")
+	b.origin(d, o)
+	for _, socket := range origins[1:] {
+		b.socketOrigin(d, socket)
 	}
 	for _, m := range c.items("CacheBehaviors") {
-		d.Behaviors = append(d.Behaviors, b.behavior(m, m.text("PathPattern", ""), o.text("Id", "")))
+		d.Behaviors = append(d.Behaviors, b.behavior(m, m.text("PathPattern", ""), origins))
 	}
-	d.Behaviors = append(d.Behaviors, b.behavior(c.sub("DefaultCacheBehavior"), "*", o.text("Id", "")))
+	d.Behaviors = append(d.Behaviors, b.behavior(c.sub("DefaultCacheBehavior"), "*", origins[:1]))
 	for _, e := range c.items("CustomErrorResponses") {
 		e.only("ErrorCachingMinTTL", "ErrorCode") // it shows no page instead of the origin's
 		d.ErrorTTL[e.integer("ErrorCode", 0)] = seconds(e.integer("ErrorCachingMinTTL", 10))
@@ -55,13 +52,48 @@ func (b *builder) distribution(r *resource, p properties) {
 	b.t.Edge = d
 }
 
-func (b *builder) behavior(p properties, pattern, origin string) Behavior {
+// origin reads the first one, which is the API.
+func (b *builder) origin(d *Distribution, o properties) {
+	d.OriginDomain, d.OriginPath, d.OriginHeaders = o.text("DomainName", ""), o.text("OriginPath", ""), originHeaders(o)
+	if api := b.t.API; api == nil || d.OriginDomain != b.executeAPI(api.ID) || d.OriginPath != "/"+api.Stage {
+		o.fail("the local stack knows no origin but the template's API, by its stage, and the WebSocket API after it")
+	}
+}
+
+// socketOrigin reads another one, which is the WebSocket API: its stage is the path.
+func (b *builder) socketOrigin(d *Distribution, o properties) {
+	api := b.t.Sockets
+	if api == nil || o.text("DomainName", "") != b.executeAPI(api.ID) || o.text("OriginPath", "") != "" || d.SocketDomain != "" {
+		o.fail("the local stack knows no second origin but the template's WebSocket API, without a path")
+		return
+	}
+	if d.SocketDomain = o.text("DomainName", ""); !maps.Equal(originHeaders(o), d.OriginHeaders) {
+		o.fail("has other headers than the API")
+	}
+}
+
+func (b *builder) executeAPI(id string) string {
+	return fmt.Sprintf("%s.execute-api.%s.amazonaws.com", id, b.e.opts.Region)
+}
+
+func originHeaders(o properties) map[string]string {
+	o.only("ConnectionAttempts", "ConnectionTimeout", "CustomOriginConfig", "DomainName", "Id", "OriginCustomHeaders", "OriginPath")
+	out := map[string]string{}
+	for _, h := range o.items("OriginCustomHeaders") {
+		out[h.text("HeaderName", "")] = h.text("HeaderValue", "")
+	}
+	return out
+}
+
+// behavior reads one; the first of the origins is the API's, the second the WebSocket API's.
+func (b *builder) behavior(p properties, pattern string, origins []properties) Behavior {
 	p.only("AllowedMethods", "CachePolicyId", "CachedMethods", "Compress", "FunctionAssociations", "OriginRequestPolicyId", "PathPattern",
 		"ResponseHeadersPolicyId", "TargetOriginId", "ViewerProtocolPolicy")
-	if p.text("TargetOriginId", "") != origin {
-		p.fail("TargetOriginId is not %s", origin)
+	at := slices.IndexFunc(origins, func(o properties) bool { return o.text("Id", "") == p.text("TargetOriginId", "") })
+	if at < 0 {
+		p.fail("TargetOriginId is no origin that the local stack plays for these paths")
 	}
-	out := Behavior{Pattern: pattern, Methods: p.texts("AllowedMethods"), Compress: p.flag("Compress", false), Headers: map[string]Header{}}
+	out := Behavior{Sockets: at > 0, Pattern: pattern, Methods: p.texts("AllowedMethods"), Compress: p.flag("Compress", false), Headers: map[string]Header{}}
 	if out.Methods == nil {
 		out.Methods = []string{"GET", "HEAD"}
 	}

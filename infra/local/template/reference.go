@@ -113,6 +113,12 @@ func (e *evaluator) refResource(r *resource) (any, error) {
 		return "arn:aws:iam::" + e.opts.AccountID + ":policy/" + name, nil
 	case "AWS::KMS::Key":
 		return e.uuid(r.id), nil
+	case "AWS::ApiGatewayV2::Stage":
+		v, err := e.eval(r.raw["StageName"])
+		return v, err
+	case "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::RouteResponse",
+		"AWS::ApiGatewayV2::Deployment":
+		return e.shortID(r.id), nil
 	case "AWS::Serverless::Api", "AWS::ApiGateway::ApiKey", "AWS::ApiGateway::UsagePlan", "AWS::CloudFront::Distribution":
 		return e.shortID(r.id), nil
 	}

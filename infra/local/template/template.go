@@ -40,6 +40,7 @@ type Template struct {
 	Buckets    map[string]*Bucket
 	Secrets    map[string]*Secret
 	API        *API          // nil without an AWS::Serverless::Api
+	Sockets    *SocketAPI    // nil without an AWS::ApiGatewayV2::Api
 	Edge       *Distribution // nil without an AWS::CloudFront::Distribution
 	Outputs    map[string]string
 	Resources  map[string]Resource // every one whose condition holds
@@ -176,6 +177,8 @@ func (e *evaluator) assemble(doc map[string]any) (*Template, error) {
 // served are the types that the local stack gives life.
 var served = []string{
 	"AWS::ApiGateway::ApiKey", "AWS::ApiGateway::UsagePlan", "AWS::ApiGateway::UsagePlanKey",
+	"AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Deployment", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route",
+	"AWS::ApiGatewayV2::RouteResponse", "AWS::ApiGatewayV2::Stage",
 	"AWS::CloudFront::Distribution", "AWS::CloudFront::Function", "AWS::CloudFront::ResponseHeadersPolicy", "AWS::DynamoDB::Table",
 	"AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::Role", "AWS::KMS::Alias", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::SQS::Queue",
 	"AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SSM::Parameter", "AWS::SecretsManager::Secret", "AWS::Serverless::Api", "AWS::Serverless::Function",

@@ -166,6 +166,7 @@ type Distribution struct {
 	OriginDomain  string
 	OriginPath    string            // /live, or empty
 	OriginHeaders map[string]string // added to each request to the origin
+	SocketDomain  string            // of the origin behind which the WebSocket API is, with the same headers; empty without one
 	Behaviors     []Behavior        // in the order in which they are tried; the default one, pattern *, is the last
 	// ErrorTTL is how long an answer with a status of 400 and above is kept, at the least. CloudFront's own default is ten
 	// seconds, for the codes that are not in it.
@@ -181,6 +182,7 @@ type Behavior struct {
 	ForwardsHeaders bool              // all of the viewer's but Host, cookies and the query with them; else none of these
 	Headers         map[string]Header // of the response headers policy
 	ViewerRequest   string            // JavaScript of the function that sees each request; empty for none
+	Sockets         bool              // its origin is the WebSocket API
 }
 
 // CachePolicy is one of CloudFront's own.
@@ -214,6 +216,20 @@ type API struct {
 	UsagePlans       []UsagePlan
 	Keys             []APIKey
 	MethodSettings   []MethodSetting
+}
+
+// SocketAPI is the template's one AWS::ApiGatewayV2::Api, whose routes are integrated with functions by AWS_PROXY.
+type SocketAPI struct {
+	LogicalID string
+	ID, Stage string
+	Routes    map[string]SocketRoute // by key: $connect, $disconnect, $default, or what a message says where it selects a route
+	Throttle  *Throttle              // of each route; nil for the region's own
+}
+
+// SocketRoute is a route of a WebSocket API.
+type SocketRoute struct {
+	Function string // logical id
+	Answers  bool   // what the function returns is said to the caller
 }
 
 // Route is one method of one resource, integrated with a function by AWS_PROXY.

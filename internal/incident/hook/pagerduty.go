@@ -21,7 +21,7 @@ var pagerduty = Provider{
 	Instructions: []string{
 		"PagerDuty, Integrations, Generic Webhooks (v3), New Webhook: URL {{url}}, scope the service or team.",
 		"Events: incident.triggered, incident.escalated, incident.reopened and incident.resolved at the least.",
-		"PagerDuty shows its secret once, when the webhook is added: give it to this integration by POST /v1/integrations/{id}/rotate-secret.",
+		"PagerDuty shows its secret once, when the webhook is added: give it to this integration, on its page or by rotate-secret.",
 		"Send Test Event says Webhook sent successfully; the delivery stands under this integration's deliveries as ignored.",
 		"The priority P1 to P5 becomes the severity; without one, high urgency is HIGH and low is LOW.",
 	},

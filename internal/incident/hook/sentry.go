@@ -19,7 +19,7 @@ var sentry = Provider{
 	Instructions: []string{
 		"Sentry, Settings, Developer Settings (Custom Integrations), Create New Integration, Internal: webhook URL {{url}}, Alert Rule Action on.",
 		"Permissions: Issue & Event, Read. Under Webhooks tick issue, so that resolving resolves; each new issue then opens an incident too.",
-		"Save. The Client Secret that Sentry shows has to be this integration's: give it by POST /v1/integrations/{id}/rotate-secret if it is not.",
+		"Save. The Client Secret that Sentry shows has to be this integration's: give it on its page, or by rotate-secret, if it is not.",
 		"In the alert rules that should open incidents add the action Send a notification via your integration.",
 		"Metric alerts come as critical or warning, and resolve by themselves.",
 	},

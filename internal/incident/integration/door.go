@@ -12,9 +12,11 @@ import (
 	"pagefree/internal/incident"
 	"pagefree/internal/incident/hook"
 	"pagefree/internal/platform/dynamo"
+	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/ratelimit"
 	"pagefree/internal/platform/secret"
 	"pagefree/internal/platform/timestamp"
 )
@@ -34,6 +36,8 @@ type Door struct {
 	Confirm      func(context.Context, hook.Confirmation) error   // of cloudwatch
 	Confirmation func(body []byte) (c hook.Confirmation, is bool) // what Confirm is asked for, of a verified body
 	Queue        Outbox
+	Rates        ratelimit.Tier // of verified deliveries, by integration and by address
+	Refusals     ratelimit.Tier // of all others, by address: they take nothing from an integration
 	Now          func() time.Time
 
 	opener opener
@@ -85,8 +89,17 @@ func (d *Door) Receive(ctx context.Context, integrationID string, r hook.Request
 	}
 	now := d.Now()
 	is := Delivery{ID: id.New(id.Delivery, now), At: timestamp.Of(now), Outcome: Accepted, Bytes: len(r.Body), IP: principal.OriginOf(ctx).IP}
-	receipt, err := d.receive(ctx, i, r, is, now)
+	proved := false
+	receipt, err := d.receive(ctx, i, r, is, now, &proved)
 	if p, ours := errors.AsType[*problem.Error](err); ours && p.Status < http.StatusInternalServerError {
+		if p.Code == problem.RateLimited { // whoever sends too much does not fill the record too
+			return Receipt{}, err
+		}
+		if !proved {
+			if err := httpapi.Counted(ctx, d.Refusals.Admit(ctx, "", is.IP)); err != nil {
+				return Receipt{}, err
+			}
+		}
 		is.Outcome, is.Code, is.Detail = Refused, p.Code, p.Detail
 		d.note(ctx, i, is, now)
 		return Receipt{}, err
@@ -94,7 +107,7 @@ func (d *Door) Receive(ctx context.Context, integrationID string, r hook.Request
 	return receipt, outage(err)
 }
 
-func (d *Door) receive(ctx context.Context, i Integration, r hook.Request, is Delivery, now time.Time) (Receipt, error) {
+func (d *Door) receive(ctx context.Context, i Integration, r hook.Request, is Delivery, now time.Time, proved *bool) (Receipt, error) {
 	p, known := d.Providers(i.Provider)
 	if !known {
 		return Receipt{}, errors.New("no provider " + i.Provider)
@@ -109,6 +122,10 @@ func (d *Door) receive(ctx context.Context, i Integration, r hook.Request, is De
 	}
 	proof, err := p.Verify(ctx, r, keys, now)
 	if err != nil {
+		return Receipt{}, err
+	}
+	*proved = true
+	if err := httpapi.Counted(ctx, d.Rates.Admit(ctx, i.ID, is.IP)); err != nil {
 		return Receipt{}, err
 	}
 	body, err := hook.Unpack(r)

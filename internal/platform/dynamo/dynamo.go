@@ -159,35 +159,52 @@ func Is(name string, value any) expression.ConditionBuilder {
 // *ConditionError; a TransactionConflict or a throttle is tried again with
 // jitter, six times in some two seconds, and is then an ErrContended.
 func Commit(ctx context.Context, db *dynamodb.Client, ops ...Op) error {
-	in := &dynamodb.TransactWriteItemsInput{}
-	for _, op := range ops {
-		if op.err != nil {
-			return op.err
-		}
-		in.TransactItems = append(in.TransactItems, op.item)
+	in, err := transaction(ops)
+	if err != nil {
+		return err
 	}
 	for try := 0; ; try++ {
-		_, err := db.TransactWriteItems(ctx, in)
-		if err == nil {
-			return nil
-		}
-		cancelled, ok := errors.AsType[*types.TransactionCanceledException](err)
-		if !ok {
-			if _, inProgress := errors.AsType[*types.TransactionInProgressException](err); !inProgress {
-				return fmt.Errorf("transaction: %w", err)
-			}
-		} else if lost := lostRace(cancelled); lost != nil {
-			return lost
-		} else if !passing(cancelled) {
-			return fmt.Errorf("transaction: %w", err)
+		err := attempt(ctx, db, in)
+		if !errors.Is(err, ErrContended) {
+			return err
 		}
 		if try == 5 {
-			return fmt.Errorf("%w, after %d tries: %w", ErrContended, try+1, err)
+			return fmt.Errorf("after %d tries: %w", try+1, err)
 		}
 		if err := pause(ctx, try); err != nil {
 			return err
 		}
 	}
+}
+
+func transaction(ops []Op) (*dynamodb.TransactWriteItemsInput, error) {
+	in := &dynamodb.TransactWriteItemsInput{}
+	for _, op := range ops {
+		if op.err != nil {
+			return nil, op.err
+		}
+		in.TransactItems = append(in.TransactItems, op.item)
+	}
+	return in, nil
+}
+
+// attempt tries a transaction once. What may pass is an ErrContended.
+func attempt(ctx context.Context, db *dynamodb.Client, in *dynamodb.TransactWriteItemsInput, options ...func(*dynamodb.Options)) error {
+	_, err := db.TransactWriteItems(ctx, in, options...)
+	if err == nil {
+		return nil
+	}
+	cancelled, ok := errors.AsType[*types.TransactionCanceledException](err)
+	if !ok {
+		if _, inProgress := errors.AsType[*types.TransactionInProgressException](err); !inProgress {
+			return fmt.Errorf("transaction: %w", err)
+		}
+	} else if lost := lostRace(cancelled); lost != nil {
+		return lost
+	} else if !passing(cancelled) {
+		return fmt.Errorf("transaction: %w", err)
+	}
+	return fmt.Errorf("%w: %w", ErrContended, err)
 }
 
 func lostRace(e *types.TransactionCanceledException) *ConditionError {

@@ -49,6 +49,18 @@ func headers() map[string]*huma.Header {
 		"WWW-Authenticate": {Required: true, Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"Bearer"}}},
 		"Retry-After":      {Required: true, Description: "Seconds.", Schema: seconds},
 		"Retry-Hint":       {Description: "Seconds, where a time can be told.", Schema: seconds},
+
+		"X-RateLimit-Limit":     {Description: "How many requests are admitted at once, by the limit that is nearest: the caller's own, or that of their address.", Schema: seconds},
+		"X-RateLimit-Remaining": {Description: "How many of them are left now. Others may use what an address shares.", Schema: seconds},
+		"X-RateLimit-Reset":     {Description: "Seconds until all of them are there again.", Schema: seconds},
+	}
+}
+
+// rates are the headers of every answer that somebody was counted for: all but
+// what API Gateway refuses by itself, before it knows who asks.
+func rates(h map[string]*huma.Header) {
+	for _, name := range []string{"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} {
+		h[name] = header(name)
 	}
 }
 
@@ -64,6 +76,7 @@ func (a *API) shared(doc *huma.OpenAPI) {
 		Description: "The caller has it already, by `If-None-Match`.",
 		Headers:     map[string]*huma.Header{"X-Request-Id": header("X-Request-Id"), "ETag": header("ETag")},
 	}}
+	rates(doc.Components.Responses["NotModified"].Headers)
 	body := &huma.Schema{Ref: "#/components/schemas/ProblemBody"}
 	for status, description := range refusals {
 		r := &huma.Response{
@@ -71,6 +84,7 @@ func (a *API) shared(doc *huma.OpenAPI) {
 			Content:     map[string]*huma.MediaType{problem.ContentType: {Schema: body}},
 			Headers:     map[string]*huma.Header{"X-Request-Id": header("X-Request-Id")},
 		}
+		rates(r.Headers)
 		switch status {
 		case http.StatusTooManyRequests:
 			r.Headers["Retry-After"] = header("Retry-After")
@@ -81,6 +95,7 @@ func (a *API) shared(doc *huma.OpenAPI) {
 		if status == http.StatusUnauthorized { // API Gateway gives this header another name when it comes from a function
 			known := *r
 			known.Headers = map[string]*huma.Header{"X-Request-Id": header("X-Request-Id"), "WWW-Authenticate": header("WWW-Authenticate")}
+			rates(known.Headers)
 			doc.Components.Responses["Unauthenticated"] = &known
 		}
 	}
@@ -157,6 +172,9 @@ func answers(op *huma.Operation) {
 		}
 		delete(r.Headers, "Content-Type") // content says it
 		r.Headers["X-Request-Id"] = header("X-Request-Id")
+		if strings.HasPrefix(op.Path, "/v1/") {
+			rates(r.Headers)
+		}
 		if _, made := r.Headers["Location"]; made {
 			delete(r.Headers, "Location") // rooms share a type among what makes and what shows
 			if status != "200" {

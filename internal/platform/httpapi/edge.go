@@ -44,8 +44,23 @@ func ParseEdge(secret string) (Edge, error) {
 // receive takes the edge's headers out of an event, and tells whether the
 // distribution sent it, and for whom: "" where that is not known.
 func (e Edge) receive(event *events.APIGatewayProxyRequest) (passed bool, viewer string) {
+	passed, viewer = e.look(event.MultiValueHeaders)
+	event.Headers, event.MultiValueHeaders = without(event.Headers), without(event.MultiValueHeaders)
+	return passed, viewer
+}
+
+// Address is where a request came from, by its headers and the source that API
+// Gateway vouches for: the viewer of the distribution, if it sent it.
+func (e Edge) Address(headers map[string][]string, source string) string {
+	if _, viewer := e.look(headers); viewer != "" {
+		return viewer
+	}
+	return source
+}
+
+func (e Edge) look(headers map[string][]string) (passed bool, viewer string) {
 	var secrets, viewers []string
-	for name, values := range event.MultiValueHeaders {
+	for name, values := range headers {
 		if strings.EqualFold(name, originHeader) {
 			secrets = append(secrets, values...)
 		}
@@ -53,7 +68,6 @@ func (e Edge) receive(event *events.APIGatewayProxyRequest) (passed bool, viewer
 			viewers = append(viewers, values...)
 		}
 	}
-	event.Headers, event.MultiValueHeaders = without(event.Headers), without(event.MultiValueHeaders)
 	if len(secrets) != 1 || !e.shares(secrets[0]) {
 		return false, ""
 	}

@@ -39,8 +39,9 @@ func later(e *problem.Error) *problem.Error {
 // Lambda answers API Gateway proxy events with the handler. Who calls is taken
 // from the request context that API Gateway vouches for, never from a header;
 // and so is from where, unless the request came by the edge, which vouches for
-// its viewer. A page is served by the edge alone.
-func Lambda(h http.Handler, edge Edge) func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+// its viewer. A page is served by the edge alone. count is for functions with
+// routes that have no authorizer: what an authorizer counted holds.
+func Lambda(h http.Handler, edge Edge, count ...Count) func(context.Context, events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 	h = gate(h)
 	var accessor core.RequestAccessor
 	return func(ctx context.Context, event events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
@@ -60,8 +61,13 @@ func Lambda(h http.Handler, edge Edge) func(context.Context, events.APIGatewayPr
 		}
 		req, err := accessor.EventToRequestWithContext(ctx, event)
 		if err != nil {
-			return malformed(origin.RequestID), nil
+			answer := malformed(origin.RequestID)
+			if rate, ok := counted(event.RequestContext.Authorizer); ok {
+				label(&answer, rate)
+			}
+			return answer, nil
 		}
+		req, rate, known := measure(req, event.RequestContext.Authorizer, count)
 		switch page := !open(req.URL.EscapedPath()); {
 		case page && !passed:
 			req = req.WithContext(context.WithValue(req.Context(), refusalKey{}, around))
@@ -71,6 +77,9 @@ func Lambda(h http.Handler, edge Edge) func(context.Context, events.APIGatewayPr
 		w := core.NewProxyResponseWriter()
 		h.ServeHTTP(w, req)
 		answer, err := w.GetProxyResponse()
+		if known {
+			label(&answer, rate)
+		}
 		slog.InfoContext(ctx, "request", "method", event.HTTPMethod, "route", event.Resource, "status", answer.StatusCode,
 			"ms", time.Since(began).Milliseconds(), "requestId", origin.RequestID)
 		return answer, err

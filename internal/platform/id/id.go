@@ -28,6 +28,7 @@ const (
 
 	Integration = "int"
 	Delivery    = "dlv"
+	Device      = "dev"
 	Event       = "evt"
 	Workflow    = "wf"
 	WorkflowRun = "wfr"

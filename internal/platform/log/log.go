@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -20,19 +22,30 @@ func Setup(w io.Writer, function string) {
 const namespace = "PageFree"
 
 // Count writes one EMF line that adds n to a metric without dimensions.
-// Format: CloudWatch's embedded metric format specification.
 func Count(w io.Writer, now time.Time, metric string, n int) {
-	line, err := json.Marshal(map[string]any{
-		"_aws": map[string]any{
-			"Timestamp": now.UnixMilli(),
-			"CloudWatchMetrics": []any{map[string]any{
-				"Namespace": namespace, "Dimensions": [][]string{{}},
-				"Metrics": []any{map[string]string{"Name": metric, "Unit": "Count"}},
-			}},
-		},
-		metric: n,
-	})
-	if err == nil {
-		w.Write(append(line, '\n')) // a log that cannot be written has nowhere to complain
+	Counts(w, now, nil, map[string]int{metric: n})
+}
+
+// Counts writes one EMF line that adds to metrics which all have the same
+// dimensions. Format: CloudWatch's embedded metric format specification.
+func Counts(w io.Writer, now time.Time, dimensions map[string]string, metrics map[string]int) {
+	names, units := slices.Sorted(maps.Keys(dimensions)), []any{}
+	if names == nil {
+		names = []string{}
+	}
+	line := map[string]any{}
+	for name, value := range dimensions {
+		line[name] = value
+	}
+	for _, name := range slices.Sorted(maps.Keys(metrics)) {
+		line[name] = metrics[name]
+		units = append(units, map[string]string{"Name": name, "Unit": "Count"})
+	}
+	line["_aws"] = map[string]any{
+		"Timestamp":         now.UnixMilli(),
+		"CloudWatchMetrics": []any{map[string]any{"Namespace": namespace, "Dimensions": [][]string{names}, "Metrics": units}},
+	}
+	if raw, err := json.Marshal(line); err == nil {
+		w.Write(append(raw, '\n')) // a log that cannot be written has nowhere to complain
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"pagefree/infra/local/awstest"
 	"pagefree/internal/platform/queue"
@@ -104,5 +105,87 @@ func TestSend(t *testing.T) {
 	q.URL += "x"
 	if err := q.Send(t.Context(), message{}); err == nil {
 		t.Error("a queue that does not exist took a message")
+	}
+}
+
+func TestSendAll(t *testing.T) {
+	env := awstest.New(t)
+	client := sqs.NewFromConfig(env.Config)
+	q := queue.Queue{URL: env.QueueURL("PushQueue"), Client: client}
+	var all []any
+	for n := range 23 {
+		all = append(all, message{Name: string(rune('a' + n))})
+	}
+	if err := q.SendAll(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.SendAll(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for {
+		out, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &q.URL, MaxNumberOfMessages: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range out.Messages {
+			got[*m.Body] = true
+		}
+		if len(out.Messages) == 0 {
+			break
+		}
+	}
+	if len(got) != len(all) {
+		t.Errorf("got %d messages, want %d", len(got), len(all))
+	}
+	if err := q.SendAll(t.Context(), []any{make(chan int)}); err == nil {
+		t.Error("what is no JSON was sent")
+	}
+}
+
+// TestEachLater: a message that is put off is visible again when the handler said, and not when the queue would have it.
+func TestEachLater(t *testing.T) {
+	env := awstest.New(t)
+	client := sqs.NewFromConfig(env.Config)
+	q := queue.Queue{URL: env.QueueURL("PushQueue"), Client: client}
+	receive := func() events.SQSEvent {
+		t.Helper()
+		out, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &q.URL, MaxNumberOfMessages: 10,
+			MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameApproximateReceiveCount}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e events.SQSEvent
+		for _, m := range out.Messages {
+			e.Records = append(e.Records, events.SQSMessage{MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, Attributes: m.Attributes})
+		}
+		return e
+	}
+	if err := q.SendAll(t.Context(), []any{message{"at once"}, message{"in a while"}, message{"fail"}, message{"well"}}); err != nil {
+		t.Fatal(err)
+	}
+	handle := func(_ context.Context, m message, received int) error {
+		if received != 1 {
+			t.Errorf("%s: received %d times", m.Name, received)
+		}
+		switch m.Name {
+		case "at once":
+			return &queue.Later{Err: errors.New("busy")}
+		case "in a while":
+			return &queue.Later{Wait: time.Minute, Err: errors.New("busy")}
+		case "fail":
+			return errors.New("no")
+		}
+		return nil
+	}
+	if answer := queue.EachLater(t.Context(), q, receive(), handle); len(answer.BatchItemFailures) != 3 {
+		t.Errorf("got %+v", answer)
+	}
+	again := receive()
+	if len(again.Records) != 1 || again.Records[0].Body != `{"Name":"at once"}` || again.Records[0].Attributes["ApproximateReceiveCount"] != "2" {
+		t.Errorf("got %+v", again)
+	}
+	if none := queue.EachLater(t.Context(), q, events.SQSEvent{}, handle); none.BatchItemFailures == nil {
+		t.Error("the list of failures is null")
 	}
 }

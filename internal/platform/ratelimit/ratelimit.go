@@ -1,19 +1,20 @@
 // Package ratelimit limits how often something may happen, shared by all
 // instances of all functions: GCRA (the generic cell rate algorithm) with its
-// one number, the theoretical arrival time, in DynamoDB.
+// one number, the theoretical arrival time, in DynamoDB. That number is changed
+// by one conditional write, whose condition is the rule, without a read before.
+//
+// A Limiter asks the table each time; Leases take several at once where there
+// is much to do; a Tier is the limits of one kind of caller, and stays open
+// when DynamoDB does not answer. Decision 0027 says why it is so.
 package ratelimit
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"net/http"
 	"strconv"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
-
-	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/problem"
 )
 
@@ -23,10 +24,26 @@ type Limit struct {
 	Period time.Duration
 }
 
-// Limiter keeps its counters in the ephemeral table.
-type Limiter struct {
-	Table dynamo.Table
-	Now   func() time.Time
+// each is how long one takes to come in, in microseconds.
+func (l Limit) each() int64 { return max(l.Period.Microseconds()/int64(l.Burst), 1) }
+
+// free is how many are there at a time, by a theoretical arrival time; 0 too
+// where that is further ahead than it can get (a clock was wrong).
+func (l Limit) free(tat, now int64) int {
+	return int(max(now+l.Period.Microseconds()-max(tat, now), 0) / l.each())
+}
+
+// result is what is left for who was allowed, or not, beside held that were
+// taken before and not used yet.
+func (l Limit) result(allowed bool, tat, now int64, held int) Result {
+	tat = min(max(tat, now), now+l.Period.Microseconds())
+	r := Result{Allowed: allowed, Limit: l.Burst, Reset: micro(max(tat-now-int64(held)*l.each(), 0))}
+	if allowed {
+		r.Remaining = min(max(l.free(tat, now)+held, 0), l.Burst)
+	} else {
+		r.Retry = micro(max(tat+l.each()-l.Period.Microseconds()-now, 1))
+	}
+	return r
 }
 
 // Result is what a check found, in the terms of the X-RateLimit headers.
@@ -38,60 +55,15 @@ type Result struct {
 	Retry     time.Duration // until the next one is admitted; 0 when allowed
 }
 
-type counter struct {
-	PK  string `dynamodbav:"pk"`
-	SK  string `dynamodbav:"sk"`
-	TAT int64  `dynamodbav:"tat"` // theoretical arrival time, Unix microseconds
-	TTL int64  `dynamodbav:"ttl"`
-}
-
-// Take admits one of what key stands for, or not. Two who take at the same
-// moment are told apart by the condition of the write; after five lost races
-// it refuses, which is what a flood looks like.
-func (l Limiter) Take(ctx context.Context, key string, limit Limit) (Result, error) {
-	k := dynamo.Key{PK: "rate#" + key, SK: "rate"}
-	for range 5 {
-		var c counter
-		found, err := l.Table.Get(ctx, k, &c)
-		if err != nil {
-			return Result{}, err
-		}
-		next, result := decide(l.Now(), c.TAT, limit)
-		if next == c.TAT { // refused, and nothing to write
-			return result, nil
-		}
-		cond := dynamo.Absent()
-		if found {
-			cond = dynamo.Is("tat", c.TAT)
-		}
-		update := expression.Set(expression.Name("tat"), expression.Value(next)).
-			Set(expression.Name("ttl"), expression.Value(time.UnixMicro(next).Add(limit.Period).Unix()))
-		err = l.Table.Nudge(ctx, k, update, cond)
-		if _, lost := dynamo.Failed(err); lost {
-			continue
-		}
-		if err != nil {
-			return Result{}, err
-		}
-		return result, nil
+// spend is GCRA: who wants so many at a time, by a theoretical arrival time,
+// gets n, after which that time is next. Where a clock was wrong it gives
+// nothing, and brings the time back to where nobody waits longer than a period.
+func (l Limit) spend(tat, now int64, want int) (n int, next int64) {
+	if most := now + l.Period.Microseconds(); tat > most {
+		return 0, most
 	}
-	return Result{Limit: limit.Burst, Retry: time.Second, Reset: limit.Period}, nil
-}
-
-// decide is GCRA: now and tat in, the next tat and the verdict out. A refusal
-// changes tat only where a clock jumped back: it must not lock anyone out for
-// longer than a period.
-func decide(now time.Time, tat int64, limit Limit) (int64, Result) {
-	at := now.UnixMicro()
-	period := limit.Period.Microseconds()
-	each := period / int64(limit.Burst)
-	tat = min(tat, at+period)
-	start := max(tat, at)
-	next := start + each
-	if wait := next - period - at; wait > 0 {
-		return tat, Result{Limit: limit.Burst, Retry: micro(wait), Reset: micro(start - at)}
-	}
-	return next, Result{Allowed: true, Limit: limit.Burst, Remaining: int((period - (next - at)) / each), Reset: micro(next - at)}
+	n = min(want, l.free(tat, now))
+	return n, max(tat, now) + int64(n)*l.each()
 }
 
 func micro(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
@@ -103,6 +75,14 @@ func (r Result) Header(h http.Header) {
 	h.Set("X-RateLimit-Reset", seconds(r.Reset))
 	if !r.Allowed {
 		h.Set("Retry-After", seconds(r.Retry))
+	}
+}
+
+// Label is Header for an answer that may have headers of a closer count.
+func (r Result) Label(h http.Header) {
+	if h.Get("X-RateLimit-Limit") == "" && r.Limit > 0 {
+		r.Allowed = r.Allowed || h.Get("Retry-After") != ""
+		r.Header(h)
 	}
 }
 

@@ -22,7 +22,7 @@ type window struct {
 // Period, where GCRA lets a second burst trickle in behind the first. It
 // remembers the time of each, so it is for small limits.
 func (l Limiter) TakeExact(ctx context.Context, key string, limit Limit) (Result, error) {
-	k := dynamo.Key{PK: "rate#" + key, SK: "window"}
+	k := dynamo.Key{PK: prefix + key, SK: "window"}
 	for try := range 10 {
 		if try > 0 {
 			if err := pause(ctx, try); err != nil {

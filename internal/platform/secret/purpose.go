@@ -13,9 +13,14 @@ import (
 // key's policy name the purposes that a function may use it for.
 type Purpose string
 
-// Integration is the purpose of the secrets that deliveries of monitoring
-// systems are signed with.
-const Integration Purpose = "integration"
+// The purposes.
+const (
+	// Integration is that of the secrets that deliveries of monitoring systems
+	// are signed with.
+	Integration Purpose = "integration"
+	// Push is that of the private keys that pushes are signed with.
+	Push Purpose = "push"
+)
 
 // ErrForeign is a ciphertext that was changed, or made for something else.
 var ErrForeign = errors.New("a ciphertext was changed, or belongs to something else")

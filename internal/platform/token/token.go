@@ -27,6 +27,7 @@ const (
 	Shared   Kind = "pft_"
 	Invite   Kind = "pfi_"
 	Browser  Kind = "pfb_"
+	Ticket   Kind = "pfw_" // opens one socket, once
 )
 
 const bodyLength = 43 // 32 bytes in unpadded base64url
@@ -50,7 +51,7 @@ func Hash(secret string) string {
 
 // KindOf returns the kind of a well-formed secret, and false for anything else.
 func KindOf(secret string) (Kind, bool) {
-	for _, k := range []Kind{Session, APIKey, Partner, Feed, Callback, Link, Shared, Invite, Browser} {
+	for _, k := range []Kind{Session, APIKey, Partner, Feed, Callback, Link, Shared, Invite, Browser, Ticket} {
 		body, ok := strings.CutPrefix(secret, string(k))
 		if !ok {
 			continue

@@ -7,7 +7,7 @@ import (
 	"pagefree/internal/platform/token"
 )
 
-var all = []token.Kind{token.Session, token.APIKey, token.Partner, token.Feed, token.Callback, token.Link}
+var all = []token.Kind{token.Session, token.APIKey, token.Partner, token.Feed, token.Callback, token.Link, token.Ticket}
 
 func TestNew(t *testing.T) {
 	seen := map[string]bool{}

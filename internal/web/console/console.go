@@ -76,9 +76,17 @@ func (r *Room) Get(path string, h Handler) { r.handle("GET "+path, h) }
 // Post adds what a form does.
 func (r *Room) Post(path string, h Handler) { r.handle("POST "+path, h) }
 
-func (r *Room) handle(pattern string, h Handler) {
+// Upload is Post for a form with one file in it, which the browser sends as
+// multipart/form-data: its field file is of at most limit bytes (see Call.File).
+func (r *Room) Upload(path, file string, limit int64, h Handler) {
+	r.take("POST "+path, &upload{field: file, limit: limit}, h)
+}
+
+func (r *Room) handle(pattern string, h Handler) { r.take(pattern, nil, h) }
+
+func (r *Room) take(pattern string, takes *upload, h Handler) {
 	r.api.Handle(pattern, func(w http.ResponseWriter, req *http.Request) error {
-		c := &Call{W: w, R: req, room: r, now: r.now()}
+		c := &Call{W: w, R: req, room: r, now: r.now(), takes: takes}
 		guard(w.Header())
 		err := c.enter()
 		if err == nil {
@@ -109,6 +117,9 @@ type Call struct {
 	room *Room
 	now  time.Time
 	form url.Values // of a POST
+
+	takes *upload // nil where a form has no file
+	file  File
 }
 
 // maxForm is the largest form in bytes: a script of 48 KiB, every byte of it escaped.
@@ -137,6 +148,9 @@ func (c *Call) enter() error {
 	}
 	if err := c.room.guard.Check(c.R); err != nil {
 		return httpapi.Refusals["cross_origin"]
+	}
+	if c.takes != nil {
+		return c.readUpload()
 	}
 	return c.readForm()
 }
@@ -206,13 +220,21 @@ func (c *Call) refuse(err error) error {
 		c.W.Header().Set("HX-Reswap", "innerHTML")
 		return c.write(b.Status, "alert", refusal{Text: sentence(b), Request: b.Instance})
 	}
-	return c.show(b.Status, Page{Title: refusalTitle(b.Status)}, "refusal", refusal{Text: sentence(b), Request: b.Instance})
+	on := refusal{Text: sentence(b), Request: b.Instance, Path: "/console/incidents", Act: "To the incidents"}
+	if b.Code == problem.CursorInvalid {
+		q := c.R.URL.Query()
+		q.Del("cursor")
+		on.Path, on.Act = (&url.URL{Path: c.R.URL.Path, RawQuery: q.Encode()}).RequestURI(), "To the beginning of the list"
+	}
+	return c.show(b.Status, Page{Title: refusalTitle(b.Status)}, "refusal", on)
 }
 
 // refusal is what the page of a refusal says.
 type refusal struct {
 	Text    string
 	Request string
+	Path    string // a way on
+	Act     string // what it is called
 }
 
 func refusalTitle(status int) string {

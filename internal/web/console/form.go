@@ -2,9 +2,11 @@ package console
 
 import (
 	"errors"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -20,10 +22,7 @@ func (c *Call) readForm() error {
 	}
 	c.R.Body = http.MaxBytesReader(nil, c.R.Body, maxForm)
 	if err := c.R.ParseForm(); err != nil {
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			return problem.New(http.StatusRequestEntityTooLarge, problem.BodyTooLarge, "The form is larger than this page takes.")
-		}
-		return problem.New(http.StatusBadRequest, "body_invalid", "The form cannot be read.")
+		return unread(err)
 	}
 	for _, values := range c.R.PostForm {
 		for i, v := range values {
@@ -116,7 +115,7 @@ func (f Form) With(err error) (with Form, ok bool) {
 	var rest []string
 	for _, field := range p.Fields {
 		name := strings.TrimPrefix(field.Location, "body.")
-		if name == "body" {
+		if field.Location == "body" { // the whole; a field may have that name, too
 			rest = append(rest, field.Message)
 			continue
 		}
@@ -136,6 +135,27 @@ func (f Form) With(err error) (with Form, ok bool) {
 		f.Text = "Some fields need another look."
 	}
 	return f, true
+}
+
+// Mark is the form with a refusal at a field, for what only one field can be
+// the reason of.
+func (f Form) Mark(name string, err error) Form {
+	if p, ok := errors.AsType[*problem.Error](err); ok {
+		f.Wrong, f.Text = map[string]string{name: p.Detail}, "Some fields need another look."
+	}
+	return f
+}
+
+// Whole is all that is wrong in the form as one text, for where its fields are not shown.
+func (f Form) Whole() string {
+	if len(f.Wrong) == 0 {
+		return f.Text
+	}
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(f.Wrong)) {
+		all = append(all, f.Wrong[name])
+	}
+	return strings.Join(all, " ")
 }
 
 // nearest finds the field of a name, or what it is a part of: "parameters[0].name" is a part of "parameters".

@@ -82,6 +82,8 @@ func (c *Call) show(status int, p Page, name string, view any) error {
 		Page: p, Name: c.Who.Name, Email: c.Who.Email, Nav: c.nav(),
 		Did: done[c.R.URL.Query().Get("did")], Body: template.HTML(body.String()), // rendered by html/template
 	}
+	// By it the service worker knows whose copies it has, and drops those of anybody else.
+	c.W.Header().Set("X-PageFree-Person", c.Who.ID)
 	if p.Keep && status == http.StatusOK {
 		c.W.Header().Set("X-PageFree-Keep", "1")
 	}
@@ -140,7 +142,7 @@ func ago(d time.Duration, t, now time.Time) string {
 	}
 	var text string
 	switch {
-	case d < 45*time.Second && !later:
+	case d < 45*time.Second && !later, d < 5*time.Second: // clocks differ
 		return "just now"
 	case d < time.Minute:
 		text = fmt.Sprintf("%d s", int(d.Seconds()))

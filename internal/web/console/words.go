@@ -59,9 +59,11 @@ var done = map[string]string{
 	"acknowledged": "You are working on it.", "resolved": "The incident is resolved.", "reopened": "The incident is open again.", "noted": "Your note is on the timeline.",
 	"started": "The execution has started.", "confirmed": "It was confirmed.", "cancelled": "It was cancelled.", "cancelling": "The cancellation was asked for.",
 	"paused": "Automation is paused.", "resumed": "Automation goes on.",
+	"drafted": "The draft is saved. It runs nothing until it is submitted and approved.", "unparsed": "It was saved as a draft. The script does not parse, so it was not submitted.", "unsubmitted": "It was saved as a draft, and could not be submitted. Try it here.",
 	"submitted": "It waits for a review.", "approved": "It was approved.", "rejected": "It was rejected.", "rolledback": "The earlier version serves again.",
 	"deprecated": "It is deprecated.", "archived": "It is archived.", "restored": "It was restored.",
 	"retried": "The run goes on from the failed step.", "rotated": "The secret was rotated.", "published": "The update was published.",
-	"invited": "The invitation is on its way.", "revoked": "The access was revoked.", "added": "It was added.", "removed": "It was removed.",
+	"invited": "The invitation is on its way.", "revoked": "The access was revoked.", "keyrevoked": "The key was revoked. It works no more.", "added": "It was added.", "removed": "It was removed.",
+	"mailresumed": "Notifications are mailed to you again.",
 	"deactivated": "The account was deactivated.", "activated": "The account is active again.",
 }

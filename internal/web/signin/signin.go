@@ -106,6 +106,9 @@ func (p *page) serve(w http.ResponseWriter, r *http.Request) error {
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Cache-Control", "private, no-store")
 	var err error
+	if refusal := httpapi.RefusalOf(r.Context()); refusal != nil {
+		return p.answer(w, r, refusal)
+	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		return p.get(w, r)

@@ -117,7 +117,9 @@ func newWorld(t *testing.T) *world {
 	w.mails = queue.Queue{URL: env.QueueURL("MailQueue"), Client: sqs.NewFromConfig(cfg)}
 	sessions := &identity.SignIn{
 		Store: store(cfg), Partners: partners(cfg), Audit: audit.Log{Table: table(cfg, "AuditTable")},
-		Limiter: ratelimit.Limiter{Table: table(cfg, "EphemeralTable"), Now: c.now}, Outbox: w.mails, Lifetime: lifetime, Now: c.now,
+		Limiter: ratelimit.Limiter{Table: table(cfg, "EphemeralTable"), Now: c.now},
+		Rates:   &ratelimit.Leases{Table: table(cfg, "EphemeralTable"), Now: c.now, Within: 10 * time.Second},
+		Ceiling: ratelimit.Limit{Burst: 1000, Period: 15 * time.Minute}, Count: func(string, int) {}, Outbox: w.mails, Lifetime: lifetime, Now: c.now,
 	}
 	w.sessions = sessions
 	api := httpapi.New()

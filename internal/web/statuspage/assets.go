@@ -98,3 +98,6 @@ func (p *Pages) asset(w http.ResponseWriter, r *http.Request) error {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.body))
 	return nil
 }
+
+// LogoPath is where a page's picture is read, by its hash.
+func LogoPath(hash string) string { return "/status/assets/logo-" + hash + ".png" }

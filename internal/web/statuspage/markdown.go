@@ -165,3 +165,7 @@ func (tame) Transform(doc *ast.Document, _ text.Reader, _ parser.Context) {
 		}
 	}
 }
+
+// Markdown is a text of an incident or a maintenance as readers are shown it,
+// for those who write it.
+func Markdown(body string) template.HTML { return markdown.HTML(body) }

@@ -64,17 +64,17 @@ func hashed(name string) string {
 	return strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
 }
 
-var paths sync.Map // a file's name to its path
+// paths leads from each file's name to where it is found.
+var paths = sync.OnceValue(func() map[string]string {
+	all := map[string]string{}
+	for hashed, name := range named() {
+		all[name] = below + hashed
+	}
+	return all
+})
 
 // Path is where a file is found, by its own name, such as "console.css".
-func Path(name string) string {
-	if p, ok := paths.Load(name); ok {
-		return p.(string)
-	}
-	p := below + hashed(name)
-	paths.Store(name, p)
-	return p
-}
+func Path(name string) string { return paths()[name] }
 
 // Routes adds the files to api. at is where people reach PageFree.
 func Routes(api *httpapi.API, at origin.Origin) {
@@ -100,7 +100,7 @@ func serve(w http.ResponseWriter, r *http.Request, name string, body []byte) err
 	h := w.Header()
 	h.Set("Content-Type", media[path.Ext(name)])
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; script-src 'self'") // of the worker
+	h.Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; script-src 'self'; img-src 'self'") // of the worker, which loads pictures of notifications
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 	return nil
 }

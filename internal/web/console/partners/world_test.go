@@ -1,0 +1,5 @@
+package partners_test
+
+import "pagefree/internal/platform/httpapi"
+
+var few = httpapi.Page{Limit: 10}
