@@ -36,7 +36,8 @@ type runView struct {
 	Paused   string
 	Preview  *preview
 	Key      string
-	Ready    bool // it can be previewed as it is
+	Ready    bool                // it can be previewed as it is
+	Open     []incident.Incident // without an incident: those that it may be run for
 	Notice   string
 }
 
@@ -292,8 +293,17 @@ func (p *pages) blank(c *console.Call) error {
 		return p.choose(c, inc)
 	}
 	v, err := p.opened(c, q.Get("runbookId"), q.Get("incidentId"))
-	if err != nil {
+	bound := q.Get("incidentId") == "" && console.Is(err, "service_mismatch")
+	if err != nil && !bound {
 		return err
+	}
+	if v.Incident == nil {
+		if err := p.openFor(c, &v); err != nil {
+			return err
+		}
+	}
+	if bound {
+		return c.Show("which", v.page())
 	}
 	v.Key = rand.Text()
 	if v.Ready { // it needs nobody's word
@@ -302,6 +312,31 @@ func (p *pages) blank(c *console.Call) error {
 		}
 	}
 	return c.Show("run", v.page())
+}
+
+// offered is how many open incidents a form without one leads to.
+const offered = 8
+
+// openFor adds the incidents that are open and that the runbook fits.
+func (p *pages) openFor(c *console.Call, v *runView) error {
+	f := incident.Filter{}
+	if v.Runbook.ServiceID != nil {
+		f.ServiceID = *v.Runbook.ServiceID
+	}
+	if v.Runbook.TeamID != nil {
+		f.TeamID = *v.Runbook.TeamID
+	}
+	open, err := p.Incidents.Unresolved(c.R.Context(), f)
+	v.Open = open[:min(len(open), offered)]
+	return err
+}
+
+// Service is the id of the service that the runbook is bound to, "" for none.
+func (v runView) Service() string {
+	if v.Runbook.ServiceID == nil {
+		return ""
+	}
+	return *v.Runbook.ServiceID
 }
 
 func (v runView) page() console.Page {

@@ -200,7 +200,7 @@ func TestChoosing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.runbook("Of the team", nil)
-	w.runbook("Of the service", func(c *runbook.Creation) { c.ServiceID = &w.svc })
+	bound := w.runbook("Of the service", func(c *runbook.Creation) { c.ServiceID = &w.svc })
 	other, err := w.desk.CreateService(w.ctx("lead"), incident.NewService{Name: "search", TeamID: w.team})
 	if err != nil {
 		t.Fatal(err)
@@ -227,6 +227,12 @@ func TestChoosing(t *testing.T) {
 	}
 	w.get("responder", "/console/executions/new?incidentId="+w.inc+"&q=SERVICE", "HX-Request", "true").must(t, 200, "Of the service", "!Of the team", "!<html")
 	w.get("responder", "/console/executions/new").must(t, 200, "Of the team", "!Of the service")
+	w.get("responder", "/console/executions/new?runbookId="+bound).must(t, 200, "It runs only for incidents of its service.", "Disk full", "incidentId="+w.inc+"&amp;runbookId="+bound, "!<form id")
+	if _, err := w.desk.Resolve(w.ctx("responder"), w.inc, ""); err != nil {
+		t.Fatal(err)
+	}
+	w.get("responder", "/console/executions/new?runbookId="+bound).must(t, 200, "None of its service is open.", "/console/services/"+w.svc)
+	w.get("observer", "/console/executions/new?runbookId="+bound).must(t, 403)
 	w.get("responder", "/console/executions/new?q=nothing").must(t, 200, "No runbook of this name fits.")
 	w.get("observer", "/console/executions/new").must(t, 200, "There is no runbook that you may run here.")
 	w.get("observer", "/console/executions/serving?serviceId="+w.svc).must(t, 200, "Of the service", "!Of the team")
