@@ -52,13 +52,16 @@ func took(c *console.Call, began, ended *timestamp.Time) string {
 	return console.Span(max(0, end.Sub(began.Time)))
 }
 
-// rows are runs with the titles of their incidents.
-func (p *pages) rows(c *console.Call, runs []workflow.Run) ([]runRow, error) {
+// rows are runs with the titles of their incidents, of which known were read already.
+func (p *pages) rows(c *console.Call, runs []workflow.Run, known ...incident.Incident) ([]runRow, error) {
 	titles := map[string]string{}
+	for _, i := range known {
+		titles[i.ID] = i.Title
+	}
 	var out []runRow
 	for _, r := range runs {
-		title, known := titles[r.IncidentID]
-		if !known {
+		title, read := titles[r.IncidentID]
+		if !read {
 			inc, err := p.Desk.Get(c.R.Context(), r.IncidentID)
 			if err != nil && !console.Is(err, problem.NotFound) {
 				return nil, err
@@ -149,7 +152,7 @@ func (p *pages) runs(c *console.Call) error {
 	list = slices.DeleteFunc(list, func(r workflow.Run) bool {
 		return flow != "" && r.WorkflowID != flow || status != "" && string(r.Status) != status
 	})
-	if v.Rows, err = p.rows(c, list); err != nil {
+	if v.Rows, err = p.rows(c, list, incidents...); err != nil {
 		return err
 	}
 	if c.HTMX() {
