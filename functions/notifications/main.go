@@ -58,7 +58,7 @@ func main() {
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	notify.Routes(api, service)
-	pages.Routes(api, console.New(at, time.Now), service)
+	pages.Routes(api, console.New(at, time.Now), service, devices)
 	push.Routes(api, devices)
 	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }
