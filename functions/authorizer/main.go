@@ -24,7 +24,7 @@ func main() {
 	log.Setup(os.Stdout, "authorizer")
 	db := dynamodb.NewFromConfig(awscfg.FromEnv(os.Getenv))
 	ephemeral := dynamo.Table{Name: env.Text("EPHEMERAL_TABLE"), DB: db}
-	rates, meter := ratelimit.NewLeases(ephemeral), &ratelimit.Meter{Out: os.Stdout, Now: time.Now}
+	rates, meter := ratelimit.NewLeases(ephemeral, env.Duration("COUNT_WITHIN_MS", time.Millisecond)), &ratelimit.Meter{Out: os.Stdout, Now: time.Now}
 	authorizer := &identity.Authorizer{
 		Store: identity.Store{
 			Identity:  dynamo.Table{Name: env.Text("IDENTITY_TABLE"), DB: db},

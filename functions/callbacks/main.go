@@ -29,7 +29,8 @@ func main() {
 	cfg := awscfg.FromEnv(os.Getenv)
 	db := dynamodb.NewFromConfig(cfg)
 	automation := dynamo.Table{Name: env.Text("AUTOMATION_TABLE"), DB: db}
-	leases, meter := ratelimit.NewLeases(dynamo.Table{Name: env.Text("EPHEMERAL_TABLE"), DB: db}), &ratelimit.Meter{Out: os.Stdout, Now: time.Now}
+	ephemeral := dynamo.Table{Name: env.Text("EPHEMERAL_TABLE"), DB: db}
+	leases, meter := ratelimit.NewLeases(ephemeral, env.Duration("COUNT_WITHIN_MS", time.Millisecond)), &ratelimit.Meter{Out: os.Stdout, Now: time.Now}
 	refusals := ratelimit.Limits{Source: settings.Parsed(env, "PUBLIC_LIMIT", ratelimit.ParseOne)}.Open("callbacks-refused", leases, meter)
 	callbacks := &execution.Callbacks{Recorder: execution.Recorder{
 		Store: execution.Store{Table: automation, Retention: env.Duration("RETENTION_DAYS", 24*time.Hour)},

@@ -32,7 +32,7 @@ func main() {
 	db := dynamodb.NewFromConfig(cfg)
 	sns := hook.NewFetcher(safehttp.New(safehttp.Options{Local: settings.LocalEcho(os.Getenv)}), env.Optional("AWS_ENDPOINT_URL"))
 	ephemeral := dynamo.Table{Name: env.Text("EPHEMERAL_TABLE"), DB: db}
-	leases, meter := ratelimit.NewLeases(ephemeral), &ratelimit.Meter{Out: os.Stdout, Now: time.Now}
+	leases, meter := ratelimit.NewLeases(ephemeral, env.Duration("COUNT_WITHIN_MS", time.Millisecond)), &ratelimit.Meter{Out: os.Stdout, Now: time.Now}
 	refusals := ratelimit.Limits{Source: settings.Parsed(env, "PUBLIC_LIMIT", ratelimit.ParseOne)}.Open("hooks-refused", leases, meter)
 	door := &integration.Door{
 		Store:        integration.Store{Table: dynamo.Table{Name: env.Text("AUTOMATION_TABLE"), DB: db}, Retention: env.Duration("RETENTION_DAYS", 24*time.Hour)},

@@ -45,7 +45,7 @@ func main() {
 	}
 	at := settings.Parsed(env, "PUBLIC_ORIGIN", origin.Parse)
 	edge := settings.Parsed(env, "ORIGIN_SECRET", httpapi.ParseEdge)
-	rates := ratelimit.Limits{Source: settings.Parsed(env, "SIGNIN_LIMIT", ratelimit.ParseOne)}.Open("signin", ratelimit.NewLeases(ephemeral), &ratelimit.Meter{Out: os.Stdout, Now: time.Now})
+	rates := ratelimit.Limits{Source: settings.Parsed(env, "SIGNIN_LIMIT", ratelimit.ParseOne)}.Open("signin", ratelimit.NewLeases(ephemeral, env.Duration("COUNT_WITHIN_MS", time.Millisecond)), &ratelimit.Meter{Out: os.Stdout, Now: time.Now})
 	env.Check()
 
 	api := httpapi.New()

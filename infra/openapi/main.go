@@ -17,6 +17,7 @@ import (
 	"pagefree/internal/incident"
 	"pagefree/internal/incident/integration"
 	"pagefree/internal/notify"
+	"pagefree/internal/notify/push"
 	"pagefree/internal/partner"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/origin"
@@ -73,6 +74,8 @@ var functions = map[string]func(*httpapi.API){
 	"NotificationsFunction": func(api *httpapi.API) {
 		notify.Routes(api, nil)
 		pages.Routes(api, nil, nil, nil)
+		push.Routes(api, nil)
+		pages.Routes(api, nil, nil)
 	},
 	"PartnersFunction": func(api *httpapi.API) {
 		partner.Routes(api, nil)

@@ -134,7 +134,7 @@ func TestGoneConnections(t *testing.T) {
 	}
 	// An item that leads to a connection that was forgotten.
 	stray := listener{ConnectionID: "stray", SessionHash: w.signIn(false, w.team).SessionHash, Kinds: []string{Incident}}
-	stray.keys = keys{PK: listenKey(w.team, "").PK, SK: "stray", TTL: 1}
+	stray.keys = keys{PK: listenKey(w.team, "").PK, SK: "stray", TTL: w.clock.Now().Unix()}
 	if err := dynamo.Commit(t.Context(), w.all.DB, w.all.Create(stray)); err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestFan(t *testing.T) {
 	const many = 2*Page + 50
 	for n := range many { // as subscribing would
 		l := listener{ConnectionID: fmt.Sprintf("c%04d", n), SessionHash: who.SessionHash, Kinds: []string{Incident}}
-		l.keys = keys{PK: listenKey(w.team, "").PK, SK: l.ConnectionID, TTL: 1}
+		l.keys = keys{PK: listenKey(w.team, "").PK, SK: l.ConnectionID, TTL: w.clock.Now().Unix()}
 		if err := dynamo.Commit(t.Context(), w.all.DB, w.all.Create(l)); err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,6 @@ import (
 	"hash/fnv"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
@@ -219,6 +218,3 @@ func (s Store) listeners(ctx context.Context, scope, from, to, after string, lim
 }
 
 func (m mention) key() dynamo.Key { return dynamo.Key{PK: m.PK, SK: m.SK} }
-
-// scope is where the listener listens.
-func (l listener) scope() string { return strings.TrimPrefix(l.PK, listenKey("", "").PK) }

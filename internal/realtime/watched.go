@@ -35,16 +35,6 @@ func (t thing) scope() string {
 	return t.TeamID
 }
 
-// kindOf is the kind of thing that an id names, "" for none.
-func kindOf(thingID string) string {
-	for _, w := range watched {
-		if id.Valid(w.id, thingID) {
-			return w.kind
-		}
-	}
-	return ""
-}
-
 // known tells whether sockets are told of a kind.
 func known(kind string) bool {
 	for _, w := range watched {

@@ -29,7 +29,9 @@ func TestStatusesAtOnce(t *testing.T) {
 	page := w.page("acme-cloud")
 	pageID := strings.TrimPrefix(page, "/v1/status-pages/")
 	a, b := w.component(page, "A"), w.component(page, "B")
-	set := func(who string, touched ...status.Touched) error { return w.service.SetStatuses(w.ctx(who), pageID, touched) }
+	set := func(who string, touched ...status.Touched) error {
+		return w.service.SetStatuses(w.ctx(who), pageID, touched)
+	}
 	before := w.clock.Now()
 	for who, want := range map[string]problem.Code{"nobody": "unauthenticated", "outsider": "not_found", "observer": "forbidden", "responder": "forbidden"} {
 		if err := set(who, status.Touched{ID: a, Status: status.MajorOutage}); codeOf(err) != want {

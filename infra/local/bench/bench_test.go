@@ -45,7 +45,7 @@ func TestBench(t *testing.T) {
 		"a request now and then is counted by one call":     `(?m)^  a request a second +1 +[0-9]+ +at most 1: ok$`,
 		"a flood is refused from memory":                    `(?m)^  a flood of ten thousand a second +0\.[0-9]+ +[0-9]+ +at most 1: ok$`,
 		"opening a socket has its calls":                    `(?m)^  ticket, socket and subscription +[1-9][0-9]* .*[0-9.]+$`,
-		"a change reaches sockets":                          `(?m)^  a change, to every socket +[1-9][0-9]* .*[0-9.]+$`,
+		"a change reaches sockets":                          `(?m)^  a change, to every socket +[1-9][0-9]* .*[0-9.]+ \([0-9.]+\.\.[0-9.]+\)$`,
 		"hooks have a rate beside the bare one":             `(?m)^  standard, signed +[0-9.]+ +[0-9]+$`,
 		"an alert is counted in each function":              `(?m)^  one whose workflow runs one runbook +[0-9]+ .*\n    hooks +[23] .*\n    alerts +[0-9]+ .*\n    reactor +[0-9]+ .*\n    notifier +[0-9]+ .*\n    dispatcher +[0-9]+ `,
 		"the time of a view is told by process":             `(?m)^  local stack: gateway, queue, Lambda service, IAM, counting; and who asks +[0-9.]+$`,

@@ -43,9 +43,8 @@ func (w *work) limits(ctx context.Context) (group, error) {
 		{"a flood of ten thousand a second", 100 * time.Microsecond, n},
 	} {
 		now := time.Now()
-		leases := ratelimit.NewLeases(table)
+		leases := ratelimit.NewLeases(table, time.Minute)
 		leases.Now = func() time.Time { return now }
-		leases.Within = time.Minute
 		tier := limits.Open("bench", leases, nil)
 		w.stack.Counts().Reset()
 		began := time.Now()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,14 +20,15 @@ import (
 )
 
 // browser is a fresh headless Chromium. Whatever a page complains of in its
-// console, a violated Content-Security-Policy among it, fails the test.
-func browser(t *testing.T) context.Context {
+// console, a violated Content-Security-Policy among it, fails the test, but for
+// refusals where a test is about them.
+func browser(t *testing.T, forgiven ...log.EntrySource) context.Context {
 	t.Helper()
-	return browserThat(t, 2*time.Minute, func(complaint string) { t.Error(complaint) })
+	return browserThat(t, 2*time.Minute, func(complaint string) { t.Error(complaint) }, forgiven...)
 }
 
 // browserThat is a browser for so long, whose pages' complaints are told.
-func browserThat(t *testing.T, lasts time.Duration, tell func(complaint string)) context.Context {
+func browserThat(t *testing.T, lasts time.Duration, tell func(complaint string), forgiven ...log.EntrySource) context.Context {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
@@ -36,7 +38,7 @@ func browserThat(t *testing.T, lasts time.Duration, tell func(complaint string))
 	ctx, end := chromedp.NewContext(allocated, chromedp.WithListener(func(event any) {
 		switch e := event.(type) {
 		case *log.EventEntryAdded:
-			if e.Entry.Level == log.EntryLevelError {
+			if e.Entry.Level == log.EntryLevelError && !slices.Contains(forgiven, e.Entry.Source) {
 				tell(fmt.Sprintf("the console says: %s %s", e.Entry.Text, e.Entry.URL))
 			}
 		case *runtime.EventExceptionThrown:

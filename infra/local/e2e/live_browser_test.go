@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
@@ -17,7 +18,7 @@ import (
 func TestALivePage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stack.Options{})
-	b := tab{t, browser(t)}
+	b := tab{t, browser(t, log.EntrySourceNetwork)} // its own sign-out ends in a 401
 	yes := true
 	if _, err := chromedp.Call(b.ctx, network.SetCookie, network.SetCookieParams{
 		Name: identity.Cookie, Value: w.people.Sessions[responder], URL: w.stack.URL, Path: "/", Secure: &yes, HTTPOnly: &yes, SameSite: network.CookieSameSiteLax,

@@ -26,7 +26,6 @@ type routes struct {
 	mu      sync.Mutex
 	answers map[string]string // by route
 	fails   bool
-	events  []socketEvent
 	arrived chan socketEvent
 }
 

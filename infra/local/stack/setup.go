@@ -26,6 +26,7 @@ import (
 // laptop are the parameters that a stack on a laptop gives, where the template declares them.
 func laptop(origin string) map[string]string {
 	return map[string]string{
+		"CountWithin":     "2000", // a laptop that is busy would admit everybody
 		"Architecture":    map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH],
 		"FirstAdminEmail": "admin@pagefree.test",
 		"MailFrom":        "pagefree@pagefree.test",

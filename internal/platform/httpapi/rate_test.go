@@ -112,8 +112,7 @@ func TestWhatAFunctionCounts(t *testing.T) {
 func TestCountLate(t *testing.T) {
 	t.Parallel()
 	env := awstest.New(t)
-	leases := ratelimit.NewLeases(dynamo.Table{Name: env.Table("EphemeralTable"), DB: dynamodb.NewFromConfig(env.Config)})
-	leases.Within = time.Minute
+	leases := ratelimit.NewLeases(dynamo.Table{Name: env.Table("EphemeralTable"), DB: dynamodb.NewFromConfig(env.Config)}, time.Minute)
 	hour := func(n int) ratelimit.Limit { return ratelimit.Limit{Burst: n, Period: time.Hour} }
 	known := ratelimit.Limits{Caller: hour(2), Source: hour(100)}.Open("known", leases, nil)
 	unknown := ratelimit.Limits{Source: hour(3)}.Open("unknown", leases, nil)

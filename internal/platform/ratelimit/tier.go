@@ -117,8 +117,8 @@ func (l Limits) Open(name string, leases *Leases, meter *Meter) Tier {
 	return Tier{Name: name, Caller: l.Caller, Source: l.Source, Leases: leases, Meter: meter}
 }
 
-// NewLeases are leases for what stays open: nobody waits long for the table,
+// NewLeases are leases for what stays open: nobody waits longer for the table,
 // and once it did not answer nobody waits for a second.
-func NewLeases(table dynamo.Table) *Leases {
-	return &Leases{Table: table, Now: time.Now, Within: 200 * time.Millisecond, Spare: time.Second}
+func NewLeases(table dynamo.Table, within time.Duration) *Leases {
+	return &Leases{Table: table, Now: time.Now, Within: within, Spare: time.Second}
 }

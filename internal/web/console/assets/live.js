@@ -176,7 +176,7 @@
     stop("ping");
     if (over || doc.hidden) return;
     failures++;
-    if (failures > 3) {
+    if (failures >= 3) {
       if (!timers.poll) poll();
       show("polling", "Not live: refreshed every 10 s");
     } else show("", "Reconnecting");
@@ -195,7 +195,7 @@
     if (live) catchUp(true);
     else {
       catchUp(false);
-      if (failures > 3) poll();
+      if (failures >= 3) poll();
       connect();
     }
   });

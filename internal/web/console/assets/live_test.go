@@ -333,7 +333,7 @@ func TestNotLive(t *testing.T) {
 	b.open("/console/incidents/x")
 	b.until(state + ` === "Reconnecting"`)
 	b.until(state + ` === "Not live: refreshed every 10 s"`)
-	if asked := h.get(func() int { return h.asked }); asked < 4 {
+	if asked := h.get(func() int { return h.asked }); asked < 3 {
 		t.Errorf("gave up after %d tries", asked)
 	}
 	h.put("<p>polled</p>")

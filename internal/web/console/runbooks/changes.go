@@ -142,7 +142,11 @@ func rule(p runbook.Parameter) string {
 	add(p.Required, "required")
 	add(p.Secret, "secret")
 	add(p.Template != "", "from %s", p.Template)
-	add(p.Default != nil, "default %q", runbook.EnvValue(p.Default))
+	if text, is := p.Default.(string); is {
+		add(true, "default %q", text)
+	} else {
+		add(p.Default != nil, "default %s", runbook.EnvValue(p.Default))
+	}
 	add(len(p.Enum) > 0, "one of %s", quoted(texts(p.Enum)))
 	add(p.Pattern != "", "matches %s", p.Pattern)
 	if p.MaxLength != nil {

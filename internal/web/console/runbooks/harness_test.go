@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/html"
 
 	"pagefree/infra/local/awstest"
+	"pagefree/infra/local/consoletest"
 	"pagefree/infra/local/roomtest"
 	"pagefree/internal/audit"
 	"pagefree/internal/incident"
@@ -36,6 +37,7 @@ import (
 type world struct {
 	t       *testing.T
 	handler http.Handler
+	site    *consoletest.Site
 	library *runbook.Service
 	vault   *vault.Service
 	clock   *roomtest.Clock
@@ -78,7 +80,7 @@ func newWorld(t *testing.T) *world {
 		Library: w.library, Vault: w.vault, Services: &incident.Desk{Store: incident.Store{Table: table}, Cursors: cursors, Now: w.clock.Now},
 		TeamName: func(ctx context.Context, id string) (string, bool, error) { return teams.Name(ctx, table, id) },
 	})
-	w.handler = api.Handler()
+	w.handler, w.site = api.Handler(), consoletest.New(api)
 
 	all := dynamo.Table{Name: table.Name, DB: dynamodb.NewFromConfig(env.Config)}
 	w.team, w.other = id.New(id.Team, w.clock.Now()), id.New(id.Team, w.clock.Now())

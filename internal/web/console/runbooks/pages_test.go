@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"pagefree/infra/local/consoletest"
 	"pagefree/internal/runbook"
+	"pagefree/internal/runbook/vault"
 )
 
 func TestDoor(t *testing.T) {
@@ -59,6 +61,51 @@ func TestDoor(t *testing.T) {
 		}
 		if p.code != tt.code {
 			t.Errorf("%s: got %d %s, want %d", name, p.code, p.text(), tt.code)
+		}
+	}
+}
+
+// TestPromises: every page keeps what all pages of the console promise, with hostile words wherever people write any.
+func TestPromises(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	consoletest.Gates(t, w.site, nil)
+
+	c := full(w.svc)
+	c.ScriptContent, c.ChangeNote = "echo "+consoletest.Hostile+"\n", consoletest.Hostile
+	for i := range c.Parameters {
+		c.Parameters[i].Description = consoletest.Hostile
+	}
+	r, err := w.library.Create(w.as("lead"), runbook.Creation{Name: consoletest.Hostile, Description: consoletest.Hostile, TeamID: &w.team, Content: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = w.library.Submit(w.as("lead"), r.ID, 1); err == nil {
+		_, err = w.library.Approve(w.as("reviewer"), r.ID, 1, consoletest.Hostile)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.ScriptContent, c.Parameters, c.Target = "print('"+consoletest.Hostile+"') # other\n", c.Parameters[1:], runbook.Target{Type: runbook.Webhook, URL: "https://example.com/?<i>", Headers: map[string]string{"X-A": strings.ReplaceAll(consoletest.Hostile, "{{.}}", "")}}
+	w.next(r.ID, c)
+	n, err := w.library.CreateTarget(w.as("lead"), runbook.TargetCreation{Name: consoletest.Hostile, TeamID: &w.team, Target: c.Target})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := w.vault.Create(w.as("lead"), vault.Creation{Name: "awx", TeamID: &w.team, Value: "v"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := "/console/runbooks/" + r.ID
+	for _, who := range []string{"lead", "reviewer", "admin"} {
+		b := w.site.As(w.who[who])
+		for _, path := range []string{
+			"/console/runbooks", "/console/runbooks/new", at, at + "?from=1&to=2", at + "/edit", at + "/words", at + "/versions/1", at + "/versions/2", at + "/versions/2?from=0",
+			"/console/reviews", "/console/targets", "/console/targets/new", "/console/targets/" + n.ID, "/console/targets/" + n.ID + "/edit", "/console/secrets", "/console/secrets/new", "/console/secrets/" + s.ID,
+		} {
+			if p := b.Get(t, path); p.StatusCode != 200 {
+				t.Errorf("%s for %s: got %d", path, who, p.StatusCode)
+			}
 		}
 	}
 }

@@ -3,10 +3,13 @@ package statuspages_test
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -14,6 +17,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"pagefree/infra/local/pagestest"
+	"pagefree/internal/status"
 )
 
 // tab is a page in a fresh headless Chromium. What its console complains of, a violated Content-Security-Policy among it,
@@ -130,4 +134,65 @@ func TestInABrowser(t *testing.T) {
 	if err != nil || len(list) != 3 || list[0].RevokedAt == nil || !strings.HasPrefix(list[0].PartnerName, "Initech") {
 		t.Errorf("got %+v %v", list, err)
 	}
+}
+
+// root is the top of the repository.
+const root = "../../../.."
+
+// TestAxe: axe-core finds nothing on any page, unfolded, in light and wide, in dark and 320 pixels wide; nothing runs over.
+func TestAxe(t *testing.T) {
+	t.Parallel()
+	w := pagestest.New(t)
+	service := w.Serves("checkout")
+	web, db := w.Component(t, "Website", "Shop", service), w.Component(t, "Database with a long name that has to break somewhere", "", "")
+	w.Breaks(service, "Checkout answers slowly")
+	access, gone := w.Grant(t, "Acme", web), w.Grant(t, "Globex")
+	if _, err := w.Partners.Revoke(w.Lead, w.Page, gone.ID); err != nil {
+		t.Fatal(err)
+	}
+	i, err := w.Status.Publish(w.Lead, w.Page, status.NewIncident{Title: "Disk", Impact: "minor", Status: "investigating", Body: "# A\n\n* b\n\n| c |\n|-|\n| d |", Components: []status.Touched{{ID: db, Status: "major_outage"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := w.Status.Schedule(w.Lead, w.Page, status.NewMaintenance{Title: "Disks", Body: "x", StartsAt: later(w.Clock.Now(), 1), EndsAt: later(w.Clock.Now(), 2), Components: []string{web}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile(filepath.Join(root, "infra/local/browser/node_modules/axe-core/axe.min.js"))
+	if err != nil {
+		t.Fatalf("make test installs what this needs: %v", err)
+	}
+	b := newTab(t, w.Serve(t, "lead"))
+	for _, path := range []string{
+		"/console/status-pages", "/console/status-pages/new", strings.TrimSuffix(w.At(), "/"), w.At("settings"), w.At("components", "new"), w.At("components", web), w.At("incidents"),
+		w.At("incidents", "new"), w.At("incidents", i.ID), w.At("incidents", i.ID, "edit"), w.At("maintenances"), w.At("maintenances", "new"), w.At("maintenances", m.ID),
+		w.At("partners"), w.At("partners", "new"), w.At("partners", access.ID), w.At("partners", gone.ID), w.At("partners", access.ID, "edit"), w.At("partners", access.ID, "accesses"), "/console/partners",
+	} {
+		for scheme, width := range map[string]int64{"light": 1280, "dark": 320} {
+			features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}
+			if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features}); err != nil {
+				t.Fatal(err)
+			}
+			b.do(chromedp.EmulateViewport(width, 900), chromedp.Navigate(b.at+path))
+			found := b.eval(string(script) + `; document.querySelectorAll("main details").forEach((d) => { d.open = true; });
+				axe.run(document, {rules: {"target-size": {enabled: true}}}).then((r) => r.violations.map((v) =>
+				v.id + " (" + v.impact + "): " + v.nodes.map((n) => n.html.slice(0, 200) + " " + n.failureSummary).join("; ")).join("\n"))`)
+			if found != "" {
+				t.Errorf("%s, %s, %d wide: %s", path, scheme, width, found)
+			}
+			if over := b.eval("String(document.documentElement.scrollWidth - innerWidth)"); over != "0" {
+				t.Errorf("%s, %s, %d wide: runs over by %s", path, scheme, width, over)
+			}
+		}
+	}
+}
+
+// eval is the text that an expression, or its promise, comes to.
+func (b *tab) eval(expression string) string {
+	b.t.Helper()
+	out, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return out
 }

@@ -85,6 +85,9 @@ func TestTimesAreOfThePage(t *testing.T) {
 	if m, err := w.Status.GetMaintenance(w.Lead, w.Page, list[0].ID); err != nil || m.EndsAt.String() != "2060-07-02T01:00:00.000Z" || len(m.Edits) != 1 {
 		t.Errorf("got %+v %v", m, err)
 	}
+	w.Post(t, "responder", at+"/updates", "status", "completed", "body", "Kept words").Must(t, 422).Has(t, "Kept words", "scheduled")
+	w.Post(t, "responder", at+"/updates", "status", "scheduled", "body", "Bring **coffee**.").Must(t, 303)
+	w.Get(t, "observer", at).Must(t, 200).Has(t, "<strong>coffee</strong>")
 	w.Post(t, "responder", at+"/cancel").Must(t, 303)
 	w.Get(t, "responder", at).Must(t, 200).Lacks(t, "Cancel this maintenance", "Say something new")
 }

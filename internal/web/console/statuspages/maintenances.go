@@ -136,6 +136,7 @@ type maintenanceView struct {
 	Everyone    bool // or For alone
 	For         []string
 	Over        []string // names of the components
+	There       []string // ids of those that the page has still
 	Updates     []update
 	Edits       []edit
 	Open        bool // it may change
@@ -168,6 +169,9 @@ func (p *pages) showMaintenance(c *console.Call, h head, f console.Form, show fu
 	v.Everyone, v.For = m.Audience.Value == nil, v.meantFor(m.Audience.Value)
 	names := v.names()
 	for _, id := range m.Components {
+		if names[id] != "" {
+			v.There = append(v.There, id)
+		}
 		v.Over = append(v.Over, cmp.Or(names[id], "a component that was removed"))
 	}
 	for _, u := range m.Updates {
