@@ -59,6 +59,6 @@ func main() {
 	api.OnDenied(audit.Denials(ledger, time.Now))
 	notify.Routes(api, service)
 	push.Routes(api, devices)
-	pages.Routes(api, console.New(at, time.Now), service)
+	pages.Routes(api, console.New(at, time.Now), service, devices)
 	lambda.Start(httpapi.Lambda(api.Handler(), edge))
 }

@@ -73,8 +73,9 @@ var functions = map[string]func(*httpapi.API){
 	"AssetsFunction": func(api *httpapi.API) { assets.Routes(api, origin.Origin{}) },
 	"NotificationsFunction": func(api *httpapi.API) {
 		notify.Routes(api, nil)
+		pages.Routes(api, nil, nil, nil)
 		push.Routes(api, nil)
-		pages.Routes(api, nil, nil)
+		pages.Routes(api, nil, nil, nil)
 	},
 	"PartnersFunction": func(api *httpapi.API) {
 		partner.Routes(api, nil)

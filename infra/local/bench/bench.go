@@ -94,7 +94,7 @@ func Run(ctx context.Context, o stack.Options, size Size, out io.Writer) error {
 		return err
 	}
 	var groups []group
-	for _, measure := range []func(context.Context) (group, error){w.operations, w.lives, w.memory, w.hooks, w.reactions, w.sockets, w.behind, w.arrivals, w.throughput, w.limits, w.weights, w.viewsOfFew, w.serving, w.viewsOfMany} {
+	for _, measure := range []func(context.Context) (group, error){w.operations, w.lives, w.memory, w.hooks, w.reactions, w.sockets, w.behind, w.arrivals, w.throughput, w.limits, w.weights, w.console, w.viewsOfFew, w.serving, w.viewsOfMany} {
 		g, err := measure(ctx)
 		if err != nil {
 			return err

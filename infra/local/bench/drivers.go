@@ -22,6 +22,7 @@ import (
 	"pagefree/internal/platform/outbox"
 	"pagefree/internal/platform/seat"
 	"pagefree/internal/platform/timestamp"
+	"pagefree/internal/web/console/assets"
 )
 
 // drivers are how each function gets one real request; n counts them.
@@ -66,6 +67,7 @@ func (w *work) drivers(ctx context.Context) (map[string]func(context.Context, in
 		"AuditSealerFunction":       w.seal,
 		"AuditFunction":             paths(demo.Lead, "/v1/audit"),
 		"MetaFunction":              paths("", "/healthz", "/openapi.json"),
+		"AssetsFunction":            paths("", assets.Path("console.css"), "/console/sw.js", "/console/manifest.webmanifest"),
 		"SigninFunction":            paths("", "/signin", "/signin?token=pfl_unknown"),
 		"DispatcherFunction":        executed(bash, nil),
 		"SandboxBashFunction":       executed(bash, nil),

@@ -24,6 +24,12 @@ import (
 // refusals where a test is about them.
 func browser(t *testing.T, forgiven ...log.EntrySource) context.Context {
 	t.Helper()
+	return browserThat(t, 2*time.Minute, func(complaint string) { t.Error(complaint) }, forgiven...)
+}
+
+// browserThat is a browser for so long, whose pages' complaints are told.
+func browserThat(t *testing.T, lasts time.Duration, tell func(complaint string), forgiven ...log.EntrySource) context.Context {
+	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 		chromedp.WSURLReadTimeout(time.Minute))
@@ -33,14 +39,14 @@ func browser(t *testing.T, forgiven ...log.EntrySource) context.Context {
 		switch e := event.(type) {
 		case *log.EventEntryAdded:
 			if e.Entry.Level == log.EntryLevelError && !slices.Contains(forgiven, e.Entry.Source) {
-				t.Errorf("the console says: %s %s", e.Entry.Text, e.Entry.URL)
+				tell(fmt.Sprintf("the console says: %s %s", e.Entry.Text, e.Entry.URL))
 			}
 		case *runtime.EventExceptionThrown:
-			t.Errorf("a script failed: %s", e.ExceptionDetails.Text)
+			tell("a script failed: " + e.ExceptionDetails.Text)
 		}
 	}))
 	t.Cleanup(end)
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, lasts)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -64,6 +64,6 @@ var done = map[string]string{
 	"deprecated": "It is deprecated.", "archived": "It is archived.", "restored": "It was restored.",
 	"retried": "The run goes on from the failed step.", "rotated": "The secret was rotated.", "published": "The update was published.",
 	"invited": "The invitation is on its way.", "revoked": "The access was revoked.", "keyrevoked": "The key was revoked. It works no more.", "added": "It was added.", "removed": "It was removed.",
-	"mailresumed": "Notifications are mailed to you again.",
+	"devicegone": "The device gets no pushes any more.", "mailresumed": "Notifications are mailed to you again.",
 	"deactivated": "The account was deactivated.", "activated": "The account is active again.",
 }

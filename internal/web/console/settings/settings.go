@@ -6,6 +6,7 @@ import (
 	"embed"
 
 	"pagefree/internal/notify"
+	"pagefree/internal/notify/push"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/web/console"
 )
@@ -16,14 +17,17 @@ var files embed.FS
 type pages struct {
 	*console.Room
 	service *notify.Service
+	devices *push.Service
 }
 
-// Routes adds the pages to api. c and s may be nil where only the routes are wanted.
-func Routes(api *httpapi.API, c *console.Console, s *notify.Service) {
-	p := &pages{c.Room(api, "settings", files, nil), s}
+// Routes adds the pages to api. c, s and d may be nil where only the routes are wanted.
+func Routes(api *httpapi.API, c *console.Console, s *notify.Service, d *push.Service) {
+	p := &pages{c.Room(api, "settings", files, nil), s, d}
 	p.Get("/console/settings", p.mine)
 	p.Post("/console/settings", p.setMine)
 	p.Post("/console/settings/resume-mail", p.resume)
+	p.Get("/console/settings/devices", p.mine)
+	p.Post("/console/settings/devices/{id}/remove", p.forget)
 	p.Get("/console/settings/teams/{id}", p.team)
 	p.Post("/console/settings/teams/{id}", p.setTeam)
 	p.Post("/console/settings/teams/{id}/rotate-secret", p.rotate)
@@ -38,6 +42,12 @@ type mineView struct {
 	Since   console.Moment
 	Teams   []notify.OfTeam
 	Admin   bool
+	Devices []device
+}
+
+type device struct {
+	push.Shown
+	Since console.Moment
 }
 
 func (p *pages) page(c *console.Call, f *console.Form) (console.Page, error) {
@@ -57,6 +67,13 @@ func (p *pages) page(c *console.Call, f *console.Form) (console.Page, error) {
 	if v.Teams, err = p.service.MyTeams(c.R.Context()); err != nil {
 		return console.Page{}, err
 	}
+	devices, err := p.devices.List(c.R.Context())
+	if err != nil {
+		return console.Page{}, err
+	}
+	for _, d := range devices {
+		v.Devices = append(v.Devices, device{d, c.Ago(d.CreatedAt)})
+	}
 	return console.Page{Title: "My settings", View: v}, nil
 }
 
@@ -65,7 +82,18 @@ func (p *pages) mine(c *console.Call) error {
 	if err != nil {
 		return err
 	}
+	if c.HTMX() { // the list of devices, which push.js changed
+		return c.Fragment("devices", page.View)
+	}
 	return c.Show("settings", page)
+}
+
+// forget ends the pushes to a device of the caller's.
+func (p *pages) forget(c *console.Call) error {
+	if err := p.devices.Remove(c.R.Context(), c.R.PathValue("id")); err != nil {
+		return err
+	}
+	return c.See("/console/settings", "devicegone")
 }
 
 func (p *pages) setMine(c *console.Call) error {

@@ -1,6 +1,9 @@
 package settings_test
 
 import (
+	"crypto/ecdh"
+	"crypto/rand"
+	"encoding/base64"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,6 +19,7 @@ import (
 	"pagefree/internal/audit"
 	"pagefree/internal/identity"
 	"pagefree/internal/notify"
+	"pagefree/internal/notify/push"
 	"pagefree/internal/platform/dynamo"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/id"
@@ -35,6 +39,7 @@ type world struct {
 	site     *consoletest.Site
 	identity dynamo.Table // with every right
 	clock    *roomtest.Clock
+	devices  *push.Service
 	team     string
 	who      map[string]principal.Principal
 }
@@ -53,9 +58,14 @@ func newWorld(t *testing.T) *world {
 		Webhooks: secret.Webhooks{Key: &secret.Key{ID: env.KeyID("SecretsKey"), Client: kms.NewFromConfig(cfg)}},
 		CheckURL: safehttp.New(safehttp.Options{}).Check, Audit: ledger, Now: w.clock.Now,
 	}
+	key := &secret.Key{ID: env.KeyID("SecretsKey"), Client: kms.NewFromConfig(cfg)}
+	w.devices = &push.Service{
+		Store: push.Store{Identity: table}, Keys: push.Maker{Identity: table, Key: key, Generation: 1, Audit: ledger, Now: w.clock.Now},
+		CheckURL: service.CheckURL, Audit: ledger, Now: w.clock.Now,
+	}
 	api := httpapi.New()
 	api.OnDenied(audit.Denials(ledger, w.clock.Now))
-	settings.Routes(api, console.New(origin.Origin{}, w.clock.Now), service)
+	settings.Routes(api, console.New(origin.Origin{}, w.clock.Now), service, w.devices)
 	w.site = consoletest.New(api)
 
 	w.team = id.New(id.Team, w.clock.Now())
@@ -123,6 +133,32 @@ func TestMine(t *testing.T) {
 	}
 	w.as("admin").Get(t, "/console/settings").Shows(t, "Payments", "Team admin")
 	w.as("loner").Get(t, "/console/settings").Shows(t, "You are in no team. Ask a team admin")
+}
+
+// TestDevices: who has a device is shown it, and may forget it; nobody else may.
+func TestDevices(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.as("observer").Get(t, "/console/settings").Shows(t, "No device gets pushes.")
+	private, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := base64.RawURLEncoding
+	ctx := principal.With(principal.WithOrigin(t.Context(), principal.Origin{UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}), w.who["observer"])
+	shown, _, err := w.devices.Subscribe(ctx, push.Subscription{Endpoint: "https://push.example.com/1", Keys: push.Keys{P256DH: plain.EncodeToString(private.PublicKey().Bytes()), Auth: plain.EncodeToString(make([]byte, 16))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := w.as("observer").HTMX().Get(t, "/console/settings/devices").Want(t, 200).Shows(t, shown.Name).Hides(t, "push.example.com", "<main")
+	action := "/console/settings/devices/" + shown.ID + "/remove"
+	w.as("lead").Get(t, "/console/settings").Shows(t, "No device gets pushes.")
+	w.as("lead").Post(t, action, url.Values{}).Want(t, 404)
+	if !part.HasFormTo(action) {
+		t.Error("the device cannot be forgotten")
+	}
+	w.as("observer").Post(t, action, url.Values{}).Follow(t).Shows(t, "The device gets no pushes any more.", "No device gets pushes.")
+	w.as("observer").Post(t, action, url.Values{}).Want(t, 404)
 }
 
 // TestResume: who is mailed no more is told why, and may go on.
