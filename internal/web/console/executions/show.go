@@ -83,7 +83,7 @@ func (p *pages) view(c *console.Call) (showView, error) {
 		s.Find = strings.ToValidUTF8(s.Find[:maxFind], "")
 	}
 	s.Audits = c.Can(v.Team(), principal.TeamAdmin)
-	if v.Error != nil && *v.Error != s.Words {
+	if v.Error != nil && !strings.Contains(s.Words, *v.Error) {
 		s.Said = *v.Error
 	}
 	if v.IncidentID != nil {
