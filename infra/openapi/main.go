@@ -75,7 +75,6 @@ var functions = map[string]func(*httpapi.API){
 		notify.Routes(api, nil)
 		pages.Routes(api, nil, nil, nil)
 		push.Routes(api, nil)
-		pages.Routes(api, nil, nil, nil)
 	},
 	"PartnersFunction": func(api *httpapi.API) {
 		partner.Routes(api, nil)
