@@ -134,7 +134,7 @@ func (p *pages) view(c *console.Call, f console.Form) (showView, error) {
 	}
 	v.Pager = pager
 	for _, one := range versions {
-		one.ScriptContent = "" // a list of versions shows none
+		one.ScriptContent, one.Target = "", runbook.Target{} // a list of versions shows neither, and reads no target for it
 		v.Versions = append(v.Versions, p.content(c, n, one))
 	}
 	q := c.R.URL.Query()
