@@ -34,6 +34,7 @@ type showView struct {
 	Timeline  []entry
 	Pager     console.Pager
 	Respond   bool // the caller may act on it
+	Lead      bool // the caller may see what sent it
 	Here      string
 	Form      console.Form
 }
@@ -87,7 +88,7 @@ func (p *pages) view(c *console.Call, f console.Form) (showView, error) {
 	v := showView{
 		Incident: i, Opened: c.Ago(i.CreatedAt), Maker: c.By(i.CreatedByID), Acked: c.AgoOr(i.AcknowledgedAt), AckedBy: c.ByOr(i.AcknowledgedByID),
 		Resolved: c.AgoOr(i.ResolvedAt), DoneBy: c.ByOr(i.ResolvedByID), Escalated: c.AgoOr(i.EscalatedAt), Escalates: c.AgoOr(i.EscalateAt),
-		Respond: c.Can(i.TeamID, principal.Responder), Form: f, Raw: indented(i.Raw),
+		Respond: c.Can(i.TeamID, principal.Responder), Lead: c.Can(i.TeamID, principal.TeamAdmin), Form: f, Raw: indented(i.Raw),
 	}
 	if q := c.R.URL.Query(); q.Get("cursor") != "" {
 		v.Here = "&cursor=" + q.Get("cursor")
@@ -182,9 +183,9 @@ func indented(raw incident.Raw) string {
 	return b.String()
 }
 
-// Integration leads to what sent it, "" for nobody.
+// Integration leads to what sent it, "" for nobody, and to whoever may not see it.
 func (v showView) Integration() string {
-	if v.Source.IntegrationID == nil || !id.Valid(id.Integration, *v.Source.IntegrationID) {
+	if !v.Lead || v.Source.IntegrationID == nil || !id.Valid(id.Integration, *v.Source.IntegrationID) {
 		return ""
 	}
 	return "/console/integrations/" + *v.Source.IntegrationID
