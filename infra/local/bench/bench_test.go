@@ -34,7 +34,7 @@ func TestBench(t *testing.T) {
 		"so have those that are webhooks":                   `(?m)^  queued webhook executions +3 +[0-9.]+ +(MISSED )?at least 1000`,
 		"a page's first view has a weight":                  `(?m)^  the demo's page, 90 days of history +[0-9.]+ +at most 30: ok$`,
 		"the console's first view has a weight":             `(?m)^  the first view of any: the incidents +[0-9.]+ +(MISSED )?at most 60`,
-		"its pages have a weight and a time":                `(?m)^  my settings +[0-9.]+ +[0-9.]+`,
+		"its pages have a weight and a time":                `(?m)^  my settings +[0-9.]+ .*[0-9.]+$`,
 		"views have a rate beside the bare one":             `(?m)^  the page as HTML, by session +[0-9.]+ +[0-9]+$`,
 		"a hook takes three calls, and one to KMS at most":  `(?m)^  POST /v1/hooks/\{id\}, signed +[23] +[0-9.]+ +[0-9.]+ +[01] `,
 		"each provider's patience is an aim, cold and warm": `(?m)^  pagerduty +[0-9.]+ +[0-9.]+ +at most 5000: ok; at most 5000: ok$`,
