@@ -40,6 +40,10 @@ func TestJourneys(t *testing.T) {
 		t.Parallel()
 		hands(t, s.URL, func(t *testing.T, as func(string) hand) { approve(t, c, as) })
 	})
+	t.Run("an admin grants and revokes", func(t *testing.T) {
+		t.Parallel()
+		hands(t, s.URL, func(t *testing.T, as func(string) hand) { grant(t, c, as) })
+	})
 }
 
 func respond(t *testing.T, c *contract, as func(string) hand) {
@@ -111,5 +115,43 @@ func approve(t *testing.T, c *contract, as func(string) hand) {
 	h.sees("It was approved.")
 	if n := c.want(t, lead, "GET /v1/runbooks/"+id, nil, http.StatusOK, "").Body["approvedVersion"]; n != 2.0 {
 		t.Errorf("version %v is approved", n)
+	}
+}
+
+func grant(t *testing.T, c *contract, as func(string) hand) {
+	name := c.name("Initech")
+	page := c.want(t, lead, "GET /v1/status-pages", nil, http.StatusOK, "").Items()[0]
+	looks := func(token string) int {
+		t.Helper()
+		a, err := c.api.Do(t.Context(), "GET", "/status/"+page["slug"].(string), token, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Status
+	}
+	h := as(c.bearers[lead])
+	h.goes("/console/status-pages/" + page["id"].(string) + "/partners")
+	h.whole()
+	h.press("Let a partner see it")
+	h.whole()
+	h.fill("Partner", name)
+	h.fill("Mail address", "nobody")
+	h.press("Grant access and show the token")
+	h.fill("Mail address", "ops@initech.test") // the browser, or the page, refused what is no address, and kept the name
+	h.press("Grant access and show the token")
+	h.sees(name + " may see")
+	h.whole()
+	token := h.eval(`document.querySelector("#token").value`)
+	if got := looks(token); got != http.StatusOK {
+		t.Errorf("the token gets %d", got)
+	}
+	h.press("To the access")
+	h.sees("People who may sign in")
+	h.press("Revoke this access…")
+	h.whole()
+	h.press("Revoke this access")
+	h.sees("The access was revoked.")
+	if got := looks(token); got != http.StatusForbidden {
+		t.Errorf("the revoked token gets %d", got)
 	}
 }

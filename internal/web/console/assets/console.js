@@ -86,11 +86,12 @@
     });
   }
   function place() {
-    var list = doc.querySelector("[data-list]"), key = "place:" + location.pathname + location.search;
-    if (!list) return;
-    var at = stored(key);
-    if (at && doc.referrer && new URL(doc.referrer).pathname.indexOf(location.pathname + "/") === 0) scrollTo(0, Number(at));
-    addEventListener("pagehide", function () { stored(key, String(scrollY)); });
+    var list = doc.querySelector("[data-list]"), key = "place:" + location.pathname + location.search, from = stored("from") || "";
+    if (list && stored(key) && from.indexOf(location.pathname + "/") === 0) scrollTo(0, Number(stored(key)));
+    addEventListener("pagehide", function () {
+      stored("from", location.pathname); // no referrer tells it: none is sent
+      if (list) stored(key, String(scrollY));
+    });
   }
 
   // A form is sent once.
