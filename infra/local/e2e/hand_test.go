@@ -33,21 +33,25 @@ func hands(t *testing.T, base string, journey func(t *testing.T, as func(session
 	}{"with a pointer": {1280, 900, false}, "by keys alone": {1280, 900, true}, "on a phone": {390, 844, false}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			journey(t, func(session string) hand {
-				h := hand{tab{t, browser(t)}, base, way.keys}
-				if _, err := chromedp.Call(h.ctx, network.SetCookie, network.SetCookieParams{
-					Name: identity.Cookie, Value: session, URL: base, Path: "/", Secure: new(true), HTTPOnly: new(true),
-				}); err != nil {
-					t.Fatal(err)
-				}
-				size := emulation.SetDeviceMetricsOverrideParams{Width: way.width, Height: way.height, DeviceScaleFactor: 1, Mobile: way.width < 500}
-				if _, err := chromedp.Call(h.ctx, emulation.SetDeviceMetricsOverride, size); err != nil {
-					t.Fatal(err)
-				}
-				return h
-			})
+			journey(t, func(session string) hand { return handAt(t, base, session, way.width, way.height, way.keys) })
 		})
 	}
+}
+
+// handAt is a hand at a window of a size, signed in.
+func handAt(t *testing.T, base, session string, width, height int64, keys bool) hand {
+	t.Helper()
+	h := hand{tab{t, browser(t)}, base, keys}
+	if _, err := chromedp.Call(h.ctx, network.SetCookie, network.SetCookieParams{
+		Name: identity.Cookie, Value: session, URL: base, Path: "/", Secure: new(true), HTTPOnly: new(true),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	size := emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1, Mobile: width < 500}
+	if _, err := chromedp.Call(h.ctx, emulation.SetDeviceMetricsOverride, size); err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 // goes leads to a page by its address.

@@ -1,10 +1,14 @@
 package e2e
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"pagefree/infra/local/client"
 	"pagefree/infra/local/demo"
@@ -39,6 +43,10 @@ func TestJourneys(t *testing.T) {
 	t.Run("a reviewer approves", func(t *testing.T) {
 		t.Parallel()
 		hands(t, s.URL, func(t *testing.T, as func(string) hand) { approve(t, c, as) })
+	})
+	t.Run("keys, and a list that keeps its place", func(t *testing.T) {
+		t.Parallel()
+		keys(t, c, s.URL)
 	})
 	t.Run("an admin grants and revokes", func(t *testing.T) {
 		t.Parallel()
@@ -154,4 +162,43 @@ func grant(t *testing.T, c *contract, as func(string) hand) {
 	if got := looks(token); got != http.StatusForbidden {
 		t.Errorf("the revoked token gets %d", got)
 	}
+}
+
+// keys walks a list by its keys: "?" shows them, "/" searches, j and Enter open a row, u leads back to the list as it was.
+func keys(t *testing.T, c *contract, base string) {
+	h := handAt(t, base, c.bearers[lead], 1280, 900, true)
+	typed := func(keys string) {
+		t.Helper()
+		if err := chromedp.Do(h.ctx, chromedp.KeyEvent(keys)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waits := func(what, script string) {
+		t.Helper()
+		within, stop := context.WithTimeout(h.ctx, 30*time.Second)
+		defer stop()
+		if err := settled(within, func() (bool, error) { return chromedp.Run(h.ctx, chromedp.Evaluate[bool](script)) }); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	h.goes("/console/runbooks")
+	typed("?")
+	waits("the keys are shown", `document.querySelector("dialog#keys").open`)
+	h.whole()
+	typed(kb.Escape)
+	waits("the keys are put away", `!document.querySelector("dialog#keys").open`)
+	typed("/")
+	waits("the search has the focus", `document.activeElement.matches("input[type=search]")`)
+	typed("free disk")
+	waits("the list is filtered, and its address too", `location.search.includes("q=free+disk") && document.querySelectorAll("[data-list] tbody tr, [data-list] > li").length === 1`)
+	h.eval(`document.activeElement.blur(), ""`)
+	typed("j")
+	waits("a row has the focus", `document.activeElement.closest("[data-list]") !== null`)
+	typed(kb.Enter)
+	waits("the runbook is open", `document.readyState === "complete" && location.pathname.startsWith("/console/runbooks/rb_")`)
+	typed("u")
+	waits("the list is as it was", `document.readyState === "complete" && location.pathname === "/console/runbooks" && document.querySelector("input[type=search]").value === "free disk"`)
+	typed("g")
+	typed("a")
+	waits("g and a lead to the audit", `location.pathname === "/console/audit"`)
 }
