@@ -334,6 +334,13 @@ func TestTrust(t *testing.T) {
 			}
 		}
 	}
+	for _, id := range []string{"NotificationsFunction", "PusherFunction"} { // nobody deletes the keys of pushes, and a list of devices ends with its person alone
+		for _, s := range rights(tmpl.Functions[id], identity) {
+			if got := s.Conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]; slices.Contains(s.Actions, "dynamodb:DeleteItem") && !slices.Equal(got, []string{"pushend#*"}) {
+				t.Errorf("%s, %s: deletes %q of the identity table, want endpoints alone", id, s.Sid, got)
+			}
+		}
+	}
 	for _, s := range rights(tmpl.Functions["IdentityFunction"], automation) {
 		if got := s.Conditions["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]; !slices.Equal(got, []string{"team#*"}) {
 			t.Errorf("IdentityFunction, %s: prefixes %q of the automation table, want team names alone", s.Sid, got)

@@ -19,7 +19,8 @@ func (t Table) Nudge(ctx context.Context, k Key, u expression.UpdateBuilder, con
 }
 
 // Change is Nudge that tells the attributes that it set as they are now. Its
-// *ConditionError has the item as it stands, nil where there is none.
+// *ConditionError has the item as it stands, nil where there is none; it is an
+// ErrContended while a transaction is at the item.
 func (t Table) Change(ctx context.Context, k Key, u expression.UpdateBuilder, cond expression.ConditionBuilder) (Item, error) {
 	e, err := expression.NewBuilder().WithUpdate(u).WithCondition(cond).Build()
 	if err != nil {
@@ -32,6 +33,9 @@ func (t Table) Change(ctx context.Context, k Key, u expression.UpdateBuilder, co
 	}, once)
 	if failed, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
 		return nil, &ConditionError{Item: failed.Item}
+	}
+	if _, met := errors.AsType[*types.TransactionConflictException](err); met {
+		return nil, fmt.Errorf("change %s: %w: %w", k.PK, ErrContended, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("change %s: %w", k.PK, err)

@@ -86,6 +86,9 @@ func take(ctx context.Context, table dynamo.Table, c *charge, now int64) error {
 			}
 			continue
 		}
+		if errors.Is(err, dynamo.ErrContended) { // another instance's transaction, which is over in a moment
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -135,5 +138,6 @@ func takeBoth(ctx context.Context, table dynamo.Table, a, b *charge, now int64) 
 	return errContended
 }
 
-// errContended is a counter that changed each time before it could be charged.
+// errContended is a counter that changed, or that a transaction was at, each
+// time before it could be charged.
 var errContended = errors.New("a rate's counter is contended")

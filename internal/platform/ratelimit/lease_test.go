@@ -298,6 +298,35 @@ func TestWhenDynamoDBFails(t *testing.T) {
 	}
 }
 
+// TestConflicts: who floods so that transactions meet at a counter opens no limit by that, neither theirs nor another's.
+func TestConflicts(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 1)
+	narrow := ratelimit.Counter{Key: "api#by#x", Limit: ratelimit.Limit{Burst: 2, Period: time.Minute}}
+	wide := ratelimit.Counter{Key: "api#ip#x", Limit: ratelimit.Limit{Burst: 20, Period: time.Minute}, Loose: true}
+	other := ratelimit.Counter{Key: "api#by#y", Limit: narrow.Limit}
+	both := f.env.Faults.Add(front.Fault{Service: "dynamodb", Operation: "TransactWriteItems", Do: front.Conflict, Times: -1})
+	one := f.env.Faults.Add(front.Fault{Service: "dynamodb", Operation: "UpdateItem", Do: front.Conflict, Times: 2})
+	for n, want := range []bool{true, true, false} {
+		if r := f.take(t, 0, narrow, wide); r.Allowed != want {
+			t.Errorf("number %d: got %+v, want allowed %v", n+1, r, want)
+		}
+	}
+	if one.Struck() != 2 || both.Struck() == 0 {
+		t.Errorf("%d and %d conflicts", one.Struck(), both.Struck())
+	}
+	always := f.env.Faults.Add(front.Fault{Service: "dynamodb", Operation: "UpdateItem", Do: front.Conflict, Times: -1})
+	if _, err := f.instances[0].Take(t.Context(), other); err == nil || errors.Is(err, ratelimit.ErrDown) {
+		t.Errorf("conflicts for ever: got %v, want an error that is not %v", err, ratelimit.ErrDown)
+	}
+	always.Remove()
+	for n, want := range []bool{true, true, false} { // at once, since nothing is down
+		if r := f.take(t, 0, other); r.Allowed != want {
+			t.Errorf("another's number %d: got %+v, want allowed %v", n+1, r, want)
+		}
+	}
+}
+
 // TestWhenDynamoDBIsSlow: nobody waits longer for it than they are told to.
 func TestWhenDynamoDBIsSlow(t *testing.T) {
 	t.Parallel()

@@ -96,6 +96,11 @@ func (r *Room) take(pattern string, takes *upload, h Handler) {
 	})
 }
 
+// personHeader says whose page it is. By it the service worker knows whose
+// copies it has, and drops those of anybody else. Where that could not be found
+// out there is none.
+const personHeader = "X-PageFree-Person"
+
 // guard sets what every answer carries, refusals too.
 func guard(h http.Header) {
 	h.Set("Cache-Control", "private, no-store")
@@ -133,6 +138,7 @@ func (c *Call) enter() error {
 		return refusal
 	}
 	if _, partner := principal.PartnerOf(c.R.Context()); partner {
+		c.W.Header().Set(personHeader, "nobody") // what the service worker kept of somebody of the staff is not theirs
 		return problem.Missing()
 	}
 	who, known := principal.From(c.R.Context())

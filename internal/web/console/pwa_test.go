@@ -76,12 +76,24 @@ func newSite(t *testing.T) *host {
 			panic(http.ErrAbortHandler)
 		}
 		if who := s.person.Load().(string); who != "" {
-			r = r.WithContext(principal.With(r.Context(), principal.Principal{Kind: principal.User, ID: who, UserID: who, Name: who, Email: who + "@pagefree.test", SessionHash: "x"}))
+			as := principal.User
+			if strings.HasPrefix(who, "pse_") {
+				as = principal.Partner
+			}
+			r = r.WithContext(principal.With(r.Context(), principal.Principal{Kind: as, ID: who, UserID: who, Name: who, Email: who + "@pagefree.test", SessionHash: "x", Partner: reading(as)}))
 		}
 		handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(s.Close)
 	return s
+}
+
+// reading is what a partner may see, nil for all others.
+func reading(as principal.Kind) *principal.Reading {
+	if as != principal.Partner {
+		return nil
+	}
+	return &principal.Reading{}
 }
 
 // push answers as the API does, and notes what it was asked.
@@ -327,6 +339,18 @@ func TestWhoseCopies(t *testing.T) {
 	b.open("/console/incidents") // on to the sign-in
 	b.until(`document.title === "Sign in"`)
 	b.until(`caches.has("pages").then(has => !has)`)
+	s.person.Store("usr_ben")
+	b.open("/console/incidents/inc_3")
+	b.until(`caches.has("pages")`)
+	s.person.Store("pse_1") // a partner's session took the place of theirs
+	b.open("/console/incidents/inc_3")
+	b.until(`caches.open("pages").then(c => c.keys()).then(k => k.length === 1)`) // whose they are
+	s.down.Store(true)
+	b.open("/console/incidents/inc_3")
+	if text := b.text(); strings.Contains(text, "usr_ben") || !strings.Contains(text, "No connection") {
+		t.Errorf("a partner sees %q", text)
+	}
+	s.down.Store(false)
 	s.person.Store("usr_ben")
 	b.open("/console/incidents/inc_3")
 	b.until(`caches.has("pages")`)

@@ -82,8 +82,9 @@ func (c *Call) show(status int, p Page, name string, view any) error {
 		Page: p, Name: c.Who.Name, Email: c.Who.Email, Nav: c.nav(),
 		Did: done[c.R.URL.Query().Get("did")], Body: template.HTML(body.String()), // rendered by html/template
 	}
-	// By it the service worker knows whose copies it has, and drops those of anybody else.
-	c.W.Header().Set("X-PageFree-Person", c.Who.ID)
+	if c.Who.ID != "" {
+		c.W.Header().Set(personHeader, c.Who.ID)
+	}
 	if p.Keep && status == http.StatusOK {
 		c.W.Header().Set("X-PageFree-Keep", "1")
 	}

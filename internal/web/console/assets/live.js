@@ -53,6 +53,8 @@
     live = false;
     Object.keys(timers).forEach(stop);
     if (socket) socket.close();
+    var worker = navigator.serviceWorker && navigator.serviceWorker.controller;
+    if (worker) worker.postMessage({ type: "forget" }); // what it kept is nobody's who is signed in
     show("out", "You are signed out");
   }
 

@@ -311,10 +311,11 @@ func TestLive(t *testing.T) {
 	if h.headless {
 		t.Error("a part was fetched as if it were a page")
 	}
-	// The session ends.
+	// The session ends, and with it what the service worker kept.
+	b.eval(`Object.defineProperty(navigator, "serviceWorker", { value: { controller: { postMessage: function (m) { window.told = m.type; } } } }); 0`)
 	h.set(func() { h.tickets = http.StatusUnauthorized })
 	h.drop()
-	b.until(state + ` === "You are signed out"`)
+	b.until(state + ` === "You are signed out" && window.told === "forget"`)
 
 	asked := h.get(func() int { return h.asked })
 	b.open("/console/still")

@@ -226,6 +226,7 @@ func (p *pages) create(c *console.Call) error {
 	if !ok {
 		return err
 	}
+	with.Values.Del("secret") // it is typed once more, and stands in no page
 	page, err := p.form(c, of, with)
 	if err != nil {
 		return err

@@ -239,6 +239,8 @@ func TestDeliveries(t *testing.T) {
 func TestTheirs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	early := w.as("lead").Get(t, "/console/integrations/new?provider=standard").Form(t, "Connect Standard Webhooks").Set(t, "name", " ").Set(t, "secret", "whsec_a-secret-that-was-typed").Send(t).Want(t, 422)
+	early.Hides(t, "a-secret-that-was-typed")
 	p, path := w.connect("sentry")
 	p.Shows(t, "Until it is given here, every delivery is refused.").Hides(t, "rotate-secret with it as secret")
 	w.as("lead").Get(t, "/console/integrations").Shows(t, "Waits for its secret")

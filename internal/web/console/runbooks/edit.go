@@ -319,8 +319,12 @@ func said(f console.Form, err error) console.Form {
 	return f
 }
 
-// paint colours what somebody types, for the pane behind it.
+// paint colours what somebody types, for the pane behind it. Colouring takes
+// long, and nobody else has an editor.
 func (p *pages) paint(c *console.Call) error {
+	if !c.Who.Best().AtLeast(principal.TeamAdmin) {
+		return problem.Denied("This needs the role %s in a team.", principal.TeamAdmin)
+	}
 	f := c.Sent()
 	return c.Fragment("painted", paint(f.Get("language"), f.Get("scriptContent"), c.Now))
 }

@@ -289,4 +289,7 @@ func TestPaintOverHTTP(t *testing.T) {
 	if got := p.all("span", "c-key"); len(got) == 0 || textOf(got[0]) != "if" {
 		t.Errorf("if has no colour: %s", p.html)
 	}
+	if p := w.post("observer", "/console/runbooks/paint", url.Values{"language": {"BASH"}, "scriptContent": {"if"}}, "HX-Request", "true"); p.code != 403 {
+		t.Errorf("who has no editor: got %d", p.code)
+	}
 }
