@@ -1,6 +1,7 @@
 "use strict";
 // The switch of the settings: pushes on this device. <section id="push" hidden data-key-url data-subscriptions-url> holds a
-// button #push-toggle and a place for words #push-state; "push-changed" tells the page that its list of devices is old.
+// button #push-toggle and a place for words #push-state. The list of all devices is the page's: "push-changed" tells it that
+// it is old.
 (function () {
   var section = document.getElementById("push"), app = window.pagefree;
   if (!section) return;
@@ -31,29 +32,9 @@
       return app.json(url).then(function (list) { return [subscription, list.items]; });
     }).then(function (both) {
       var id = app.stored("push:device"), mine = !!both[0] && both[1].some(function (d) { return d.id === id; });
-      show(both[1].filter(function (d) { return !mine || d.id !== id; }));
       if (mine) say("This device gets pushes.", "Switch off", true);
       else say("This device gets no pushes.", "Switch on", false);
     });
-  }
-  // show lists the person's other devices, each with a way to take it away.
-  var others = document.createElement("ul");
-  others.className = "plain-list";
-  section.appendChild(others);
-  function show(devices) {
-    others.replaceChildren.apply(others, devices.map(function (d) {
-      var item = document.createElement("li"), button = document.createElement("button");
-      button.type = "button";
-      button.className = "plain small";
-      button.textContent = "Remove";
-      button.setAttribute("aria-label", "Remove " + d.name);
-      button.addEventListener("click", function () {
-        button.disabled = true;
-        app.json(url + "/" + d.id, "DELETE").then(changed).then(look).catch(function () { button.disabled = false; });
-      });
-      item.append(d.name + " ", button);
-      return item;
-    }));
   }
   function changed() { section.dispatchEvent(new CustomEvent("push-changed", { bubbles: true })); }
 

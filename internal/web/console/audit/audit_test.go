@@ -95,7 +95,7 @@ func TestWhoSeesWhat(t *testing.T) {
 	site.As(responder).Get(t, "/console/audit").Want(t, 403)
 
 	panel := site.As(lead).HTMX().Get(t, "/console/audit/of?subject="+rb).Want(t, 200).Shows(t, "Runbook approved", "you")
-	if got := panel.Link(t, "All of it"); got != "/console/audit?subject="+rb {
+	if got := panel.Link(t, "All of it, with details"); got != "/console/audit?subject="+rb {
 		t.Errorf("all of it is at %s", got)
 	}
 	for name, got := range map[string]*consoletest.Page{

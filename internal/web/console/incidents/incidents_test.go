@@ -274,7 +274,7 @@ func TestWhatOthersAddToTheTimeline(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := "/console/incidents/" + taken.IncidentID
-	w.get("observer", page).must(t, 200, "From &lt;outside&gt;", "datadog", "by a secret alone", "no member wrote them", "&lt;/pre&gt;&lt;script&gt;", "!<script>")
+	w.get("observer", page).must(t, 200, "From &lt;outside&gt;", "Datadog, proved by a secret alone", "no member wrote them", "&lt;/pre&gt;&lt;script&gt;", "!<script>")
 
 	add := func(execution, status, actor string) {
 		t.Helper()
@@ -311,7 +311,7 @@ func TestServices(t *testing.T) {
 	page := w.post("lead", "/console/services", new("checkout", w.team, "15")).led(t)
 	w.post("lead", "/console/services", new("Checkout", w.team, "")).must(t, 422, `id="e-name">The team has a service of this name.`)
 	w.get("observer", page).must(t, 200, "checkout", "Platform", "for 15 min", "pays &lt;money&gt;", "!Edit…", "!Delete the service", "!Open an incident")
-	w.get("lead", page).must(t, 200, "Edit…", "Delete the service", "Open an incident", `hx-get="/console/executions/serving?serviceId=`+idOf(page))
+	w.get("lead", page).must(t, 200, "Edit…", "Delete this service", "Open an incident", `hx-get="/console/executions/serving?serviceId=`+idOf(page))
 	w.get("outsider", page).must(t, 404)
 
 	open := w.incident(page, "Down", "CRITICAL")

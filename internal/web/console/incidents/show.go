@@ -1,6 +1,7 @@
 package incidents
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"pagefree/internal/incident"
+	"pagefree/internal/incident/hook"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/principal"
@@ -191,6 +193,19 @@ func (v showView) Integration() string {
 	return "/console/integrations/" + *v.Source.IntegrationID
 }
 
+// From names what opened it.
+func (v showView) From() string {
+	switch kind := v.Source.Kind; kind {
+	case "manual":
+		return "by hand"
+	case "api":
+		return "an API key"
+	default:
+		of, _ := hook.Of(kind)
+		return cmp.Or(of.Label, kind)
+	}
+}
+
 // Proof says what was proved of who sent it.
 func (v showView) Proof() string {
 	switch v.Source.Trust {
@@ -199,7 +214,7 @@ func (v showView) Proof() string {
 	case "signed":
 		return "signed"
 	case "bearer":
-		return "by a secret alone"
+		return "proved by a secret alone"
 	}
 	return ""
 }

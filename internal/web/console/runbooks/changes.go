@@ -134,6 +134,11 @@ func texts(values []any) []string {
 // rule is what a parameter takes, in one line.
 func rule(p runbook.Parameter) string {
 	parts := []string{p.Type}
+	for _, k := range kinds {
+		if k.Value == p.Type {
+			parts[0] = k.Name
+		}
+	}
 	add := func(has bool, format string, args ...any) {
 		if has {
 			parts = append(parts, fmt.Sprintf(format, args...))

@@ -157,12 +157,12 @@ func TestChanges(t *testing.T) {
 		"more at once":     {func(v *runbook.Version) { v.Concurrency = 20 }, "At the same time: 10 -> 20!"},
 		"less at once":     {func(v *runbook.Version) { v.Concurrency = 2 }, "At the same time: 10 -> 2"},
 		"retries":          {func(v *runbook.Version) { v.MaxRetries, v.Idempotent = 1, true }, "Retries: 0 -> 1!; Idempotent: no -> yes!"},
-		"a parameter less": {func(v *runbook.Version) { v.Parameters = v.Parameters[:1] }, "Parameter B: integer -> "},
+		"a parameter less": {func(v *runbook.Version) { v.Parameters = v.Parameters[:1] }, "Parameter B: whole number -> "},
 		"a parameter more": {func(v *runbook.Version) {
 			v.Parameters = append(v.Parameters, runbook.Parameter{Name: "C", Type: "boolean", Required: true})
 		}, "Parameter C:  -> boolean, required"},
-		"a secret that is shown": {func(v *runbook.Version) { v.Parameters[0].Secret = false }, "Parameter A: string, secret, matches [a-z]+ -> string, matches [a-z]+!"},
-		"a looser pattern":       {func(v *runbook.Version) { v.Parameters[0].Pattern = "" }, "Parameter A: string, secret, matches [a-z]+ -> string, secret!"},
+		"a secret that is shown": {func(v *runbook.Version) { v.Parameters[0].Secret = false }, "Parameter A: text, secret, matches [a-z]+ -> text, matches [a-z]+!"},
+		"a looser pattern":       {func(v *runbook.Version) { v.Parameters[0].Pattern = "" }, "Parameter A: text, secret, matches [a-z]+ -> text, secret!"},
 		"another order":          {func(v *runbook.Version) { v.Parameters[0], v.Parameters[1] = v.Parameters[1], v.Parameters[0] }, "Order of parameters: A, B -> B, A"},
 	}
 	for name, tt := range tests {

@@ -37,6 +37,9 @@ type Rooms struct {
 	TeamName func(ctx context.Context, teamID string) (string, bool, error)
 }
 
+// kinds are the types of a parameter.
+var kinds = []console.Option{{Value: runbook.String, Name: "text"}, {Value: runbook.Integer, Name: "whole number"}, {Value: runbook.Number, Name: "number"}, {Value: runbook.Boolean, Name: "true or false"}}
+
 // funcs are what only these pages' templates need.
 var funcs = template.FuncMap{
 	"add":      func(a, b int) int { return a + b },
@@ -44,9 +47,7 @@ var funcs = template.FuncMap{
 	"languages": func() []console.Option {
 		return []console.Option{{Value: runbook.Bash, Name: "Bash"}, {Value: runbook.Python, Name: "Python"}, {Value: runbook.JavaScript, Name: "JavaScript"}}
 	},
-	"kinds": func() []console.Option {
-		return []console.Option{{Value: runbook.String, Name: "text"}, {Value: runbook.Integer, Name: "whole number"}, {Value: runbook.Number, Name: "number"}, {Value: runbook.Boolean, Name: "true or false"}}
-	},
+	"kinds": func() []console.Option { return kinds },
 	"presets": func() []console.Option {
 		return []console.Option{{Value: "generic", Name: "any receiver"}, {Value: "awx", Name: "AWX"}, {Value: "rundeck", Name: "Rundeck"}}
 	},

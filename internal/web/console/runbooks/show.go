@@ -253,7 +253,7 @@ func (p *pages) words(c *console.Call) error {
 		return err
 	}
 	f := console.NewForm(map[string]string{"name": r.Name, "description": r.Description, "rev": strconv.FormatInt(r.Rev(), 10)})
-	return c.Show("runbook-words", console.Page{Title: "Words of " + r.Name, Crumbs: below(r), View: wordsView{f, r.ID}})
+	return c.Show("runbook-words", console.Page{Title: "Name and description of " + r.Name, Crumbs: below(r), View: wordsView{f, r.ID}})
 }
 
 // managed reads the runbook of a page that only who manages it has a use for.
@@ -287,7 +287,7 @@ func (p *pages) describe(c *console.Call) error {
 	if stale {
 		with.Values.Set("rev", strconv.FormatInt(r.Rev(), 10))
 	}
-	return c.Again("runbook-words", console.Page{Title: "Words of " + r.Name, Crumbs: below(r), View: wordsView{with, r.ID}})
+	return c.Again("runbook-words", console.Page{Title: "Name and description of " + r.Name, Crumbs: below(r), View: wordsView{with, r.ID}})
 }
 
 // matches is the If-Match of a form: the revision that it was filled from.

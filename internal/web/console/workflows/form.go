@@ -222,7 +222,7 @@ func (p *pages) formPage(c *console.Call, d draft, f console.Form, v formView) (
 	v.Form, v.Kinds, v.Events, v.Path = f, kinds, happened, "/console/workflows"
 	if v.ID != "" {
 		v.Path = "/console/workflows/" + v.ID + "/edit"
-		page.Title, page.Crumbs = "Edit "+d.Name, append(crumbs[:1:1], console.Crumb{Name: "The workflow", Path: "/console/workflows/" + v.ID})
+		page.Title, page.Crumbs = "Edit "+d.Name, append(crumbs[:1:1], console.Crumb{Name: d.Name, Path: "/console/workflows/" + v.ID})
 	}
 	services, err := p.services(c)
 	if err != nil {
