@@ -176,7 +176,7 @@ func (d *demo) datadog(ctx context.Context, hook, secret, title, cycle, remedy, 
 	_, err = d.Want(ctx, http.StatusAccepted, "POST", at.Path, secret, map[string]any{
 		"id": fmt.Sprint(time.Now().UnixNano()), "title": "[" + transition + " on {host:web-3}] " + title, "body": "Monitored for 5 minutes.",
 		"date": fmt.Sprint(time.Now().UnixMilli()), "alert_id": "1184", "alert_cycle_key": "demo-" + cycle, "alert_transition": transition,
-		"alert_type": "error", "alert_priority": "P2", "hostname": "web-3", "tags": "env:local,remedy:" + remedy, "org": "PageFree demo",
+		"alert_type": "error", "alert_priority": "P2", "hostname": "web-3", "tags": "env:local,zone:eu-1,remedy:" + remedy, "org": "PageFree demo",
 	})
 	return err
 }
