@@ -141,12 +141,12 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		}
 	}
 	fmt.Fprintf(out, `
-console   %[1]s/console
-at        %[1]s (as CloudFront; the API by itself: %[5]s)
-sign in   %[1]s/signin (%[2]s)
-page      %[1]s/status/%[6]s (sign in as %[7]s or %[8]s: each sees another part; the link is in the mail below)
-mail      %[1]s/_local/mail
+console   %[1]s/console (sign in as %[2]s)
+sign in   %[1]s/signin
+mail      %[1]s/_local/mail (where the links of all who sign in arrive)
+page      %[1]s/status/%[6]s (sign in as %[7]s or %[8]s: each sees another part)
 webhooks  %[1]s/_local/webhooks (what %[1]s/_local/echo/200 received)
+at        %[1]s (as CloudFront; the API by itself: %[5]s)
 data      %[3]s (kept)
 logs      %[3]s/logs
 AWS       %[4]s (any keys)
@@ -161,11 +161,11 @@ Ctrl-C stops it.
 // welcome prints links that sign in at the console, which go on to where each of these people would begin.
 func welcome(ctx context.Context, out io.Writer, at string) error {
 	c := client.Client{URL: at}
-	fmt.Fprintf(out, "\nThe console: %s/console\nLinks that sign in, each good for 15 minutes, once:\n", at)
+	fmt.Fprintf(out, "\nThe console: %s/console\nLinks that sign in, each good for 15 minutes, once. One browser holds one session: take a private window for another.\n", at)
 	for _, who := range []struct{ email, next, does string }{
-		{demo.Responder, "/console/incidents", "handles incidents"},
-		{demo.Reviewer, "/console/reviews", "approves what the lead wrote"},
-		{demo.Lead, "/console/status-pages", "writes runbooks, tells partners"},
+		{demo.Responder, "/console/incidents", "one incident is open, and its runbook waits for a confirmation"},
+		{demo.Reviewer, "/console/reviews", "one runbook waits for a review"},
+		{demo.Lead, "/console/status-pages", "a page with partners; writes runbooks, workflows, integrations"},
 	} {
 		began := time.Now()
 		if _, err := c.Want(ctx, http.StatusAccepted, "POST", "/v1/auth/magic-link", "", map[string]any{"email": who.email, "next": who.next}); err != nil {
@@ -191,22 +191,15 @@ func past(s *stack.Stack) *demo.Past {
 	}
 }
 
-// paste prints lines for a second shell, with sessions of the demo's people in them.
+// paste prints lines for a second shell, with what they need in them.
 func paste(out io.Writer, url, dir string, r demo.Result) {
 	fmt.Fprintf(out, `
-For a second shell. An alert that opens an incident, and the run of the workflow that it starts, a second later:
+For a second shell. An alert, which a workflow handles within a second; the status page as a program of Acme reads it; the audit trail, verified:
 
-curl -s -H 'Authorization: Bearer %[10]s' -H 'Content-Type: application/json' -d '{"title":"Disk of web-3 is full","severity":"critical","labels":{"remedy":"%[11]s"}}' %[9]s; sleep 1
-curl -s -H 'Authorization: Bearer %[2]s' '%[1]s/v1/workflows/%[12]s/runs?limit=1' | python3 -m json.tool
-
-The status page as Acme sees it, the timeline of the incident above, a runbook to run, the audit trail to verify:
-
-curl -s -H 'Authorization: Bearer %[7]s' %[1]s/status/%[8]s
-curl -s -H 'Authorization: Bearer %[2]s' %[1]s/v1/incidents/%[4]s/timeline
-curl -s -H 'Authorization: Bearer %[2]s' -H 'Content-Type: application/json' -d '{"runbookId":"%[5]s","incidentId":"%[4]s"}' %[1]s/v1/executions
-curl -s -H 'Authorization: Bearer %[3]s' '%[1]s/v1/audit/export?limit=200' > %[6]s && go run ./infra/audit verify %[6]s
-`, url, r.Sessions[demo.Responder], r.Sessions[demo.Admin], r.IncidentID, r.RunbookIDs["Free disk space"], filepath.Join(dir, "audit.ndjson"), r.Tokens["Acme"], demo.Slug,
-		r.Hook, r.HookSecret, demo.RemedyLabel, r.WorkflowID)
+curl -s -H 'Authorization: Bearer %[2]s' -H 'Content-Type: application/json' -d '{"title":"Disk of web-3 is full","severity":"critical","labels":{"remedy":"%[3]s"}}' %[4]s
+curl -s -H 'Authorization: Bearer %[5]s' %[1]s/status/%[6]s
+curl -s -H 'Authorization: Bearer %[7]s' '%[1]s/v1/audit/export?limit=200' > %[8]s && go run ./infra/audit verify %[8]s
+`, url, r.HookSecret, demo.RemedyLabel, r.Hook, r.Tokens["Acme"], demo.Slug, r.Sessions[demo.Admin], filepath.Join(dir, "audit.ndjson"))
 }
 
 // check is `demo`: the demo against a stack of its own, which goes with it.

@@ -76,7 +76,7 @@ func ofIncident(h heap, n news) (l Letter, open, ok bool) {
 	l = Letter{
 		Subject: fmt.Sprintf("[%s] %s", i.Severity, title), Headline: title, Thread: i.ID,
 		Facts:  []Fact{{"Severity", i.Severity}, {"Status", i.Status}, {"Service", service}},
-		Button: "Open the incident", Path: "/v1/incidents/" + i.ID, Why: whyResponder,
+		Button: "Open the incident", Path: "/console/incidents/" + i.ID, Why: whyResponder,
 	}
 	if service != "" {
 		l.Subject += " (" + service + ")"
@@ -153,7 +153,7 @@ func (i item) why() string {
 // single is the letter of one event.
 func single(i item, of Incident) Letter {
 	name, reason := named(i), i.why()
-	l := Letter{Button: "Open the execution", Path: "/v1/executions/" + i.About}
+	l := Letter{Button: "Open the execution", Path: "/console/executions/" + i.About}
 	switch i.Type {
 	case outbox.ExecutionEnded:
 		status := i.status()
@@ -170,10 +170,10 @@ func single(i item, of Incident) Letter {
 	case outbox.RunbookSubmitted:
 		version := i.Detail["version"]
 		l.Subject, l.Headline, l.Why = "[REVIEW] "+name, fmt.Sprintf("Version %s of %s waits for a review", version, name), whyReviewer
-		l.Button, l.Path = "Open the version", "/v1/runbooks/"+i.About+"/versions/"+version
+		l.Button, l.Path = "Open the version", "/console/runbooks/"+i.About+"/versions/"+version
 	case outbox.WorkflowFailed:
 		l.Subject, l.Headline, l.Why = "[FAILED] Workflow "+name, "The workflow "+name+" failed", whyAdmin
-		l.Button, l.Path = "Open the run", "/v1/workflow-runs/"+i.About
+		l.Button, l.Path = "Open the run", "/console/workflow-runs/"+i.About
 		l.Facts = []Fact{{"Reason", line(i.Detail["reason"], maxReason)}}
 		if by := i.Detail["executionId"]; by != "" { // one mail for both
 			status, of := "FAILED", line(i.Detail["workflowName"], maxTitle)
@@ -192,7 +192,7 @@ func single(i item, of Incident) Letter {
 			l.Subject = "A message of the workflow " + name
 		}
 		l.Headline, l.Text = l.Subject, paragraphs(i.Detail["message"])
-		l.Button, l.Path = "Open the run", "/v1/workflow-runs/"+i.About
+		l.Button, l.Path = "Open the run", "/console/workflow-runs/"+i.About
 	}
 	if of.ID != "" {
 		l.Facts = append(l.Facts, Fact{"Incident", line(of.Title, maxTitle)})
@@ -242,11 +242,11 @@ func digest(items []item, uncounted int, before bool) Letter {
 	l.Text = "This came within a minute or so. You get one mail a minute about one runbook or workflow at most."
 	switch last := items[len(items)-1]; last.Type {
 	case outbox.WorkflowFailed, outbox.WorkflowNotify:
-		l.Button, l.Path = "Open the newest run", "/v1/workflow-runs/"+last.About
+		l.Button, l.Path = "Open the newest run", "/console/workflow-runs/"+last.About
 	case outbox.RunbookSubmitted:
-		l.Button, l.Path = "Open the runbook", "/v1/runbooks/"+last.About
+		l.Button, l.Path = "Open the runbook", "/console/runbooks/"+last.About
 	default:
-		l.Button, l.Path = "Open the newest execution", "/v1/executions/"+last.About
+		l.Button, l.Path = "Open the newest execution", "/console/executions/"+last.About
 	}
 	return l
 }

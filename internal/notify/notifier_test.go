@@ -26,7 +26,7 @@ func TestAFailureAndAConfirmation(t *testing.T) {
 		t.Fatalf("a failure: got %q", got)
 	}
 	if m := mails[0]; m.Subject != "[FAILED] Restart" || !strings.Contains(m.Text, "exit 1") || !strings.Contains(m.HTML, "exit 1") ||
-		len(m.Links) == 0 || !strings.HasPrefix(m.Links[0], "https://pagefree.test/v1/executions/ex_") {
+		len(m.Links) == 0 || !strings.HasPrefix(m.Links[0], "https://pagefree.test/console/executions/ex_") {
 		t.Errorf("got %+v", m)
 	}
 	w.handle(w.run(outbox.ExecutionWaits, id.New(id.Runbook, w.now.Now()), "AWAITING_CONFIRMATION", "wfr_x"))

@@ -204,7 +204,7 @@ func (n *Notifier) telling(ctx context.Context, r *reading, e outbox.Event) (tel
 		if !found {
 			i.ID = e.About
 		}
-		t := telling{Headline: fmt.Sprintf("[%s] %s", i.Severity, line(i.Title, maxTitle)), URL: o.URL("/v1/incidents/" + i.ID), Lines: []string{incidentWords[e.Type]}}
+		t := telling{Headline: fmt.Sprintf("[%s] %s", i.Severity, line(i.Title, maxTitle)), URL: o.URL("/console/incidents/" + i.ID), Lines: []string{incidentWords[e.Type]}}
 		if i.Service != "" {
 			t.Lines = append(t.Lines, "Service: "+line(i.Service, maxTitle))
 		}

@@ -65,7 +65,7 @@ func TestStandardWebhook(t *testing.T) {
 	if r.Headers["webhook-id"] != e.ID || r.Headers["x-pagefree-depth"] != "3" || r.Headers["content-type"] != "application/json" || r.Headers["webhook-timestamp"] != strconv.FormatInt(w.now.Now().Unix(), 10) {
 		t.Errorf("headers %v", r.Headers)
 	}
-	want := fmt.Sprintf(`{"data":{"incident":{"id":%q,"service":"Billing","severity":"HIGH","status":"TRIGGERED","title":"Payments <fail> & time out","url":"https://pagefree.test/v1/incidents/%s"},"teamId":%q},"timestamp":%q,"type":"incident.created"}`,
+	want := fmt.Sprintf(`{"data":{"incident":{"id":%q,"service":"Billing","severity":"HIGH","status":"TRIGGERED","title":"Payments <fail> & time out","url":"https://pagefree.test/console/incidents/%s"},"teamId":%q},"timestamp":%q,"type":"incident.created"}`,
 		e.About, e.About, w.team, e.At)
 	if r.Body != want {
 		t.Errorf("got  %s\nwant %s", r.Body, want)
@@ -155,7 +155,7 @@ func TestSlack(t *testing.T) {
 	if err := json.Unmarshal([]byte(got[0].Body), &body); err != nil || len(body) != 1 {
 		t.Fatalf("got %s, %v", got[0].Body, err)
 	}
-	want := "*[CRITICAL] &lt;!channel&gt; a &amp; b &lt;https://evil.test|x&gt; bold line*\nAn incident was opened.\nService: Billing\n<https://pagefree.test/v1/incidents/" + e.About + "|Open it in PageFree>"
+	want := "*[CRITICAL] &lt;!channel&gt; a &amp; b &lt;https://evil.test|x&gt; bold line*\nAn incident was opened.\nService: Billing\n<https://pagefree.test/console/incidents/" + e.About + "|Open it in PageFree>"
 	if body["text"] != want {
 		t.Errorf("got  %q\nwant %q", body["text"], want)
 	}

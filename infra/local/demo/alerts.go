@@ -28,6 +28,7 @@ const (
 	diskAlarm    = "checkout-web-3-disk-full"
 	replicaAlert = "Replica of checkout-db lags 4 minutes behind"
 	indexAlert   = "Search index is stale"
+	openAlert    = "Replica of orders-db lags 11 minutes behind"
 	scriptAlert  = "Disk of web-3 is 98 % full"
 )
 
@@ -61,6 +62,9 @@ func (d *demo) alerts(ctx context.Context) error {
 	}
 	if err := d.scripted(ctx); err != nil {
 		return fmt.Errorf("the alert of a script: %w", err)
+	}
+	if err := d.left(ctx, hook, secret); err != nil {
+		return fmt.Errorf("the alert that is left to the reader: %w", err)
 	}
 	return nil
 }
@@ -163,16 +167,16 @@ func (d *demo) cloudwatch(ctx context.Context) error {
 	return d.history(ctx, i["id"].(string))
 }
 
-// datadog sends what Datadog makes of the payload template.
-func (d *demo) datadog(ctx context.Context, hook, secret, title, remedy, transition string) error {
+// datadog sends what Datadog makes of the payload template. cycle is what all alerts of one trouble have in common.
+func (d *demo) datadog(ctx context.Context, hook, secret, title, cycle, remedy, transition string) error {
 	at, err := url.Parse(hook)
 	if err != nil {
 		return err
 	}
 	_, err = d.Want(ctx, http.StatusAccepted, "POST", at.Path, secret, map[string]any{
 		"id": fmt.Sprint(time.Now().UnixNano()), "title": "[" + transition + " on {host:web-3}] " + title, "body": "Monitored for 5 minutes.",
-		"date": fmt.Sprint(time.Now().UnixMilli()), "alert_id": "1184", "alert_cycle_key": "demo-" + remedy, "alert_transition": transition,
-		"alert_type": "error", "alert_priority": "P2", "hostname": "web-3", "tags": "env:local,remedy:" + remedy, "org": "PageFree demo",
+		"date": fmt.Sprint(time.Now().UnixMilli()), "alert_id": "1184", "alert_cycle_key": "demo-" + cycle, "alert_transition": transition,
+		"alert_type": "error", "alert_priority": "P2", "hostname": "web-3", "tags": "env:local,zone:eu-1,remedy:" + remedy, "org": "PageFree demo",
 	})
 	return err
 }
@@ -180,23 +184,13 @@ func (d *demo) datadog(ctx context.Context, hook, secret, title, remedy, transit
 // waits lets an alert come in by a bearer secret, whose runbook is too risky for that: a person has to confirm it.
 func (d *demo) waits(ctx context.Context, hook, secret string) error {
 	began := time.Now()
-	if err := d.datadog(ctx, hook, secret, replicaAlert, "failover", "Triggered"); err != nil {
+	if err := d.datadog(ctx, hook, secret, replicaAlert, "failover", "failover", "Triggered"); err != nil {
 		return err
 	}
 	d.say("Datadog, by a bearer secret: %s", replicaAlert)
-	i, err := d.alerted(ctx, replicaAlert, began, nil)
+	e, err := d.asked(ctx, replicaAlert, began)
 	if err != nil {
 		return err
-	}
-	var e map[string]any
-	if err := poll(ctx, func() (bool, error) {
-		list, err := d.all(ctx, Responder, "/v1/executions?status=AWAITING_CONFIRMATION&incidentId="+i["id"].(string))
-		if len(list) == 1 {
-			e = list[0]
-		}
-		return e != nil, err
-	}); err != nil {
-		return fmt.Errorf("no execution waits: %w", err)
 	}
 	d.say("%q waits: %v", failover, e["reason"])
 	if err := d.mail(ctx, Responder, failover, began); err != nil {
@@ -212,10 +206,44 @@ func (d *demo) waits(ctx context.Context, hook, secret string) error {
 	return nil
 }
 
+// asked waits until a workflow asks a person about the incident of an alert, and returns the execution that waits.
+func (d *demo) asked(ctx context.Context, title string, since time.Time) (e map[string]any, err error) {
+	i, err := d.alerted(ctx, title, since, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := poll(ctx, func() (bool, error) {
+		list, err := d.all(ctx, Responder, "/v1/executions?status=AWAITING_CONFIRMATION&incidentId="+i["id"].(string))
+		if len(list) == 1 {
+			e = list[0]
+		}
+		return e != nil, err
+	}); err != nil {
+		return nil, fmt.Errorf("no execution waits: %w", err)
+	}
+	return e, nil
+}
+
+// left lets one more such alert come in, and leaves it to whoever reads this: an open incident, and a runbook that waits
+// for them, for a quarter of an hour. What an earlier demo left open is over first.
+func (d *demo) left(ctx context.Context, hook, secret string) error {
+	began := time.Now()
+	for _, transition := range []string{"Recovered", "Triggered"} {
+		if err := d.datadog(ctx, hook, secret, openAlert, "left", "failover", transition); err != nil {
+			return err
+		}
+	}
+	if _, err := d.asked(ctx, openAlert, began); err != nil {
+		return err
+	}
+	d.say("Datadog: %s; %q waits for you", openAlert, failover)
+	return nil
+}
+
 // fails lets an alert come in whose runbook does not work: its team's admins get a mail.
 func (d *demo) fails(ctx context.Context, hook, secret string) error {
 	began := time.Now()
-	if err := d.datadog(ctx, hook, secret, indexAlert, "reindex", "Triggered"); err != nil {
+	if err := d.datadog(ctx, hook, secret, indexAlert, "reindex", "reindex", "Triggered"); err != nil {
 		return err
 	}
 	d.say("Datadog: %s", indexAlert)
@@ -225,7 +253,7 @@ func (d *demo) fails(ctx context.Context, hook, secret string) error {
 	if err := d.mail(ctx, Lead, reindex, began); err != nil {
 		return err
 	}
-	if err := d.datadog(ctx, hook, secret, indexAlert, "reindex", "Recovered"); err != nil {
+	if err := d.datadog(ctx, hook, secret, indexAlert, "reindex", "reindex", "Recovered"); err != nil {
 		return err
 	}
 	_, err := d.alerted(ctx, indexAlert, began, func(i map[string]any) bool { return i["status"] == "RESOLVED" })

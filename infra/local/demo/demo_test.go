@@ -60,7 +60,7 @@ func TestDemo(t *testing.T) {
 		"403 self_approval", "\nPeople\n", "\nLibrary\n", "\nReview\n", "\nThe incident\n", "\nAlerts\n", "\nThe status page\n", "\nProof\n", `"Free disk space" (sandbox, BASH): COMPLETED`,
 		"(sandbox, PYTHON): COMPLETED", "(sandbox, JAVASCRIPT): COMPLETED", "(node, by name, BASH): COMPLETED", "with a warning", "verifies its signature",
 		"RUNNING", "that it was sent: COMPLETED", "its integration starts runbooks of risk LOW by itself; this one is HIGH", "[CONFIRM] Fail over the database",
-		"responder confirms; it ran, and the incident is RESOLVED", "[FAILED] Rebuild the search index", "Recovered, and so the incident is RESOLVED", "any script, by curl", "and it is RESOLVED: ", ": CANCELLED", ": TIMEOUT", "rolls back to version 1: it waits", "signed blocks",
+		"responder confirms; it ran, and the incident is RESOLVED", "[FAILED] Rebuild the search index", "Recovered, and so the incident is RESOLVED", "any script, by curl", "and it is RESOLVED: ", `"Fail over the database" waits for you`, ": CANCELLED", ": TIMEOUT", "rolls back to version 1: it waits", "signed blocks",
 		"Acme looks by token: 5 components", "Acme looks by mailed link: 5 components", "Globex looks by token: 4 components", "refused with access_revoked", "served and access_revoked",
 	} {
 		if !strings.Contains(said, want) {
@@ -188,7 +188,7 @@ func (w *world) statuses() string {
 // made counts what should not pile up.
 func (w *world) made() string {
 	var parts []string
-	byPeople := 0 // what alerts open is over when the demo is, and comes anew each time
+	byPeople := 0 // what alerts open comes anew each time
 	for _, i := range w.call(Lead, 200, "GET", "/v1/incidents?limit=200", nil).Items() {
 		if i["source"].(map[string]any)["integrationId"] == nil {
 			byPeople++

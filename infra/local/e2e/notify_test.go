@@ -58,7 +58,7 @@ func TestNotifications(t *testing.T) {
 	w.until("the mails", func() bool {
 		return mailed(lead, first) == 1 && mailed(reviewer, first) == 1 && mailed(bouncing, first) == 1
 	})
-	if m := w.stack.Mail(lead)[0]; m.Links[0] != w.stack.URL+"/v1/executions/"+first.About {
+	if m := w.stack.Mail(lead)[0]; m.Links[0] != w.stack.URL+"/console/executions/"+first.About {
 		t.Errorf("it links to %v", m.Links)
 	}
 	w.until("the stop", func() bool {

@@ -68,7 +68,7 @@ type sheet struct {
 }
 
 func (p *Post) compose(l notify.Letter, o origin.Origin) (*sesv2.SendEmailInput, error) {
-	s := sheet{Letter: l, Settings: o.URL("/v1/me/notifications")}
+	s := sheet{Letter: l, Settings: o.URL("/console/settings")}
 	if l.Path != "" {
 		s.URL = o.URL(l.Path)
 	}

@@ -136,7 +136,7 @@ func TestWhoGetsWhichLink(t *testing.T) {
 		"several pages":                        {pat, "", "Sign in to your status pages", "partner", "/status"},
 		"several pages, by one":                {pat, "/status/edge/history?cursor=x", "Sign in to the status page Edge", "partner", "/status/edge/history?cursor=x"},
 		"several pages, by one that begins so": {pat, "/status/edge-2", "Sign in to your status pages", "partner", "/status/edge-2"},
-		"staff too":                            {admin, "", "Sign in to PageFree", "staff", "/signin?done"},
+		"staff too":                            {admin, "", "Sign in to PageFree", "staff", "/console"},
 		"staff too, for the console":           {admin, "/console", "Sign in to PageFree", "staff", "/console"},
 		"staff too, for a page":                {admin, "/status/acme-cloud", "Sign in to the status page Acme Cloud", "partner", "/status/acme-cloud"},
 		"staff too, for something like a page": {admin, "/statuses", "Sign in to PageFree", "staff", "/statuses"},

@@ -131,7 +131,7 @@ func (p *page) get(w http.ResponseWriter, r *http.Request) error {
 	next := identity.Next(q.Get("next"))
 	switch {
 	case q.Has("done"):
-		return render(w, http.StatusOK, view{Title: "You are signed in", State: "done", Text: "You can close this page, or go on to where you were."})
+		return render(w, http.StatusOK, view{Title: "You are signed in", State: "done", Text: "You can close this page."})
 	case q.Has("sent"):
 		return render(w, http.StatusOK, view{Title: "Type the code", State: "code"})
 	case q.Get("invite") != "":
@@ -233,7 +233,15 @@ func (p *page) enter(w http.ResponseWriter, opened identity.Opened, err error) e
 		return err
 	}
 	http.SetCookie(w, opened.Cookie())
-	p.redirect(w, opened.Next)
+	next := opened.Next
+	switch {
+	case next != "":
+	case opened.Kind == identity.Staff:
+		next = "/console"
+	default:
+		next = "/signin?done"
+	}
+	p.redirect(w, next)
 	return nil
 }
 
@@ -274,9 +282,6 @@ func readForm(r *http.Request) error {
 // outside where that is known, else relative to this page, which has the same
 // effect under any stage.
 func (p *page) redirect(w http.ResponseWriter, next string) {
-	if next == "" {
-		next = "/signin?done"
-	}
 	where := "." + next
 	if p.at.Known() {
 		where = p.at.Path(next)

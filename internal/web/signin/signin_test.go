@@ -29,6 +29,7 @@ type sessions struct {
 	looked   identity.Looked
 	lookErr  error
 	next     string
+	kind     identity.Kind // of the session
 	err      error
 }
 
@@ -56,7 +57,7 @@ func (s *sessions) AskLink(_ context.Context, email, next, browser string) (rate
 
 func (s *sessions) Verify(_ context.Context, secret, _ string) (identity.Opened, error) {
 	s.verified = append(s.verified, secret)
-	return identity.Opened{Secret: "pfs_secret", Lifetime: time.Hour, Next: s.next}, s.err
+	return identity.Opened{Secret: "pfs_secret", Kind: s.kind, Lifetime: time.Hour, Next: s.next}, s.err
 }
 
 const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -125,6 +126,8 @@ func TestReadingChangesNothing(t *testing.T) {
 		"half a link":                {"/signin?token=" + link[:20], "not whole", link[:20]},
 		"something to be written in": {"/signin?next=/%22%3E%3Cscript%3E", `type="email"`, "<script"},
 		"signed in":                  {"/signin?done", "You are signed in", `name="email"`},
+		"signed in, and then":        {"/signin?done", `<a href="console">`, ""},
+		"signed in, as a partner":    {"/signin?done", `<a href="status">`, ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -164,8 +167,14 @@ func TestStyle(t *testing.T) {
 }
 
 func TestPressing(t *testing.T) {
-	tests := map[string]struct{ at, next, want string }{
+	tests := map[string]struct {
+		at, next, want string
+		kind           identity.Kind
+	}{
 		"somewhere":                       {at: "", next: "/console/runbooks?x=1", want: "./console/runbooks?x=1"},
+		"staff, somewhere":                {at: "", next: "/console/runbooks?x=1", want: "./console/runbooks?x=1", kind: identity.Staff},
+		"staff, nowhere":                  {at: "", want: "./console", kind: identity.Staff},
+		"staff, nowhere, behind a stage":  {at: "https://api.pagefree.test/prod", want: "/prod/console", kind: identity.Staff},
 		"nowhere":                         {at: "", want: "./signin?done"},
 		"somewhere, the origin known":     {at: "https://pagefree.test", next: "/console", want: "/console"},
 		"somewhere, behind a stage":       {at: "https://api.pagefree.test/prod", next: "/console", want: "/prod/console"},
@@ -174,7 +183,7 @@ func TestPressing(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := &sessions{next: tt.next}
+			s := &sessions{next: tt.next, kind: tt.kind}
 			w := serve(t, s, tt.at, post(url.Values{"token": {"pfl_x"}}))
 			if got := w.Header.Get("Location"); w.StatusCode != http.StatusSeeOther || got != tt.want {
 				t.Errorf("got %d to %q, want 303 to %q", w.StatusCode, got, tt.want)

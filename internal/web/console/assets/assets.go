@@ -76,8 +76,15 @@ var paths = sync.OnceValue(func() map[string]string {
 // Path is where a file is found, by its own name, such as "console.css".
 func Path(name string) string { return paths()[name] }
 
-// Routes adds the files to api. at is where people reach PageFree.
+// Routes adds the files to api, and the address without a path, which somebody
+// types who remembers nothing else. at is where people reach PageFree.
 func Routes(api *httpapi.API, at origin.Origin) {
+	api.Handle("GET /{$}", func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Location", at.Path("/console"))
+		w.WriteHeader(http.StatusSeeOther)
+		return nil
+	})
 	api.Handle("GET "+below+"{name}", func(w http.ResponseWriter, r *http.Request) error {
 		name, found := named()[r.PathValue("name")]
 		if !found {

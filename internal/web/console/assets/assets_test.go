@@ -46,6 +46,20 @@ func own(t *testing.T) []string {
 	return names
 }
 
+// TestRoot: the address without a path leads to the console, and nothing else below it does.
+func TestRoot(t *testing.T) {
+	at, err := origin.Parse("https://api.pagefree.test/prod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"/": "/prod/console", "/x": "", "/console/assets/": ""} {
+		rec := get(t, at, http.MethodGet, path)
+		if got := rec.Header().Get("Location"); got != want || (rec.Code == http.StatusSeeOther) != (want != "") {
+			t.Errorf("%s: got %d to %q, want %q", path, rec.Code, got, want)
+		}
+	}
+}
+
 var hashed = regexp.MustCompile(`^/console/assets/[a-z0-9-]+\.[0-9a-f]{12}\.(css|js|svg|png)$`)
 
 // TestFiles: each file has a name that holds its hash, its media type, and may be kept for ever by everybody.

@@ -13,7 +13,7 @@
 
   function all() { return Array.prototype.slice.call(doc.querySelectorAll("[data-live]")).filter(source); }
   function part(el) {
-    if (!parts.has(el)) parts.set(el, { tag: "", text: null, old: false, busy: false });
+    if (!parts.has(el)) parts.set(el, { tag: "", text: null, old: false, busy: false, failed: 0 });
     return parts.get(el);
   }
   function source(el) {
@@ -108,6 +108,7 @@
     var p = part(el), headers = { "HX-Request": "true" };
     p.old = true;
     if (over || doc.hidden || p.busy || !doc.contains(el)) return;
+    clearTimeout(p.again);
     p.busy = true;
     p.old = false;
     if (p.tag && p.src === source(el)) headers["If-None-Match"] = p.tag;
@@ -115,6 +116,7 @@
     fetch(p.src, { headers: headers, credentials: "same-origin", cache: "no-store", redirect: "manual" }).then(function (r) {
       if (r.status === 401 || r.type === "opaqueredirect") return signedOut(); // led to the sign-in
       if (r.status !== 200) { if (r.status >= 500 || r.status === 429) again(el); return null; }
+      p.failed = 0;
       p.tag = r.headers.get("ETag") || "";
       return r.text().then(function (html) {
         if (html !== p.text && doc.contains(el)) swap(el, html);
@@ -125,7 +127,11 @@
       if (p.old) fresh(el);
     });
   }
-  function again(el) { setTimeout(function () { fresh(el); }, 2000 + Math.random() * 3000); }
+  function again(el) { // by one timer, however often it was wanted meanwhile, and less often the longer it fails
+    var p = part(el);
+    clearTimeout(p.again);
+    p.again = setTimeout(function () { fresh(el); }, 2000 + Math.random() * Math.min(MOST, 3000 * Math.pow(2, p.failed++)));
+  }
   function catchUp(only) { all().forEach(function (el) { if (!only || part(el).old) fresh(el); }); }
   function poll() {
     later("poll", POLL, function () { if (!live && !over) { catchUp(false); poll(); } });

@@ -363,3 +363,29 @@ func TestNotLive(t *testing.T) {
 	h.tell("incident", incident)
 	b.until(state + ` === "You are signed out"`)
 }
+
+// TestAnOutage: a part that cannot be fetched is tried again by one timer, however often it was wanted meanwhile. Else a
+// page that is left open asks more and more often, and all of them together when PageFree is back.
+func TestAnOutage(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.deaf = true
+	b := newTab(t, h)
+	b.open("/console/incidents/x")
+	b.until(state + ` === "Reconnecting"`)
+	h.set(func() { h.status = http.StatusServiceUnavailable })
+	b.eval(`window.waiting = new Set(); (function (set, clear) {
+		window.setTimeout = function (act, wait) { var id = set(function () { waiting.delete(id); act(); }, wait); if (wait >= 2000) waiting.add(id); return id; };
+		window.clearTimeout = function (id) { waiting.delete(id); clear(id); };
+	})(window.setTimeout, window.clearTimeout); 0`)
+	for range 8 {
+		before := h.get(func() int { return h.fetched })
+		b.eval(`document.dispatchEvent(new Event("visibilitychange")); 0`)
+		b.waits("both parts to be asked for", func() bool { return h.fetched >= before+2 })
+	}
+	if n := b.eval(`waiting.size > 4 ? waiting.size : 0`); n != "0" { // one of each part, the next poll, the next socket
+		t.Errorf("%s timers wait", n)
+	}
+	h.set(func() { h.status, h.deaf = http.StatusOK, false })
+	b.until(state + ` === "Live"`)
+}

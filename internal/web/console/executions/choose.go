@@ -174,7 +174,7 @@ func above(inc *incident.Incident) []console.Crumb {
 }
 
 // best is how many runbooks an incident's page offers.
-const best = 3
+const best = 5
 
 type forView struct {
 	Incident incident.Incident

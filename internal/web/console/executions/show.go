@@ -39,8 +39,9 @@ type showView struct {
 	Streams  []stream
 	Find     string
 	Hits     int
-	Comes    string // when there is no output yet: when it comes
-	May      bool   // confirm or cancel it
+	Comes    string   // when there is no output yet: when it comes
+	Script   []string // of one that waits for a confirmation, by lines: who gives it has to have read it
+	May      bool     // confirm or cancel it
 	Final    bool
 	Again    string // the path of running it once more, "" where the caller may not
 	Refused  string // why what was asked for was not done
@@ -125,6 +126,9 @@ func (p *pages) seal(c *console.Call, s *showView) error {
 		return err
 	}
 	s.Version, s.Author, s.Approver, s.Approved = &ver, c.By(ver.CreatedByID), c.ByOr(ver.ReviewedByID), c.AgoOr(ver.ReviewedAt)
+	if s.Status == execution.AwaitingConfirmation && ver.ScriptContent != "" {
+		s.Script = strings.Split(strings.TrimSuffix(ver.ScriptContent, "\n"), "\n")
+	}
 	return nil
 }
 

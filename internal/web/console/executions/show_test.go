@@ -73,7 +73,7 @@ func TestConfirm(t *testing.T) {
 	rb := w.runbook("Fail over", func(c *runbook.Creation) { c.RequiresConfirm = true })
 	id := w.run(rb)
 	page := "/console/executions/" + id
-	w.get("responder", page).must(t, 200, "It waits for a responder to confirm it.", "asks for a confirmation before it runs", "in 14 min", "Confirm and run", "Cancel it")
+	w.get("responder", page).must(t, 200, "It waits for a responder to confirm it.", "asks for a confirmation before it runs", "in 14 min", "Confirm and run", "Cancel it", "Script that waits", "What waits")
 	w.get("observer", page).must(t, 200, "It waits for a responder to confirm it.", "!Confirm and run", "!Cancel it", "!Run again")
 	w.get("responder", "/console/executions/for?incidentId="+w.inc).must(t, 200, "Look and confirm")
 	w.post("observer", page+"/confirm", nil).must(t, 403)
@@ -84,7 +84,7 @@ func TestConfirm(t *testing.T) {
 	}
 	w.post("responder", page+"/confirm", nil).must(t, 409, "Cannot confirm what is PENDING.", "Pending")
 	w.dispatch(id)
-	w.get("observer", page).must(t, 200, "Completed", "Confirmed by", "usr_responder")
+	w.get("observer", page).must(t, 200, "Completed", "Confirmed by", "usr_responder", "!Script that waits")
 	w.post("responder", page+"/cancel", nil).must(t, 409, "Cannot cancel what is COMPLETED.", "Completed")
 
 	late := w.run(rb)

@@ -69,7 +69,7 @@ var abouts = map[string]string{
 	"alertmanager": "Alerts of Prometheus, by a webhook receiver of Alertmanager.",
 	"cloudwatch":   "Alarms of CloudWatch, by an SNS topic. There is no secret: SNS signs with a certificate.",
 	"pagerduty":    "Incidents of PagerDuty, by a webhook subscription (V3). PagerDuty makes the secret.",
-	"github":       "Workflow runs, deployments and security alerts of GitHub, by a webhook of a repository or an organization.",
+	"github":       "Workflow runs and issues of GitHub, by a webhook of a repository or an organization.",
 	"sentry":       "Issues and metric alerts of Sentry, by an internal integration. Sentry makes the secret.",
 	"standard":     "Any sender that signs by Standard Webhooks.",
 	"generic":      "Everything else that can send JSON over HTTPS with a header.",

@@ -274,6 +274,9 @@ func (p *pages) grant(c *console.Call) error {
 		return err
 	}
 	body, err := terms(c.Sent(), h.Zone)
+	if ids, some := body["componentIds"].([]string); err == nil && some && len(ids) == 0 && len(h.Components) > 0 { // they would look at an empty page
+		err = problem.InvalidField("body.sees", "tick at least one component below, or let them see everything")
+	}
 	var g partner.Grant
 	if err == nil {
 		g, err = httpapi.Read[partner.Grant](body)

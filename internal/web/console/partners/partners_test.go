@@ -163,6 +163,7 @@ func TestWhatIsWrongWithAGrant(t *testing.T) {
 		"over already":   {[]string{"partnerName", "Kept", "contactEmail", "a@b.test", "expiresAt", "2001-01-01T00:00"}, "expiresAt", "2001-01-01T00:00"},
 		"no such time":   {[]string{"partnerName", "Kept", "contactEmail", "a@b.test", "expiresAt", "2060-03-28T02:30"}, "expiresAt", "does not exist in Europe/Berlin"},
 		"all and chosen": {[]string{"partnerName", "Kept", "contactEmail", "a@b.test", "sees", "all", "components", web}, "sees", "Kept"},
+		"none chosen":    {[]string{"partnerName", "Kept", "contactEmail", "a@b.test", "sees", "chosen"}, "sees", "Kept"},
 	} {
 		seen := w.Post(t, "lead", w.At("partners"), tt.form...).Must(t, 422)
 		seen.Has(t, tt.keeps, `id="e-`+tt.field+`"`)
