@@ -13,6 +13,7 @@ import (
 
 	"pagefree/infra/local/aws"
 	"pagefree/infra/local/demo"
+	"pagefree/infra/local/pushservice"
 	"pagefree/internal/platform/due"
 	"pagefree/internal/platform/dynamo"
 )
@@ -64,7 +65,7 @@ func (w *work) alert(ctx context.Context, a alert) (time.Time, error) {
 }
 
 // reacting are the functions that an alert keeps busy, in the order in which they come to it.
-var reacting = []string{"HooksFunction", "AlertsFunction", "ReactorFunction", "DispatcherFunction", "NotifierFunction"}
+var reacting = []string{"HooksFunction", "AlertsFunction", "ReactorFunction", "DispatcherFunction", "NotifierFunction", "PusherFunction"}
 
 // quiet waits until nothing is due, no message is under way and nobody called anything while that was looked at: all that
 // alerts led to is over.
@@ -86,7 +87,7 @@ func (w *work) quiet(ctx context.Context) error {
 				}
 			}
 		}
-		for _, function := range []string{"AlertsFunction", "DispatcherFunction", "NotifierFunction"} {
+		for _, function := range []string{"AlertsFunction", "DispatcherFunction", "NotifierFunction", "PusherFunction"} {
 			_, arn := w.queueOf(function)
 			if visible, inFlight, _ := w.stack.Queues().Depth(arn); visible+inFlight > 0 {
 				return false, nil
@@ -102,7 +103,12 @@ func (w *work) reactions(ctx context.Context) (group, error) {
 	incident := row{name: "hook to incident", cells: map[column][]float64{}}
 	runbook := row{name: "hook to runbook started, by a workflow", cells: map[column][]float64{}}
 	mail := row{name: "hook to mail to a responder", cells: map[column][]float64{}}
+	push := row{name: "hook to push on a responder's device", cells: map[column][]float64{}}
 	if err := w.quiet(ctx); err != nil {
+		return g, err
+	}
+	device := pushservice.NewDevice(w.stack.URL + pushservice.Path + "bench").JSON()
+	if _, err := w.call(ctx, demo.Responder, "POST", "/v1/push/subscriptions", device); err != nil {
 		return g, err
 	}
 	invoked := w.called("lambda", "Invoke")
@@ -113,19 +119,23 @@ func (w *work) reactions(ctx context.Context) (group, error) {
 		if err != nil {
 			return g, err
 		}
-		var started, told time.Time
-		if err := within(ctx, "the runbook or the mail of "+a.title(), func() (bool, error) {
+		var started, told, pushed time.Time
+		if err := within(ctx, "the runbook, the mail or the push of "+a.title(), func() (bool, error) {
 			if at, ok := invoked(""); ok {
 				started = at
 			}
 			told, err = w.mailed(a.title(), told)
-			return !started.IsZero() && !told.IsZero(), err
+			if err == nil {
+				pushed, err = w.pushed(began)
+			}
+			return !started.IsZero() && !told.IsZero() && !pushed.IsZero(), err
 		}); err != nil {
 			return g, err
 		}
 		if err := w.quiet(ctx); err != nil {
 			return g, err
 		}
+		w.count(push.cells, []string{"PusherFunction"})
 		// Of what alerts writes the first is the incident.
 		writes := w.stack.Counts().Calls(aws.Call{Function: "AlertsFunction", Service: "dynamodb", Operation: "TransactWriteItems"})
 		opened := slices.IndexFunc(writes, func(c aws.Call) bool { return c.Status == http.StatusOK })
@@ -135,12 +145,31 @@ func (w *work) reactions(ctx context.Context) (group, error) {
 		for _, m := range []struct {
 			row
 			at time.Time
-		}{{incident, writes[opened].At.Add(writes[opened].Took)}, {runbook, started}, {mail, told}} {
+		}{{incident, writes[opened].At.Add(writes[opened].Took)}, {runbook, started}, {mail, told}, {push, pushed}} {
 			m.cells[took] = append(m.cells[took], milliseconds(m.at.Sub(began)))
 		}
 	}
-	g.rows = append(g.rows, incident, runbook, mail)
+	g.rows = append(g.rows, incident, runbook, mail, push)
+	if _, err := w.call(ctx, demo.Responder, "DELETE", "/v1/push/subscriptions", device); err != nil { // what follows is counted without it
+		return g, err
+	}
 	return g, w.completed(ctx)
+}
+
+// pushed is when a device was last pushed something since a time; zero if it was not. The push service knows milliseconds.
+func (w *work) pushed(since time.Time) (time.Time, error) {
+	newest := w.stack.PushService().Pushes()
+	if len(newest) == 0 {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339, newest[0].At)
+	if err == nil && newest[0].Status != http.StatusCreated {
+		err = fmt.Errorf("the push service refused: %d %s", newest[0].Status, newest[0].Problem)
+	}
+	if at.Before(since) {
+		at = time.Time{}
+	}
+	return at, err
 }
 
 // mailed is when a responder was told of something, unless that is known.

@@ -15,7 +15,7 @@ var (
 	uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 	codeForm = regexp.MustCompile(`^[a-z]+(_[a-z0-9]+)*$`)
 	timeForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`)
-	idForm   = regexp.MustCompile(`^(rb|ex|inc|svc|team|usr|key|aud|tl|tgt|sec|sp|cmp|spi|spu|mnt|prt|acc|prs|pse|look|int|dlv|wf|wfr)_[0-9A-HJKMNP-TV-Z]{26}$`)
+	idForm   = regexp.MustCompile(`^(rb|ex|inc|svc|team|usr|key|aud|tl|tgt|sec|sp|cmp|spi|spu|mnt|prt|acc|prs|pse|look|int|dlv|wf|wfr|dev)_[0-9A-HJKMNP-TV-Z]{26}$`)
 )
 
 // innards are words of what is behind the API, which no answer says.

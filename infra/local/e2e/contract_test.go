@@ -36,6 +36,7 @@ const (
 // is held against the rules that hold for all answers.
 type contract struct {
 	api       client.Client
+	stack     *stack.Stack
 	bearers   map[string]string // by who
 	team      string
 	elsewhere string // the outsider's team
@@ -63,7 +64,7 @@ func TestContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &contract{api: client.Client{URL: s.URL}, bearers: people.Sessions, incident: people.IncidentID, approved: people.RunbookIDs["Free disk space"]}
+	c := &contract{api: client.Client{URL: s.URL}, stack: s, bearers: people.Sessions, incident: people.IncidentID, approved: people.RunbookIDs["Free disk space"]}
 	c.settle(t)
 	for name, part := range map[string]func(*testing.T, *contract){
 		"answers": contractAnswers, "methods": contractMethods, "bodies": contractBodies, "lists": contractLists, "revisions": contractRevisions,
@@ -74,7 +75,7 @@ func TestContract(t *testing.T) {
 		"triggers": contractTriggers, "globals": contractGlobals, "idempotency": contractIdempotency, "confirmation": contractConfirmation, "values": contractValues,
 		"templates": contractTemplates, "outcomes": contractOutcomes, "output": contractOutput, "executions": contractExecutions,
 		"status pages": contractStatusPages, "partners": contractPartners, "incidents": contractIncidents, "dedup": contractDedup, "services": contractServices, "races": contractRaces,
-		"integrations": contractIntegrations, "hooks": contractHooks, "workflows": contractWorkflows, "runs": contractRuns, "notifications": contractNotifications,
+		"integrations": contractIntegrations, "hooks": contractHooks, "workflows": contractWorkflows, "runs": contractRuns, "notifications": contractNotifications, "push": contractPush,
 		"audit": contractAudit, "document": contractDocument, "limits": contractLimits,
 	} {
 		t.Run(name, func(t *testing.T) {

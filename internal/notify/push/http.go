@@ -46,6 +46,13 @@ func Routes(api *httpapi.API, s *Service) {
 		d.Responses["200"] = &huma.Response{Description: "It was a device of mine already", Content: made.Content, Headers: maps.Clone(made.Headers)}
 		delete(d.Responses["200"].Headers, "Location")
 	})
+	httpapi.Register(api, httpapi.Op("GET /v1/push/subscriptions/{id}", "A device of mine"),
+		func(ctx context.Context, in *struct {
+			ID string `path:"id"`
+		}) (*struct{ Body Shown }, error) {
+			d, err := s.Get(ctx, in.ID)
+			return &struct{ Body Shown }{d}, err
+		})
 	httpapi.Register(api, httpapi.Op("DELETE /v1/push/subscriptions", "Get no more pushes on this device", http.StatusNotFound),
 		func(ctx context.Context, in *struct{ Body Ended }) (*struct{}, error) {
 			return nil, s.Unsubscribe(ctx, in.Body.Endpoint)

@@ -124,6 +124,7 @@ var routes = []struct {
 	{"GET /v1/push/key", "", 200},
 	{"GET /v1/push/subscriptions", "", 200},
 	{"POST /v1/push/subscriptions", `{"endpoint":"x","keys":{"p256dh":"x","auth":"x"}}`, 422},
+	{"GET /v1/push/subscriptions/{id}", "", 404},
 	{"DELETE /v1/push/subscriptions", `{"endpoint":"x"}`, 404},
 	{"DELETE /v1/push/subscriptions/{id}", "", 404},
 }
@@ -241,6 +242,10 @@ func TestDevices(t *testing.T) {
 	w := newWorld(t)
 	phone := pushservice.NewDevice(at("phone"))
 	made := w.must(201, "responder", "POST", subscriptions, phone.JSON())
+	if there := w.must(200, "responder", "GET", made.Header.Get("Location"), nil); there.Text != made.Text {
+		t.Errorf("at its location is %s", there.Text)
+	}
+	w.must(404, "observer", "GET", made.Header.Get("Location"), nil)
 	if made.Header.Get("Location") != subscriptions+"/"+made.Str("id") || strings.Contains(made.Text, "push.example") || strings.Contains(made.Text, "auth") {
 		t.Errorf("got %s, %v", made.Text, made.Header)
 	}

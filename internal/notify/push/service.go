@@ -75,6 +75,19 @@ func (s *Service) List(ctx context.Context) ([]Shown, error) {
 	return out, err
 }
 
+// Get is one device of the caller's.
+func (s *Service) Get(ctx context.Context, deviceID string) (Shown, error) {
+	list, err := s.List(ctx)
+	if err != nil {
+		return Shown{}, err
+	}
+	i := slices.IndexFunc(list, func(one Shown) bool { return one.ID == deviceID })
+	if i < 0 {
+		return Shown{}, problem.Missing()
+	}
+	return list[i], nil
+}
+
 func (d Device) shown(r ring) Shown {
 	return Shown{ID: d.ID, Name: d.Name, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt, Current: d.Key == r.Present.Public}
 }
