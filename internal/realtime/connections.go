@@ -46,7 +46,8 @@ func NewConnections(cfg aws.Config, stage string, now func() time.Time) (*Connec
 // each call is one try, and short: who is not told now is told by the next change.
 const callFor = 5 * time.Second
 
-// Post sends a message to a socket.
+// Post sends a message to a socket. Its client has read too little where that
+// is an ErrFull, or API Gateway has too many messages at once.
 func (c *Connections) Post(ctx context.Context, connectionID string, message []byte) error {
 	return c.call(ctx, http.MethodPost, connectionID, message)
 }
@@ -88,6 +89,8 @@ func (c *Connections) call(ctx context.Context, method, connectionID string, bod
 	switch said, _ := io.ReadAll(io.LimitReader(res.Body, 1<<10)); {
 	case res.StatusCode == http.StatusGone:
 		return ErrGone
+	case res.StatusCode == http.StatusTooManyRequests && method == http.MethodPost: // LimitExceededException
+		return ErrFull
 	case res.StatusCode >= 300:
 		return fmt.Errorf("%s to a connection: %d %.200s", method, res.StatusCode, said)
 	}

@@ -53,6 +53,7 @@ type world struct {
 	posted  map[string][]string // by connection
 	closed  []string
 	gone    map[string]bool
+	full    map[string]bool
 	failing bool
 	fanned  []Message
 	asked   []Message
@@ -119,8 +120,10 @@ func (w *world) Post(_ context.Context, connectionID string, message []byte) err
 	switch {
 	case w.gone[connectionID]:
 		return ErrGone
+	case w.full[connectionID]:
+		return ErrFull
 	case w.failing:
-		return errors.New("429")
+		return errors.New("500")
 	}
 	w.posted[connectionID] = append(w.posted[connectionID], string(message))
 	return nil

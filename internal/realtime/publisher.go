@@ -21,12 +21,16 @@ const Page = 100
 // posts is how many connections are told at once.
 const posts = 16
 
-// ErrGone is a connection that is not open any more.
-var ErrGone = errors.New("the connection is gone")
+// ErrGone is a connection that is not open any more, ErrFull one that takes
+// nothing more for now: its client does not read what it was sent.
+var (
+	ErrGone = errors.New("the connection is gone")
+	ErrFull = errors.New("the connection takes nothing more")
+)
 
 // Poster reaches open sockets.
 type Poster interface {
-	// Post sends a message; ErrGone where nobody is there to get it.
+	// Post sends a message; ErrGone where nobody is there to get it, ErrFull where it cannot be kept for them.
 	Post(ctx context.Context, connectionID string, message []byte) error
 	// Close ends a connection, whether or not it is still there.
 	Close(ctx context.Context, connectionID string) error
@@ -158,8 +162,11 @@ func (p *Publisher) push(ctx context.Context, m Message, to []listener) error {
 			return p.Store.drop(ctx, dynamo.Key{PK: l.PK, SK: l.SK})
 		}
 		err := p.Sockets.Post(ctx, l.ConnectionID, body)
-		if errors.Is(err, ErrGone) {
+		switch {
+		case errors.Is(err, ErrGone):
 			return p.forget(ctx, l.ConnectionID, dynamo.Key{PK: l.PK, SK: l.SK})
+		case errors.Is(err, ErrFull): // who comes back looks anew; the others are not told again because of one
+			return p.end(ctx, l.ConnectionID)
 		}
 		return err
 	})

@@ -151,6 +151,21 @@ func TestGoneConnections(t *testing.T) {
 	}
 }
 
+// TestFullConnections: who does not read loses the socket, and nobody else is told twice because of it.
+func TestFullConnections(t *testing.T) {
+	w := newWorld(t)
+	full, other := w.listens(w.signIn(false, w.team), []string{Incident}), w.listens(w.signIn(false, w.team), []string{Incident})
+	w.full = map[string]bool{full: true}
+	w.told(w.changed(w.team))
+	if w.heard(other) != 1 || !slices.Equal(w.closed, []string{full}) {
+		t.Errorf("the other was told %d times, closed %q, want %q", w.heard(other), w.closed, full)
+	}
+	w.told(w.changed(w.team))
+	if w.heard(other) != 2 || len(w.closed) != 1 {
+		t.Errorf("the other was told %d times, closed %q", w.heard(other), w.closed)
+	}
+}
+
 // TestEnded: the record tells of sessions that ended and roles that changed.
 func TestEnded(t *testing.T) {
 	w := newWorld(t)

@@ -29,6 +29,10 @@ const (
 	Fresh = 5 * time.Second
 	// MaxIDs is how many single things a connection may listen for.
 	MaxIDs = 50
+	// MaxSockets is how many a session has open, a tab of a browser one each; a
+	// few more where they open at the same moment. Each change costs a message to
+	// each of them.
+	MaxSockets = 100
 )
 
 // Kinds of what changes.

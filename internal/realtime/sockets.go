@@ -102,6 +102,13 @@ func (s *Sockets) connect(ctx context.Context, e events.APIGatewayWebsocketProxy
 	if !holds {
 		return http.StatusUnauthorized, nil
 	}
+	full, err := s.Store.full(ctx, t.UserID, t.SessionHash, now)
+	switch {
+	case err != nil:
+		return http.StatusInternalServerError, err
+	case full:
+		return http.StatusTooManyRequests, nil
+	}
 	c := Connection{
 		ID: e.RequestContext.ConnectionID, UserID: t.UserID, SessionHash: t.SessionHash,
 		ConnectedAt: timestamp.Of(now), EndsAt: timestamp.Of(session.Until), Rev: 1,

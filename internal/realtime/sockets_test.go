@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -125,6 +126,39 @@ func TestOneTicketAtOnce(t *testing.T) {
 	all.Wait()
 	if in.Load() != 1 || len(w.left()) != 3 {
 		t.Errorf("%d got in, and there is %q", in.Load(), w.left())
+	}
+}
+
+// TestMaxSockets: a session has so many sockets, whatever the others of its person have, and one more once one is gone.
+func TestMaxSockets(t *testing.T) {
+	w := newWorld(t)
+	who := w.signIn(false, w.team)
+	open := func(p principal.Principal, connectionID string) int {
+		return w.handle(connect(connectionID, w.ticket(p))).StatusCode
+	}
+	for n := range MaxSockets {
+		if got := open(who, fmt.Sprint("c", n)); got != http.StatusOK {
+			t.Fatalf("number %d: got %d", n+1, got)
+		}
+	}
+	if got := open(who, "more"); got != http.StatusTooManyRequests {
+		t.Errorf("one more: got %d", got)
+	}
+	again := who
+	again.SessionHash = token.Hash(token.New(token.Session))
+	w.live[again.SessionHash] = principal.Live{Principal: again, Until: w.clock.Now().Add(8 * time.Hour)}
+	if got := open(again, "other"); got != http.StatusOK {
+		t.Errorf("of another session: got %d", got)
+	}
+	e := connect("c7", "")
+	e.RequestContext.EventType = "DISCONNECT"
+	w.handle(e)
+	if got, more := open(who, "c7"), open(who, "more"); got != http.StatusOK || more != http.StatusTooManyRequests {
+		t.Errorf("in the place of one that is gone: got %d, and one more %d", got, more)
+	}
+	w.clock.Advance(Longest + time.Minute) // those that went without a word
+	if got := open(who, "later"); got != http.StatusOK {
+		t.Errorf("two hours later: got %d", got)
 	}
 }
 

@@ -48,6 +48,7 @@ type connectionItem struct {
 type mention struct {
 	keys
 	ConnectionID string `dynamodbav:"connectionId"`
+	SessionHash  string `dynamodbav:"sessionHash,omitempty"` // of a user's
 }
 
 // listener is a connection that listens in a scope.
@@ -103,7 +104,7 @@ func (s Store) useTicket(hash string, now time.Time) dynamo.Op {
 func (s Store) create(c Connection) []dynamo.Op {
 	return []dynamo.Op{
 		s.Table.Create(connectionItem{keys: c.keysOf(connectionKey(c.ID)), Connection: c}),
-		s.Table.Put(mention{keys: c.keysOf(socketKey(c.UserID, c.ID)), ConnectionID: c.ID}, either()),
+		s.Table.Put(mention{keys: c.keysOf(socketKey(c.UserID, c.ID)), ConnectionID: c.ID, SessionHash: c.SessionHash}, either()),
 		s.putEnd(c),
 	}
 }
@@ -188,6 +189,16 @@ func (s Store) connections(ctx context.Context, userID string) ([]Connection, er
 			return s.byID(ctx, ids)
 		}
 	}
+}
+
+// full reports whether a session has all the sockets that it may have. What is
+// left of one that went without a word counts no longer than it may have lasted.
+func (s Store) full(ctx context.Context, userID, sessionHash string, now time.Time) (bool, error) {
+	q := dynamo.Query{Values: []string{socketKey(userID, "").PK}, Sort: dynamo.SK, Oldest: true, Limit: MaxSockets}
+	found, _, err := dynamo.List(ctx, s.Table, q, func(m mention) string { return m.SK }, func(m mention) bool {
+		return m.SessionHash == sessionHash && now.Before(time.Unix(m.TTL, 0).Add(-kept))
+	})
+	return len(found) == MaxSockets, err
 }
 
 func (s Store) byID(ctx context.Context, ids []string) ([]Connection, error) {
