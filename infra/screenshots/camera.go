@@ -9,6 +9,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -32,6 +33,7 @@ type view struct {
 	width, height int    // in CSS pixels
 	dark          bool
 	whom          string // session that the browser has from then on
+	wait          string // a selector of what comes after the page itself
 }
 
 func newCamera(ctx context.Context, work, folder string) (*camera, error) {
@@ -86,6 +88,12 @@ func (c *camera) take(v view) error {
 	if err := chromedp.Do(c.ctx, chromedp.Navigate(v.at), chromedp.WaitReady(chromedp.CSS("body"))); err != nil {
 		return err
 	}
+	if v.wait != "" {
+		if err := chromedp.Do(c.ctx, chromedp.WaitReady(chromedp.CSS(v.wait))); err != nil {
+			return err
+		}
+	}
+	time.Sleep(v.settle()) // names of people, and the socket
 	raw, err := chromedp.Run(c.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		return err
@@ -94,6 +102,14 @@ func (c *camera) take(v view) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(c.folder, v.name), raw, 0o644)
+}
+
+// settle is how long a page goes on changing: those of the console ask who people are, and whether they are live.
+func (v view) settle() time.Duration {
+	if strings.Contains(v.at, "/console/") {
+		return 2 * time.Second
+	}
+	return 0
 }
 
 // smaller is a picture of few colours, which most of a page's are: those that

@@ -71,8 +71,11 @@ func run(ctx context.Context, folder string) error {
 	}
 	defer c.close()
 	lines := view{name: "run.png", at: "file://" + page, width: 1000, height: 91 + 21*strings.Count(shown, "\n")}
-	if err := c.photograph(lines, view{name: "signin.png", at: s.URL + "/signin", width: 720, height: 460}); err != nil {
+	if err := c.photograph(lines); err != nil {
 		return err
 	}
-	return partner(ctx, c, s.URL, result)
+	if err := console(ctx, c, s.URL, result); err != nil {
+		return err
+	}
+	return partner(ctx, c, s.URL)
 }

@@ -66,7 +66,20 @@ func (d *demo) open(ctx context.Context) error {
 	}
 	d.incident = a.Text("id")
 	d.say("%s, %s: %s", d.incident, a.Text("severity"), a.Text("title"))
-	return nil
+	if !d.whole || a.Text("status") != "TRIGGERED" {
+		return nil
+	}
+	if _, err := d.as(ctx, Responder, http.StatusOK, "POST", "/v1/incidents/"+d.incident+"/acknowledge", nil); err != nil {
+		return err
+	}
+	d.say("responder works on it")
+	return d.note(ctx, "web-3 writes 2 GiB of logs an hour since the release of this morning. Freeing the disk first.")
+}
+
+// note puts words of the responder on the incident's timeline.
+func (d *demo) note(ctx context.Context, text string) error {
+	_, err := d.as(ctx, Responder, http.StatusCreated, "POST", "/v1/incidents/"+d.incident+"/notes", map[string]any{"text": text})
+	return err
 }
 
 // start triggers a runbook for the incident.

@@ -269,7 +269,7 @@ func sentence(b *problem.Body) string {
 	if len(parts) > 0 {
 		return strings.Join(parts, "; ") + "."
 	}
-	return b.Detail
+	return roles.Replace(b.Detail)
 }
 
 // Is reports whether err is a problem of a code, for what a page answers by itself.

@@ -119,11 +119,11 @@ func (f Form) With(err error) (with Form, ok bool) {
 			rest = append(rest, field.Message)
 			continue
 		}
-		message := upperFirst(field.Message)
+		message := upperFirst(plainly(field.Message))
 		if at, there := f.nearest(name); there {
 			f.Wrong[at] = strings.TrimSpace(f.Wrong[at] + " " + message + ".")
 		} else {
-			rest = append(rest, name+": "+field.Message)
+			rest = append(rest, name+": "+plainly(field.Message))
 		}
 	}
 	switch {

@@ -169,6 +169,8 @@ func Span(d time.Duration) string {
 	switch {
 	case d < 0:
 		return ""
+	case d < 100*time.Millisecond:
+		return "under 0.1 s"
 	case d < 10*time.Second:
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	case d < time.Minute:

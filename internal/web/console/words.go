@@ -7,7 +7,7 @@ import (
 
 // tones are the colours of what things are, by the words of the contract.
 var tones = map[string]string{
-	"CRITICAL": "down", "HIGH": "part", "MEDIUM": "slow", "LOW": "work",
+	"CRITICAL": "down", "HIGH": "part", "MEDIUM": "slow", "LOW": "mild",
 	"TRIGGERED": "down", "ACKNOWLEDGED": "slow", "RESOLVED": "ok",
 	"AWAITING_CONFIRMATION": "slow", "PENDING": "gap", "RUNNING": "work", "COMPLETED": "ok", "FAILED": "down", "TIMEOUT": "down", "CANCELLED": "gap", "UNKNOWN": "part",
 	"WAITING": "work", "SKIPPED": "gap",
@@ -34,6 +34,26 @@ func word(v any) string {
 	s = strings.ToLower(strings.ReplaceAll(s, "_", " "))
 	return upperFirst(s)
 }
+
+// plainly is what a schema says of a value, as people say it.
+func plainly(said string) string {
+	if said == "expected length >= 1" {
+		return "it must not be empty"
+	}
+	for _, is := range []struct{ schema, words, of string }{
+		{"expected length <= ", "at most ", " characters"}, {"expected length >= ", "at least ", " characters"},
+		{"expected number <= ", "at most ", ""}, {"expected number >= ", "at least ", ""},
+		{"expected array length <= ", "at most ", " of them"}, {"expected array length >= ", "at least ", " of them"},
+	} {
+		if bound, found := strings.CutPrefix(said, is.schema); found {
+			return is.words + bound + is.of
+		}
+	}
+	return said
+}
+
+// roles are the roles of the contract as people say them.
+var roles = strings.NewReplacer("the role TEAM_ADMIN", "the role of a team admin", "the role RESPONDER", "the role of a responder", "the role OBSERVER", "the role of an observer")
 
 // short is the end of an id, enough to tell two apart.
 func short(id string) string {

@@ -44,7 +44,7 @@ func TestAgo(t *testing.T) {
 
 func TestSpan(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		-1: "", 0: "0.0 s", 4200 * time.Millisecond: "4.2 s", 9900 * time.Millisecond: "9.9 s", 10 * time.Second: "10 s", 59 * time.Second: "59 s",
+		-1: "", 0: "under 0.1 s", 100 * time.Millisecond: "0.1 s", 4200 * time.Millisecond: "4.2 s", 9900 * time.Millisecond: "9.9 s", 10 * time.Second: "10 s", 59 * time.Second: "59 s",
 		time.Minute: "1 min 0 s", 90 * time.Second: "1 min 30 s", time.Hour - time.Second: "59 min 59 s", time.Hour: "1 h 0 min", 48*time.Hour - time.Minute: "47 h 59 min", 48 * time.Hour: "2 days",
 	} {
 		if got := Span(d); got != want {
@@ -108,6 +108,17 @@ func TestDict(t *testing.T) {
 	for _, bad := range [][]any{{"a"}, {1, "a"}} {
 		if _, err := dict(bad...); err == nil {
 			t.Errorf("%v is no dict", bad)
+		}
+	}
+}
+
+func TestPlainly(t *testing.T) {
+	for said, want := range map[string]string{
+		"expected length >= 1": "it must not be empty", "expected length >= 12": "at least 12 characters", "expected length <= 120": "at most 120 characters",
+		"expected number <= 300": "at most 300", "expected array length >= 1": "at least 1 of them", "two have the same name": "two have the same name",
+	} {
+		if got := plainly(said); got != want {
+			t.Errorf("%q: got %q, want %q", said, got, want)
 		}
 	}
 }

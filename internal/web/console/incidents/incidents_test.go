@@ -182,7 +182,7 @@ func TestAnIncidentsLife(t *testing.T) {
 	w.get("observer", page).must(t, 200, "Triggered", "!Acknowledge<", "!Resolve", "!<textarea", "!Edit…", "!Tell partners", "!Run a runbook")
 	w.post("responder", page+"/acknowledge", nil).must(t, 303)
 	w.post("responder", page+"/acknowledge", nil).must(t, 422, "Cannot acknowledge what is ACKNOWLEDGED.")
-	w.get("observer", page).must(t, 200, "Acknowledged", "usr_responder", "works on it since")
+	w.get("observer", page).must(t, 200, "Acknowledged", "usr_responder", "acknowledged ")
 	w.get("observer", "/console/incidents").must(t, 200, "Acknowledged", "usr_responder", "1 high", "!Open an incident<")
 	w.post("responder", page+"/notes", url.Values{"text": {" "}}).must(t, 422, "It says nothing.")
 	w.post("responder", page+"/notes", url.Values{"text": {strings.Repeat("n", incident.MaxNote+1)}}).must(t, 422, "At most 8 KiB.", "nnnn")

@@ -315,7 +315,7 @@ func TestWrong(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for name, tt := range map[string]struct{ provider, field, value, want string }{
-		"no name":           {"datadog", "name", "", "length"},
+		"no name":           {"datadog", "name", "", "empty"},
 		"no service":        {"datadog", "serviceId", "", "Choose a service of your teams."},
 		"another's service": {"datadog", "serviceId", "foreign", "Choose a service of your teams."},
 		"no topic":          {"cloudwatch", "topicArn", "", "Cloudwatch needs the ARN of the SNS topic."},

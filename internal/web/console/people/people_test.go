@@ -82,9 +82,9 @@ func TestUsers(t *testing.T) {
 	blank := admin.Get(t, "/console/people").Want(t, 200).Click(t, "Add a person").Want(t, 200)
 
 	for name, tt := range map[string]struct{ name, email, field, says string }{
-		"no name":    {"", "a@pagefree.test", "name", "Expected length >= 1"},
+		"no name":    {"", "a@pagefree.test", "name", "It must not be empty"},
 		"no address": {"Ada", "nowhere", "email", ""},
-		"long name":  {strings.Repeat("n", 121), "a@pagefree.test", "name", "Expected length <= 120"},
+		"long name":  {strings.Repeat("n", 121), "a@pagefree.test", "name", "At most 120 characters"},
 		"blank name": {"   ", "a@pagefree.test", "name", "Is empty."},
 		"taken":      {"Ada", "lead@pagefree.test", "email", "Another user has this address"},
 		"unreadable": {"A\u0000da", "a@pagefree.test", "name", "Has characters that cannot be read."},

@@ -160,7 +160,7 @@ func TestChanges(t *testing.T) {
 		"a parameter less": {func(v *runbook.Version) { v.Parameters = v.Parameters[:1] }, "Parameter B: whole number -> "},
 		"a parameter more": {func(v *runbook.Version) {
 			v.Parameters = append(v.Parameters, runbook.Parameter{Name: "C", Type: "boolean", Required: true})
-		}, "Parameter C:  -> boolean, required"},
+		}, "Parameter C:  -> true or false, required"},
 		"a secret that is shown": {func(v *runbook.Version) { v.Parameters[0].Secret = false }, "Parameter A: text, secret, matches [a-z]+ -> text, matches [a-z]+!"},
 		"a looser pattern":       {func(v *runbook.Version) { v.Parameters[0].Pattern = "" }, "Parameter A: text, secret, matches [a-z]+ -> text, secret!"},
 		"another order":          {func(v *runbook.Version) { v.Parameters[0], v.Parameters[1] = v.Parameters[1], v.Parameters[0] }, "Order of parameters: A, B -> B, A"},

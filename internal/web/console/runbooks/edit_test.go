@@ -108,7 +108,7 @@ func TestWrongAtItsField(t *testing.T) {
 		field string // "" above the form
 		says  string
 	}{
-		"no name":                    {map[string]string{"name": ""}, "name", "length"},
+		"no name":                    {map[string]string{"name": ""}, "name", "empty"},
 		"a name of a line's end":     {map[string]string{"name": "a\u0001b"}, "name", "It is one line"},
 		"a timeout of words":         {map[string]string{"timeoutSeconds": "soon"}, "timeoutSeconds", "integer"},
 		"a timeout that is long":     {map[string]string{"timeoutSeconds": "301"}, "timeoutSeconds", "300"},

@@ -28,7 +28,7 @@ func TestWhatIsWrongIsShownAtItsField(t *testing.T) {
 		says  string
 		keeps string
 	}{
-		"a page without a name":          {"/console/status-pages", []string{"name", "", "slug", "kept-slug", "teamId", w.Team, "timeZone", "UTC"}, "name", "1", "kept-slug"},
+		"a page without a name":          {"/console/status-pages", []string{"name", "", "slug", "kept-slug", "teamId", w.Team, "timeZone", "UTC"}, "name", "not be empty", "kept-slug"},
 		"a page of a taken address":      {"/console/status-pages", []string{"name", "Kept name", "slug", "acme-cloud", "teamId", w.Team, "timeZone", "UTC"}, "", "Another page has this slug.", "Kept name"},
 		"a page of another team":         {"/console/status-pages", []string{"name", "Kept name", "slug", "other", "teamId", w.Other, "timeZone", "UTC"}, "teamId", "no such team", "Kept name"},
 		"a reserved address":             {w.At("settings"), []string{"name", "Kept name", "slug", "admin", "timeZone", "UTC", "sessionDays", "7"}, "slug", "reserved", "Kept name"},
@@ -37,7 +37,7 @@ func TestWhatIsWrongIsShownAtItsField(t *testing.T) {
 		"a settings form of before":      {w.At("settings"), []string{"name", "Kept name", "slug", "acme", "timeZone", "UTC", "sessionDays", "7", "rev", `"99"`}, "", "Somebody changed this since you opened the form.", "Kept name"},
 		"a component without a name":     {w.At("components"), []string{"name", " ", "group", "Kept group", "status", "operational"}, "name", "One line", "Kept group"},
 		"a service of nobody":            {w.At("components"), []string{"name", "Kept name", "status", "operational", "serviceId", "svc_01ARZ3NDEKTSV4RRFFQ69G5FAV"}, "serviceId", "no such service", "Kept name"},
-		"an incident without a title":    {w.At("incidents"), []string{"title", "", "impact", "minor", "status", "investigating", "body", "Kept body", "status." + web, "major_outage"}, "title", "1", "Kept body"},
+		"an incident without a title":    {w.At("incidents"), []string{"title", "", "impact", "minor", "status", "investigating", "body", "Kept body", "status." + web, "major_outage"}, "title", "not be empty", "Kept body"},
 		"an incident that says nothing":  {w.At("incidents"), []string{"title", "Kept title", "impact", "minor", "status", "investigating", "body", " "}, "body", "It says nothing", "Kept title"},
 		"partners chosen and everybody":  {w.At("incidents"), []string{"title", "Kept title", "impact", "minor", "status", "investigating", "body", "x", "audience", "all", "access", acme.ID}, "audience", "you chose partners", "Kept title"},
 		"an access of another page":      {w.At("incidents"), []string{"title", "Kept title", "impact", "minor", "status", "investigating", "body", "x", "audience", "chosen", "access", "acc_01ARZ3NDEKTSV4RRFFQ69G5FAV"}, "audience", "No partner's access", "Kept title"},

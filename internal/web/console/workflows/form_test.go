@@ -168,11 +168,11 @@ func TestWrong(t *testing.T) {
 		where        func(*consoletest.Page, string) string
 		at, want     string // at: another field than the one that was filled
 	}{
-		"no name":               {"name", "", at, "", "length"},
-		"a long name":           {"name", strings.Repeat("n", 121), at, "", "length"},
+		"no name":               {"name", "", at, "", "not be empty"},
+		"a long name":           {"name", strings.Repeat("n", 121), at, "", "At most 120"},
 		"no event":              {"trigger.on", "", nil, "", "Some fields need another look."},
 		"a time limit of words": {"timeLimitSeconds", "soon", at, "", "integer"},
-		"no time":               {"steps[3].seconds", "0", at, "", ">= 1"},
+		"no time":               {"steps[3].seconds", "0", at, "", "At least 1"},
 		"the same id":           {"steps[3].id", "call", at, "", "Another step has the same id."},
 		"a strange id":          {"steps[3].id", "No Good", at, "", "It matches"},
 		"a wrong condition":     {"steps[1].if", "yes", at, "", "It is one comparison"},

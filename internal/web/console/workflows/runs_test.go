@@ -19,7 +19,7 @@ func TestTryAndStart(t *testing.T) {
 	from := responder.Get(t, "/console/workflow-runs/for?incidentId="+inc)
 	from.Shows(t, "No workflow has run for it.")
 	p := from.Click(t, "Start a workflow").Shows(t, "Free the disk", "When an incident is opened").Click(t, "Free the disk")
-	p.Shows(t, "Its trigger matches this incident", "1. Note on the timeline say Would run", "text "+consoletest.Hostile,
+	p.Shows(t, "Its trigger matches this incident", "1. Note on the timeline say Would run", "Text "+consoletest.Hostile,
 		"2. Resolve the incident end Skipped", "3. Note on the timeline more Depends on what came before", "4. Note on the timeline none Would fail", "incident.labels.host")
 	if runs, _, err := w.flows.RunsFor(w.ctx("lead"), inc, pageOf(10)); err != nil || len(runs) > 0 {
 		t.Fatalf("looking started %d runs: %v", len(runs), err)
