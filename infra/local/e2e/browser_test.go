@@ -15,7 +15,6 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"pagefree/infra/local/stack"
 	"pagefree/internal/identity"
 )
 
@@ -152,7 +151,7 @@ func (b tab) session() (secret string) {
 // the one button, and is in: with and without JavaScript.
 func TestSigningInInABrowser(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, stack.Options{})
+	w := plainStacks.world(t)
 	for name, script := range map[string]bool{"with JavaScript": true, "without JavaScript": false} {
 		t.Run(name, func(t *testing.T) {
 			b := tab{t, browser(t)}
@@ -179,7 +178,7 @@ func TestSigningInInABrowser(t *testing.T) {
 // that asked: it shows a code, which the first takes, once.
 func TestSigningInOnASecondDevice(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, stack.Options{})
+	w := plainStacks.world(t)
 	first, second := tab{t, browser(t)}, tab{t, browser(t)}
 	began := time.Now()
 	first.shows(first.asks(w.stack.URL, "observer@pagefree.test"), "another browser")

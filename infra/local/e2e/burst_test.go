@@ -12,7 +12,7 @@ import (
 // TestHookBurst: a thousand alerts at once, of two hundred things that went wrong. Not one is lost, and each thing is one incident.
 func TestHookBurst(t *testing.T) {
 	t.Parallel()
-	l := newLoop(t, hurried)
+	l := loopIn(hurriedStacks.world(t))
 	hook, secret := l.integration("generic")
 	const things, each, atOnce = 200, 5, 50
 	work := make(chan int)

@@ -50,7 +50,7 @@ func (k kind) kills() bool { return k.do == aws.KillBefore || k.do == aws.KillAf
 // sent twice, everything ends, and UNKNOWN is what a dispatcher held when it was killed.
 func TestFaultCampaign(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, hurried)
+	w := hurriedStacks.world(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -57,6 +58,15 @@ func TestConsoleWalk(t *testing.T) {
 	if err != nil {
 		t.Fatalf("make test installs what this needs: %v", err)
 	}
+	t.Run("contract", func(t *testing.T) {
+		c := &contract{api: client.Client{URL: s.URL}, stack: s, bearers: maps.Clone(sessions), incident: people.IncidentID, approved: people.RunbookIDs["Free disk space"]}
+		c.settle(t)
+		partner, err := client.Client{URL: s.URL, HTTP: source("127.0.9.8")}.SignIn(t.Context(), "partner@acme.test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		consoleContract(t, c, partner)
+	})
 	judged := &shapes{seen: map[string]bool{}}
 	t.Run("roles", func(t *testing.T) {
 		for name, who := range map[string]string{"admin": demo.Admin, "lead": demo.Lead, "observer": observer} {

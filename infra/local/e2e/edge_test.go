@@ -12,14 +12,13 @@ import (
 	"pagefree/infra/local/client"
 	"pagefree/infra/local/demo"
 	"pagefree/infra/local/edge"
-	"pagefree/infra/local/stack"
 )
 
 // TestAroundTheEdge: pages are the distribution's, whatever a caller says at API Gateway's own address; /v1 is at both.
 // The address on record is the viewer's at either, and the secret shows nowhere.
 func TestAroundTheEdge(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, stack.Options{})
+	w := plainStacks.world(t)
 	s := w.stack
 	secret := s.Secret("OriginSecret")
 	direct := client.Client{URL: s.APIURL, Mail: s.URL}
@@ -133,7 +132,7 @@ func recorded(t *testing.T, w *world, ip string) bool {
 // TestTheRateLimitIsTheViewers: each address has its own, by the edge as well, which itself is one for all.
 func TestTheRateLimitIsTheViewers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, stack.Options{})
+	w := plainStacks.world(t)
 	refusedAfter := func(ip string) int {
 		c := client.Client{URL: w.stack.URL, HTTP: source(ip)}
 		for n := range 200 {

@@ -131,7 +131,7 @@ func TestFaultAtEachStepOfADispatch(t *testing.T) {
 		{"dies after it sent", dispatcher("lambda", "Invoke", 1, 1, aws.KillAfter), "UNKNOWN", 1},
 		{"dies before it records", transaction(record, aws.KillBefore), "UNKNOWN", 1},
 	}
-	w := newWorld(t, hurried)
+	w := hurriedStacks.world(t)
 	w.stack.Counts().Reset()
 	ids, sent := make([]string, len(tests)), 0
 	for i, tt := range tests {
@@ -190,7 +190,7 @@ func (w *world) until(what string, is func() bool) {
 // TestFaultWhileTriggering: what the caller is told holds, whatever happens behind it.
 func TestFaultWhileTriggering(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, hurried)
+	w := hurriedStacks.world(t)
 	executions := func(service, operation string, times int, do aws.Action) aws.Fault {
 		return aws.Fault{Function: "ExecutionsFunction", Service: service, Operation: operation, Times: times, Do: do}
 	}
@@ -242,7 +242,7 @@ func TestFaultWhileTriggering(t *testing.T) {
 // TestFaultOfTheMail: a mail that cannot be sent at once is sent later, and the caller is told nothing of it.
 func TestFaultOfTheMail(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, hurried)
+	w := hurriedStacks.world(t)
 	struck := w.stack.Faults().Add(aws.Fault{Function: "SigninMailFunction", Service: "ses", Operation: "SendEmail", Times: 4, Do: aws.Fail})
 	if _, err := w.api.SignIn(t.Context(), "observer@pagefree.test"); err != nil {
 		t.Error(err)
@@ -259,10 +259,11 @@ func TestFaultOfACommand(t *testing.T) {
 	send := func(do aws.Action) aws.Fault {
 		return aws.Fault{Function: "DispatcherFunction", Service: "ssm", Operation: "SendCommand", Do: do}
 	}
-	for name, options := range map[string]stack.Options{"with events": hurried, "without events": withoutEvents()} {
+	for name, world := range map[string]func(*testing.T) *world{"with events": hurriedStacks.world, "without events": withoutEvents} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, options)
+			w := world(t)
+			before := w.commands()
 			runbook := w.approved(map[string]any{
 				"name": "On a node", "teamId": w.team(), "language": "BASH", "scriptContent": "echo here\n", "timeoutSeconds": 20,
 				"target": map[string]any{"type": "ssm", "instanceIds": []string{"mi-local"}},
@@ -290,17 +291,18 @@ func TestFaultOfACommand(t *testing.T) {
 				}
 			}
 			sent := len(ids)
-			if got := w.commands(); got != sent {
+			if got := w.commands() - before; got != sent {
 				t.Errorf("%d commands were made, want %d", got, sent)
 			}
 		})
 	}
 }
 
-func withoutEvents() stack.Options {
+func withoutEvents(t *testing.T) *world {
+	t.Helper()
 	o := hurried
 	o.NoEvents = true
-	return o
+	return newWorld(t, o)
 }
 
 // commands counts what Systems Manager was asked to run.
@@ -322,8 +324,13 @@ func (w *world) team() string {
 // queue, and its neighbours in the batch run.
 func TestFaultOfAMessage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, hurried)
+	w := hurriedStacks.world(t)
 	queue := sqs.NewFromConfig(w.stack.Config())
+	dead := func() int {
+		visible, _, _ := w.stack.Queues().Depth(w.stack.Template().Queues["ExecutionsDeadLetterQueue"].ARN)
+		return visible
+	}
+	before := dead()
 	for _, body := range []string{"no JSON", `{}`, `{"executionId":"ex_01JZ0000000000000000000000"}`, `[1]`} {
 		if _, err := queue.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: sdk.String(w.queueURL()), MessageBody: &body}); err != nil {
 			t.Fatal(err)
@@ -332,9 +339,6 @@ func TestFaultOfAMessage(t *testing.T) {
 			t.Errorf("beside %q: got %s", body, got)
 		}
 	}
-	w.until("the dead-letter queue to have all four", func() bool {
-		visible, _, _ := w.stack.Queues().Depth(w.stack.Template().Queues["ExecutionsDeadLetterQueue"].ARN)
-		return visible == 4
-	})
+	w.until("the dead-letter queue to have all four", func() bool { return dead()-before == 4 })
 	w.quiet()
 }

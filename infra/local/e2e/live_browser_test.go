@@ -9,7 +9,6 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
-	"pagefree/infra/local/stack"
 	"pagefree/internal/identity"
 )
 
@@ -17,7 +16,7 @@ import (
 // written stays. Whoever is signed out elsewhere is told so.
 func TestALivePage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, stack.Options{})
+	w := plainStacks.world(t)
 	b := tab{t, browser(t, log.EntrySourceNetwork)} // its own sign-out ends in a 401
 	yes := true
 	if _, err := chromedp.Call(b.ctx, network.SetCookie, network.SetCookieParams{

@@ -144,7 +144,7 @@ var everything = object{"kinds": []string{"incident", "execution", "workflow-run
 // TestSockets: what happens reaches the open sockets of those who may know, and nobody else's.
 func TestSockets(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, stack.Options{})
+	w := plainStacks.world(t)
 	services := w.call(lead, http.StatusOK, "GET", "/v1/services", nil).Items()
 	incident := func(title string) string {
 		w.t.Helper()

@@ -6,14 +6,13 @@ import (
 	"testing"
 
 	"pagefree/infra/local/aws"
-	"pagefree/infra/local/stack"
 )
 
 // TestFaultLooks kills the function that shows pages right after each of its answers, and who counts them at any step:
 // every answer that a partner got is on record once, refusals too, and the count is exact.
 func TestFaultLooks(t *testing.T) {
 	t.Parallel()
-	p := newPages(t, hurried)
+	p := pagesIn(hurriedStacks.world(t))
 	p.component(lead, p.page, "API", "", "")
 	id, token := p.grant(lead, p.page, "Counted", nil)
 	paths := []string{"/status/" + p.slug, "/status/" + p.slug + "/history", "/status/" + p.slug + "/incidents/spi_none"}
@@ -78,7 +77,7 @@ func (w *world) drained(queue string) bool {
 // readers get is then either as before or as after, and never stands still for good.
 func TestFaultOfAChange(t *testing.T) {
 	t.Parallel()
-	p := newPages(t, stack.Options{Parameters: unlimited})
+	p := pagesIn(plainStacks.world(t))
 	id := p.component(lead, p.page, "API", "", "")
 	_, token := p.grant(lead, p.page, "Reader", nil)
 	shown := func() string {

@@ -24,9 +24,14 @@ type loop struct {
 
 func newLoop(t *testing.T, o stack.Options) *loop {
 	t.Helper()
-	l := &loop{world: newWorld(t, o)}
+	return loopIn(newWorld(t, o))
+}
+
+func loopIn(w *world) *loop {
+	w.t.Helper()
+	l := &loop{world: w}
 	l.teamID = l.team()
-	l.service = l.call(lead, http.StatusCreated, "POST", "/v1/services", object{"name": "Loop", "teamId": l.teamID}).Text("id")
+	l.service = l.call(lead, http.StatusCreated, "POST", "/v1/services", object{"name": "Loop of " + w.t.Name(), "teamId": l.teamID}).Text("id")
 	return l
 }
 

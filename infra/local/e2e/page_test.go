@@ -40,13 +40,18 @@ func newPages(t *testing.T, o stack.Options) *pages {
 	if o.Parameters == nil {
 		o.Parameters = unlimited
 	}
+	return pagesIn(newWorld(t, o))
+}
+
+func pagesIn(w *world) *pages {
+	w.t.Helper()
 	p := &pages{
-		world: newWorld(t, o), components: map[string]string{}, incidents: map[string]string{}, maintenances: map[string]string{},
+		world: w, components: map[string]string{}, incidents: map[string]string{}, maintenances: map[string]string{},
 		accesses: map[string]string{}, tokens: map[string]string{}, sessions: map[string]string{}, feeds: map[string]string{},
 	}
-	session, err := client.Client{URL: p.api.URL, HTTP: source("127.0.9.7")}.SignIn(t.Context(), outsider)
+	session, err := client.Client{URL: p.api.URL, HTTP: source("127.0.9.7")}.SignIn(w.t.Context(), outsider)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	p.people.Sessions[outsider] = session
 	unique := strings.ToLower(fmt.Sprintf("%x", time.Now().UnixNano()))

@@ -15,7 +15,7 @@ import (
 // clock, and once; a third, whose mail is off, is not.
 func TestMailsOfAPage(t *testing.T) {
 	t.Parallel()
-	p := newPages(t, hurried)
+	p := pagesIn(hurriedStacks.world(t))
 	store, shop := p.component(lead, p.page, "Puffin store", "", ""), p.component(lead, p.page, "Quokka shop", "", "")
 	acme := strings.TrimPrefix(p.slug, "page-") + "a"
 	globex, silent := acme+"g", acme+"s"

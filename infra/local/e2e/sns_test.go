@@ -44,7 +44,7 @@ func newEar(t *testing.T, l *loop) *ear {
 // and resolve an incident. What is altered, of another topic, or signed by SHA-1 is refused.
 func TestSNS(t *testing.T) {
 	t.Parallel()
-	l := newLoop(t, hurried)
+	l := loopIn(hurriedStacks.world(t))
 	topics := l.stack.SNS()
 	must := func(s string, err error) string {
 		t.Helper()

@@ -8,14 +8,13 @@ import (
 
 	"pagefree/infra/local/client"
 	"pagefree/infra/local/demo"
-	"pagefree/infra/local/stack"
 )
 
 // TestTheDemoAtTheAPIsOwnAddress: /v1 may be called at API Gateway itself, which has the stage before every path; the
 // mails of who asks there lead to the public address all the same.
 func TestTheDemoAtTheAPIsOwnAddress(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, stack.Options{})
+	w := plainStacks.world(t)
 	// All of it once more, where there is something already.
 	if _, err := demo.Run(t.Context(), demo.Options{URL: w.stack.APIURL, Mail: w.stack.URL, Out: io.Discard}); err != nil {
 		t.Error(err)

@@ -45,7 +45,7 @@ func (l *loop) signed(hook, secret, id string, at time.Time, body string) client
 // told; an API key's word is not enough.
 func TestTrustOfATrigger(t *testing.T) {
 	t.Parallel()
-	l := newLoop(t, hurried)
+	l := loopIn(hurriedStacks.world(t))
 	low, medium, high := l.fixer("Low", "LOW"), l.fixer("Medium", "MEDIUM"), l.fixer("High", "HIGH")
 	bearerHook, bearer := l.integration("generic")
 	signedHook, signing := l.integration("standard")
