@@ -73,8 +73,9 @@ func registered() []seen {
 	return all
 }
 
-// split separates a route's methods from its path; a page without a method takes GET and POST.
+// split separates a route's methods from its path; a page without a method takes GET and POST. "/{$}" is the root and nothing below it.
 func split(route string) (methods []string, path string) {
+	route = strings.TrimSuffix(route, "{$}")
 	if method, path, ok := strings.Cut(route, " "); ok {
 		return []string{method}, path
 	}

@@ -165,7 +165,7 @@ func TestSigningInInABrowser(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.shows(b.do(chromedp.Navigate(link), chromedp.Navigate(link)), "Sign in as observer@pagefree.test on this device?") // as when a mail scanner was here before: looking changes nothing
-			b.shows(b.do(chromedp.Click(chromedp.CSS("button")), there("nav a[aria-current]")), "Incidents") // nowhere else was asked for, so that staff come to the console
+			b.shows(b.do(chromedp.Click(chromedp.CSS("button")), there("nav a[aria-current]")), "Incidents")                     // nowhere else was asked for, so that staff come to the console
 			a, err := w.api.Do(b.ctx, "GET", "/v1/me", b.session(), nil)
 			if err != nil || a.Text("email") != "observer@pagefree.test" {
 				t.Errorf("the session is of %q, %v", a.Text("email"), err)
