@@ -227,6 +227,9 @@ func (c *Call) refuse(err error) error {
 		return c.write(b.Status, "alert", refusal{Text: sentence(b), Request: b.Instance})
 	}
 	on := refusal{Text: sentence(b), Request: b.Instance, Path: "/console/incidents", Act: "To the incidents"}
+	if _, partner := principal.PartnerOf(c.R.Context()); partner {
+		on.Path, on.Act = "/status", "To your status pages"
+	}
 	if b.Code == problem.CursorInvalid {
 		q := c.R.URL.Query()
 		q.Del("cursor")

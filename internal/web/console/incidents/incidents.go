@@ -11,6 +11,7 @@ import (
 	"pagefree/internal/incident"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/principal"
+	"pagefree/internal/platform/problem"
 	"pagefree/internal/web/console"
 )
 
@@ -28,6 +29,7 @@ type pages struct {
 func Routes(api *httpapi.API, c *console.Console, d *incident.Desk, team func(ctx context.Context, teamID string) (string, error)) {
 	p := &pages{c.Room(api, "incidents", files, nil), d, team}
 	p.Get("/console", func(c *console.Call) error { return c.See("/console/incidents", "") })
+	p.Get("/console/{rest...}", func(*console.Call) error { return problem.Missing() }) // what no room has, as a page
 	p.Get("/console/incidents", p.list)
 	p.Post("/console/incidents", p.create)
 	p.Get("/console/incidents/new", p.blank)

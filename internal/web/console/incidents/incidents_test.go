@@ -364,6 +364,9 @@ func TestWhoMayComeIn(t *testing.T) {
 		w.post("nobody", page+path, f).must(t, 303)
 	}
 	w.post("observer", "/console/incidents", url.Values{"title": {"x"}, "serviceId": {idOf(service)}, "severity": {"LOW"}, "description": {""}}).must(t, 403)
+	w.get("observer", "/console/nowhere").must(t, 404, "There is nothing here that you may see.", "To the incidents")
+	w.get("partner", "/console/nowhere").must(t, 404, "To your status pages", "!To the incidents")
+	w.get("nobody", "/console/nowhere").must(t, 303)
 	if a := w.get("observer", "/console"); a.must(t, 303).header.Get("Location") != "/console/incidents" {
 		t.Errorf("/console leads to %s", a.header.Get("Location"))
 	}
