@@ -48,8 +48,7 @@ type contract struct {
 }
 
 // TestContract goes through the HTTP contract on one stack with the demo's data.
-func TestContract(t *testing.T) {
-	t.Parallel()
+func TestContract(t *testing.T) { // not beside others: many parts share its stack, which works all the while that they wait
 	// Everybody asks at once, and more than the limits admit: TestLimits tests those.
 	s, err := stack.Start(t.Context(), stack.Options{Every: 500 * time.Millisecond, Parameters: unlimited})
 	if err != nil {

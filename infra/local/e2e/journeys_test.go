@@ -18,8 +18,7 @@ import (
 // TestJourneys is the console as people use it, each way by a pointer, by keys alone, and on a phone: a responder opens an
 // incident, sees what a runbook will do, runs it, and sees its output the moment it is there; a reviewer approves from a
 // diff; an admin grants and revokes a partner. What any page says in its console, and what axe-core finds on one, fails it.
-func TestJourneys(t *testing.T) {
-	t.Parallel()
+func TestJourneys(t *testing.T) { // not beside others: many parts share its stack, which works all the while that they wait
 	s, err := stack.Start(t.Context(), stack.Options{Every: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)

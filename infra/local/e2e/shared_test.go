@@ -3,11 +3,13 @@ package e2e
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -37,6 +39,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", fmt.Sprint(2*runtime.GOMAXPROCS(0))); err != nil { // most of a test here is waiting
+		panic(err)
+	}
 	code := m.Run()
 	for _, p := range []*pool{hurriedStacks, plainStacks} {
 		if err := p.close(); err != nil {
