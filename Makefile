@@ -38,7 +38,7 @@ demo: $(NODE) ## the demo in a throw-away folder, checked step by step; exits wi
 
 test: $(NODE) $(BROWSER) ## all tests, with the race detector
 	@infra/tools/install gcc chromium python3 node
-	@go test -race -timeout 20m ./...
+	@go test -race -timeout 45m ./...
 
 faults: $(NODE) ## the tests that kill functions and lose answers, and a thousand sockets, afresh
 	@go test -timeout 10m -count 1 -run '^TestFault' ./infra/local/aws ./infra/local/stack

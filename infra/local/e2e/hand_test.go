@@ -158,19 +158,6 @@ func (h hand) fill(label, text string) {
 	}
 }
 
-// pick chooses an option of a list by the beginning of its name, as keys do in both ways.
-func (h hand) pick(label, option string) {
-	h.Helper()
-	h.reach(label)
-	h.eval(find(label) + `.focus(), ""`)
-	if err := chromedp.Do(h.ctx, chromedp.KeyEvent(option)); err != nil {
-		h.Fatal(err)
-	}
-	if got := h.eval(`(() => { const e = ` + find(label) + `; return e.options[e.selectedIndex].text; })()`); !strings.HasPrefix(strings.ToLower(got), strings.ToLower(option)) {
-		h.Errorf("%q shows %q, want %q", label, got, option)
-	}
-}
-
 // sees waits until the page shows a text, in any case.
 func (h hand) sees(text string) {
 	h.Helper()

@@ -189,7 +189,7 @@ func keys(t *testing.T, c *contract, base string) {
 	typed("/")
 	waits("the search has the focus", `document.activeElement.matches("input[type=search]")`)
 	typed("free disk")
-	waits("the list is filtered, and its address too", `location.search.includes("q=free+disk") && document.querySelectorAll("[data-list] tbody tr, [data-list] > li").length === 1`)
+	waits("the list is filtered, and its address too", `new URLSearchParams(location.search).get("q") === "free disk" && document.querySelectorAll("[data-list] tbody tr, [data-list] > li").length === 1`)
 	h.eval(`document.activeElement.blur(), ""`)
 	typed("j")
 	waits("a row has the focus", `document.activeElement.closest("[data-list]") !== null`)

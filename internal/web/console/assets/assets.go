@@ -77,10 +77,15 @@ var paths = sync.OnceValue(func() map[string]string {
 func Path(name string) string { return paths()[name] }
 
 // Routes adds the files to api, and the address without a path, which somebody
-// types who remembers nothing else. at is where people reach PageFree.
+// types who remembers nothing else: a browser is led to the console, and to
+// programs there is nothing. at is where people reach PageFree.
 func Routes(api *httpapi.API, at origin.Origin) {
 	api.Handle("GET /{$}", func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Vary", "Accept")
+		if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+			return problem.Missing()
+		}
 		w.Header().Set("Location", at.Path("/console"))
 		w.WriteHeader(http.StatusSeeOther)
 		return nil

@@ -53,9 +53,12 @@ func TestRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{"/": "/prod/console", "/x": "", "/console/assets/": ""} {
-		rec := get(t, at, http.MethodGet, path)
+		rec := get(t, at, http.MethodGet, path, "Accept", "text/html")
 		if got := rec.Header().Get("Location"); got != want || (rec.Code == http.StatusSeeOther) != (want != "") {
 			t.Errorf("%s: got %d to %q, want %q", path, rec.Code, got, want)
+		}
+		if rec := get(t, at, http.MethodGet, path); rec.Code != http.StatusNotFound {
+			t.Errorf("%s: a program gets %d", path, rec.Code)
 		}
 	}
 }

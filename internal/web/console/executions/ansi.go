@@ -162,7 +162,7 @@ func escape(s string) int {
 
 // apply is a look after an SGR sequence. Numbers that are not known change nothing.
 func (l look) apply(body string) look {
-	if strings.IndexAny(body, "<=>?") >= 0 { // private ones are no SGR
+	if strings.ContainsAny(body, "<=>?") { // private ones are no SGR
 		return l
 	}
 	fields := strings.SplitN(body, ";", maxNumbers+1)

@@ -122,10 +122,3 @@ func (w *world) as(name string) *consoletest.Browser {
 	}
 	return w.site.As(principal.Principal{Kind: principal.User, ID: k.ID, UserID: k.ID, Name: k.Name, Email: k.Email, Teams: maps.Clone(k.User.Teams)})
 }
-
-// in is the world for a subtest.
-func (w *world) in(t *testing.T) *world {
-	own := *w
-	own.T = t
-	return &own
-}
