@@ -133,7 +133,7 @@ func TestFaultWhileSealing(t *testing.T) {
 		}
 	}
 	part := w.verified(demo.Lead, "9")
-	if !part.OK() || !part.Partial || part.Sealed == 0 || part.OfOthers == 0 || part.Sealed+part.OfOthers > after.Sealed {
+	if !part.OK() || !part.Partial || part.Sealed == 0 || part.OfOthers+part.Gaps == 0 /* by how events fell into blocks */ || part.Sealed+part.OfOthers > after.Sealed {
 		t.Errorf("a team's part: %+v", part)
 	}
 }
