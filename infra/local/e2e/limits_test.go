@@ -40,6 +40,7 @@ func TestLimits(t *testing.T) {
 	const rate, burst = 10, 100
 	w := newWorld(t, stack.Options{Parameters: narrow, Adjust: func(as *template.Template) {
 		as.Functions["AuthorizerFunction"].Environment["API_LIMITS"] = fmt.Sprintf("%d/%d 100/400", rate, burst)
+		as.Functions["AuthorizerFunction"].Environment["PUBLIC_LIMIT"] = "1/60"
 	}})
 	t.Run("a flood is held to its limit, and neither refuses nor slows another", func(t *testing.T) {
 		flood, calm := at(w.stack.URL, "127.0.31.1"), at(w.stack.URL, "127.0.31.1") // the same office
