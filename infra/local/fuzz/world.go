@@ -141,7 +141,7 @@ func (w *world) fresh(ctx context.Context) (map[string][]string, error) {
 		add("integrations", demo.Lead, "/v1/integrations", map[string]any{"name": named("alerts"), "provider": "generic", "teamId": w.team, "serviceId": service})
 	}
 	add("secrets", demo.Lead, "/v1/secrets", map[string]any{"name": fmt.Sprintf("token-%d", w.made), "teamId": w.team, "value": "not known to anybody"})
-	add("devices", demo.Lead, "/v1/push/subscriptions", pushservice.NewDevice(w.URL+pushservice.Path+fmt.Sprintf("fuzz-%d", w.made)).JSON())
+	add("devices", demo.Lead, "/v1/push/subscriptions", pushservice.NewDevice(w.Mail+pushservice.Path+fmt.Sprintf("fuzz-%d", w.made)).JSON())
 	add("keys", demo.Lead, "/v1/api-keys", map[string]any{"name": named("robot"), "teamId": w.team, "role": "OBSERVER"})
 
 	for _, dictionary := range []string{"workflows", "workflows"} { // one may go
