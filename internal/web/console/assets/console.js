@@ -89,6 +89,7 @@
     var list = doc.querySelector("[data-list]"), key = "place:" + location.pathname + location.search, from = stored("from") || "";
     if (list && stored(key) && from.indexOf(location.pathname + "/") === 0) scrollTo(0, Number(stored(key)));
     addEventListener("pagehide", function () {
+      remember(); // the filters of a list may have changed since it was loaded
       stored("from", location.pathname); // no referrer tells it: none is sent
       if (list) stored(key, String(scrollY));
     });
