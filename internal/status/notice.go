@@ -198,6 +198,7 @@ func (n Notice) For(s Snapshot, r Reader, now time.Time) (News, bool) {
 	case what == whatCancelled:
 		news.Status = MaintenanceWords[Cancelled]
 	case what == whatPlanned:
+		news.Status = MaintenanceWords[n.said(m)]
 	case what == whatBegan:
 		news.At = m.StartsAt
 		return news, m.Status == InProgress || m.Status == Verifying
@@ -206,7 +207,7 @@ func (n Notice) For(s Snapshot, r Reader, now time.Time) (News, bool) {
 		return news, m.Status == Completed
 	case n.Was != nil:
 		before, saw := s.as(*n.Was).For(r, now).maintenance(itemID)
-		news.Changed = saw
+		news.Changed, news.Status = saw, MaintenanceWords[n.said(m)]
 		return news, n.Was.Words || !saw || !slices.Equal(before.Components, m.Components)
 	default:
 		at := slices.IndexFunc(m.Updates, func(u ViewMaintenanceUpdate) bool { return u.ID == what })
@@ -217,6 +218,15 @@ func (n Notice) For(s Snapshot, r Reader, now time.Time) (News, bool) {
 		news.Status, news.At, news.Body, news.More = MaintenanceWords[u.Status], u.At, u.Body, u.More
 	}
 	return news, true
+}
+
+// said is how a maintenance was when it was put on record or changed. That it
+// began since then is news of its own.
+func (n Notice) said(m ViewMaintenance) MaintenanceStatus {
+	if n.Since.Before(m.StartsAt.Time) {
+		return Scheduled
+	}
+	return m.Status
 }
 
 func (v View) maintenance(itemID string) (ViewMaintenance, bool) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -189,12 +190,20 @@ func TestMaintenance(t *testing.T) {
 	expect("it ends", "acme", "Upgrade: completed")
 
 	early := w.plan(time.Minute, time.Hour, web)
+	replan(early, status.MaintenancePatch{Title: new("Move")})
 	w.now.Advance(2 * time.Minute)
-	w.deliver()
+	late := []string{}
+	for _, m := range w.deliver() { // begun meanwhile, which has a mail of its own
+		late = append(late, m.Subject)
+	}
+	slices.Sort(late)
+	if want := []string{"[Acme Cloud] Move: scheduled", "[Acme Cloud] Move: scheduled (changed)"}; !slices.Equal(late, want) {
+		t.Errorf("planned and changed, told late: mailed %q, want %q", late, want)
+	}
 	w.sweep()
-	expect("another begins", "acme", "Upgrade: in progress")
+	expect("another begins", "acme", "Move: in progress")
 	say(early, status.Completed)
-	expect("it ends by hand", "acme", "Upgrade: completed")
+	expect("it ends by hand", "acme", "Move: completed")
 	w.now.Advance(time.Hour)
 	w.sweep()
 	expect("its end by the clock is no news", "", "")
