@@ -54,6 +54,12 @@ func Gates(t *testing.T, s *Site, ids map[string]string) {
 			}
 		}
 	}
+	if got := staff.Get(t, "/console/there/is/none"); got.StatusCode != http.StatusNotFound || len(got.All("h1")) != 1 {
+		t.Errorf("a page that there is not: got %d with %d headings, want a 404 as a page", got.StatusCode, len(got.All("h1")))
+	}
+	if got := s.Anybody().Get(t, "/console/there/is/none"); got.StatusCode != http.StatusSeeOther {
+		t.Errorf("a page that there is not, for nobody: got %d, want the sign-in", got.StatusCode)
+	}
 	if found == 0 {
 		t.Error("the site has no page of the console")
 	}

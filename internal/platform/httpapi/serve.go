@@ -105,6 +105,10 @@ func (a *API) route(w *recorder, r *http.Request, requestID string) {
 		a.mux.ServeHTTP(w, r)
 		return
 	}
+	if a.lost != nil && r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, a.pages) {
+		a.lost.ServeHTTP(w, r)
+		return
+	}
 	// net/http knows which methods the path would have taken; its text is replaced by ours.
 	probe := &recorder{header: http.Header{}, status: http.StatusOK}
 	a.mux.ServeHTTP(probe, r)

@@ -61,9 +61,11 @@ type Room struct {
 // with a {{define}} for every page and fragment; funcs are what only they need.
 // c may be nil where only the routes are wanted.
 func (c *Console) Room(api *httpapi.API, section string, files fs.FS, funcs template.FuncMap) *Room {
-	return &Room{Console: c, api: api, section: section, parsed: sync.OnceValue(func() *template.Template {
+	r := &Room{Console: c, api: api, section: section, parsed: sync.OnceValue(func() *template.Template {
 		return template.Must(c.common().Funcs(funcs).ParseFS(files, "*.html"))
 	})}
+	api.Otherwise("/console", r.handler(nil, func(*Call) error { return problem.Missing() }))
+	return r
 }
 
 // Handler answers one request for a page, or returns why it cannot: the error
@@ -85,7 +87,11 @@ func (r *Room) Upload(path, file string, limit int64, h Handler) {
 func (r *Room) handle(pattern string, h Handler) { r.take(pattern, nil, h) }
 
 func (r *Room) take(pattern string, takes *upload, h Handler) {
-	r.api.Handle(pattern, func(w http.ResponseWriter, req *http.Request) error {
+	r.api.Handle(pattern, r.handler(takes, h))
+}
+
+func (r *Room) handler(takes *upload, h Handler) httpapi.Handler {
+	return func(w http.ResponseWriter, req *http.Request) error {
 		c := &Call{W: w, R: req, room: r, now: r.now(), takes: takes}
 		guard(w.Header())
 		err := c.enter()
@@ -93,7 +99,7 @@ func (r *Room) take(pattern string, takes *upload, h Handler) {
 			err = h(c)
 		}
 		return c.refuse(err)
-	})
+	}
 }
 
 // personHeader says whose page it is. By it the service worker knows whose
