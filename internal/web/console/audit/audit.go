@@ -59,7 +59,7 @@ type pair struct{ Name, Value string }
 var homes = map[string]string{
 	id.Runbook: "/console/runbooks/", id.Execution: "/console/executions/", id.Incident: "/console/incidents/", id.Service: "/console/services/",
 	id.User: "/console/people/", id.Team: "/console/teams/", id.Target: "/console/targets/", id.Integration: "/console/integrations/",
-	id.Workflow: "/console/workflows/", id.WorkflowRun: "/console/workflow-runs/", id.StatusPage: "/console/status-pages/", id.Partner: "/console/partners/",
+	id.Workflow: "/console/workflows/", id.WorkflowRun: "/console/workflow-runs/", id.StatusPage: "/console/status-pages/", id.Partner: "/console/partners?q=",
 }
 
 // pathOf is the page of a thing, "" where it has none.

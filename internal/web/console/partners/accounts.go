@@ -45,7 +45,9 @@ func (p *pages) accounts(c *console.Call) error {
 	if err != nil {
 		return err
 	}
-	items = slices.DeleteFunc(items, func(a partner.PartnerAccount) bool { return !fits(q.Get("q"), a.Name, a.Email) })
+	items = slices.DeleteFunc(items, func(a partner.PartnerAccount) bool {
+		return q.Get("q") != a.ID && !fits(q.Get("q"), a.Name, a.Email) // the audit record leads here by an id
+	})
 	names := map[string]string{}
 	for _, a := range items {
 		one := account{PartnerAccount: a, Since: c.Ago(a.CreatedAt)}

@@ -227,7 +227,8 @@ func TestAccounts(t *testing.T) {
 	w.Grant(t, "Acme")
 	for path, want := range map[string][2]string{
 		"/console/partners?q=OPS@glob": {">Globex<", ">Acme<"}, w.At("partners") + "?q=acme": {">Acme<", ">Globex<"}, w.At("partners") + "?state=Revoked": {"No partner fits.", ">Globex<"},
-		"/console/partners?q=%3Cscript%3E": {"No partner fits.", ">Globex<"},
+		"/console/partners?q=%3Cscript%3E":   {"No partner fits.", ">Globex<"},
+		"/console/partners?q=" + a.PartnerID: {">Globex<", ">Acme<"}, // the audit record leads there
 	} {
 		for _, header := range []string{"", "true"} {
 			seen := w.Get(t, "lead", path, "HX-Request", header).Must(t, 200)
