@@ -174,9 +174,18 @@ func (h hand) sees(text string) {
 	}
 }
 
-// whole fails the test for what axe-core finds on the page as it is, and for a page that is wider than the window.
+// whole fails the test for what axe-core finds on the page as it is, all of it come, and for a page that is wider than
+// the window. After a press that leads to another page, first wait until that one is seen.
 func (h hand) whole() {
 	h.Helper()
+	waited, stop := context.WithTimeout(h.ctx, 30*time.Second)
+	defer stop()
+	if err := settled(waited, func() (bool, error) {
+		there, err := chromedp.Run(h.ctx, chromedp.Evaluate[bool](`document.readyState === "complete" && document.querySelector("main") !== null`))
+		return there, err
+	}); err != nil {
+		h.Fatal(err)
+	}
 	script, err := os.ReadFile(filepath.Join("../../..", "infra/local/browser/node_modules/axe-core/axe.min.js"))
 	if err != nil {
 		h.Fatalf("make test installs what this needs: %v", err)

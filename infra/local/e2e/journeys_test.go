@@ -140,6 +140,7 @@ func grant(t *testing.T, c *contract, as func(string) hand) {
 	h.goes("/console/status-pages/" + page["id"].(string) + "/partners")
 	h.whole()
 	h.press("Let a partner see it")
+	h.sees("Grant access and show the token")
 	h.whole()
 	h.fill("Partner", name)
 	h.fill("Mail address", "nobody")
