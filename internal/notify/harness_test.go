@@ -46,12 +46,14 @@ type world struct {
 	people   *people
 	notifier *notify.Notifier
 	sweeper  *due.Sweeper
-	service  *notify.Service
-	bounces  *notify.Bounces
-	api      roomtest.API
-	identity dynamo.Table // with every right, as the next two
-	table    dynamo.Table
-	audit    dynamo.Table
+
+	meanwhile func() // what happens once, while a webhook is posted
+	service   *notify.Service
+	bounces   *notify.Bounces
+	api       roomtest.API
+	identity  dynamo.Table // with every right, as the next two
+	table     dynamo.Table
+	audit     dynamo.Table
 
 	echo *echo.Target
 	at   string // the echo's address, without a status
@@ -182,7 +184,13 @@ func makeWorld(t *testing.T, attempts int) *world {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/_local/echo/{status}", w.echo)
+	mux.HandleFunc("/_local/echo/{status}", func(rw http.ResponseWriter, r *http.Request) {
+		if does := w.meanwhile; does != nil {
+			w.meanwhile = nil
+			does()
+		}
+		w.echo.ServeHTTP(rw, r)
+	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	w.at = server.URL + "/_local/echo/"

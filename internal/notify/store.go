@@ -195,8 +195,10 @@ type delivery struct {
 	outbox.Event
 }
 
+// deliveryItem reminds of a delivery that nobody can be at any more: a sweep
+// that came while the first try still waits for its answer would post it twice.
 func deliveryItem(e outbox.Event, now time.Time) due.Item {
-	return due.Notices.New(hookKind, e.ID, now)
+	return due.Notices.New(hookKind, e.ID, now.Add(lease))
 }
 
 func (s Store) commit(ctx context.Context, ops ...dynamo.Op) error {

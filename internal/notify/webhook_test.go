@@ -198,6 +198,22 @@ func TestAWebhookIsTriedAgain(t *testing.T) {
 	}
 }
 
+// TestASweepWhileAWebhookIsPosted: the reminder does not overtake who waits for an endpoint's answer, however long.
+func TestASweepWhileAWebhookIsPosted(t *testing.T) {
+	w := newWorld(t)
+	w.hook(200, "standard")
+	w.meanwhile = func() {
+		w.now.Advance(45 * time.Second)
+		w.sweep()
+	}
+	w.handle(w.event(outbox.IncidentCreated, w.incident("Payments fail", "CRITICAL"), nil))
+	w.now.Advance(2 * time.Minute)
+	w.sweep()
+	if got := len(w.echo.Requests()); got != 1 || len(w.waiting()) != 0 {
+		t.Errorf("posted %d times", got)
+	}
+}
+
 func TestAWebhookThatComesBack(t *testing.T) {
 	w := newWorld(t)
 	w.hook(500, "standard")
