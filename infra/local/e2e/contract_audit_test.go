@@ -50,7 +50,7 @@ func contractAudit(t *testing.T, c *contract) {
 			t.Errorf("not what was asked for: %v", e)
 		}
 	}
-	noun := regexp.MustCompile(`^[a-z]+\.[a-z_]+$`)
+	noun := regexp.MustCompile(`^[a-z_]+\.[a-z_]+$`)
 	for _, e := range of(since) {
 		if !noun.MatchString(e["type"].(string)) || e["teamId"] != c.team {
 			t.Errorf("an event of a lead's list: %v", e)
