@@ -80,6 +80,7 @@ func (p *pool) world(t *testing.T) *world {
 			return
 		}
 		one.stack.Counts().Reset()
+		one.stack.Rest()
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.idle = append(p.idle, one)
@@ -104,6 +105,7 @@ func (p *pool) take() (pooled, error) {
 		one := p.idle[n-1]
 		p.idle = p.idle[:n-1]
 		p.mu.Unlock()
+		one.stack.Wake()
 		return one, nil
 	}
 	p.mu.Unlock()

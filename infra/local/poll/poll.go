@@ -52,6 +52,9 @@ type Poller struct {
 	opts   Options
 	cancel context.CancelFunc
 	done   sync.WaitGroup
+
+	mu     sync.Mutex
+	asleep chan struct{} // closed by Wake; nil while it is awake
 }
 
 // Start begins to poll every queue and every stream, and to follow every schedule, that is enabled. An expression or a
@@ -107,6 +110,39 @@ func Start(opts Options) (*Poller, error) {
 func (p *Poller) Close() {
 	p.cancel()
 	p.done.Wait()
+}
+
+// Rest lets no schedule fire and reads no stream until Wake. What they would have come to is done then.
+func (p *Poller) Rest() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asleep == nil {
+		p.asleep = make(chan struct{})
+	}
+}
+
+// Wake ends a Rest.
+func (p *Poller) Wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asleep != nil {
+		close(p.asleep)
+		p.asleep = nil
+	}
+}
+
+// awake waits while the poller rests.
+func (p *Poller) awake(ctx context.Context) {
+	p.mu.Lock()
+	asleep := p.asleep
+	p.mu.Unlock()
+	if asleep == nil {
+		return
+	}
+	select {
+	case <-asleep:
+	case <-ctx.Done():
+	}
 }
 
 // follow takes batches as long as there is room for a call.

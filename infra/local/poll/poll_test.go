@@ -272,6 +272,12 @@ func (c *ticker) Invoke(_ context.Context, r lambda.Request) (lambda.Result, err
 	return lambda.Result{Payload: []byte("null")}, nil
 }
 
+func (c *ticker) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.payloads)
+}
+
 func TestSchedule(t *testing.T) {
 	tests := map[string]struct {
 		schedule template.Schedule
@@ -330,6 +336,38 @@ func TestSchedule(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &ticker{}
+		p, err := Start(Options{Functions: c, Template: &template.Template{Functions: map[string]*template.Function{
+			"Watchdog": {Schedules: []template.Schedule{{Expression: "rate(1 minute)", Enabled: true}}},
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls := func(minutes time.Duration) int {
+			before := c.count()
+			time.Sleep(minutes * time.Minute)
+			synctest.Wait()
+			return c.count() - before
+		}
+		time.Sleep(time.Second)
+		if got := calls(3); got != 3 {
+			t.Errorf("awake: %d calls in three minutes", got)
+		}
+		p.Rest()
+		if got := calls(10); got != 0 {
+			t.Errorf("at rest: %d calls", got)
+		}
+		p.Wake()
+		if got := calls(3); got != 4 {
+			t.Errorf("awake again: %d calls in three minutes, want the one that waited and three", got)
+		}
+		p.Rest()
+		p.Close() // comes to an end
+	})
 }
 
 func TestStartRefuses(t *testing.T) {

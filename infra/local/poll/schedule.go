@@ -34,6 +34,7 @@ func (p *Poller) keep(ctx context.Context, function string, s template.Schedule,
 			return
 		case <-timer.C:
 		}
+		p.awake(ctx)
 		result, err := p.opts.Functions.Invoke(ctx, lambda.Request{Function: function, Payload: p.scheduled(s, at)})
 		switch {
 		case ctx.Err() != nil:

@@ -84,6 +84,7 @@ func (s *stream) follow(ctx context.Context) error {
 	s.place.begin(of.ARN)
 	iterators := map[string]string{}
 	for {
+		s.awake(ctx)
 		shards, err := of.Shards(ctx)
 		if err != nil {
 			return err

@@ -89,6 +89,7 @@ type Stack struct {
 	functions *lambda.Service
 	sockets   *gateway.Sockets // nil without a WebSocket API
 	aws       *aws.Server
+	poller    *poll.Poller
 	ready     atomic.Pointer[doors]
 	closers   []func() error // run in reverse
 }
@@ -119,6 +120,12 @@ func (s *Stack) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Rest lets no schedule fire and reads no stream until Wake: a stack that nobody needs for a while costs next to nothing.
+func (s *Stack) Rest() { s.poller.Rest() }
+
+// Wake ends a Rest.
+func (s *Stack) Wake() { s.poller.Wake() }
 
 func (s *Stack) onClose(f func() error) { s.closers = append(s.closers, f) }
 
@@ -249,6 +256,7 @@ func (s *Stack) serve(awsListeners []net.Listener, binaries string) error {
 	if err != nil {
 		return err
 	}
+	s.poller = poller
 	s.onClose(func() error { poller.Close(); return nil })
 	if s.template.API == nil {
 		return nil
