@@ -29,6 +29,8 @@ type Shown struct {
 	CreatedAt timestamp.Time `json:"createdAt"`
 	UpdatedAt timestamp.Time `json:"updatedAt"`
 	Current   bool           `json:"currentKey" doc:"false: it was made with a key that was replaced; it ends unless it subscribes anew"`
+
+	UnreachableSince *timestamp.Time `json:"unreachableSince,omitempty" doc:"its push service takes nothing since then: it is tried once an hour, and gone after 30 days"`
 }
 
 // PublicKey is what a browser subscribes with.
@@ -89,7 +91,11 @@ func (s *Service) Get(ctx context.Context, deviceID string) (Shown, error) {
 }
 
 func (d Device) shown(r ring) Shown {
-	return Shown{ID: d.ID, Name: d.Name, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt, Current: d.Key == r.Present.Public}
+	shown := Shown{ID: d.ID, Name: d.Name, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt, Current: d.Key == r.Present.Public}
+	if d.Tired() {
+		shown.UnreachableSince = d.FailingSince
+	}
+	return shown
 }
 
 // Subscribe makes a browser a device of the caller's, and reports whether it

@@ -151,6 +151,19 @@ func TestDevices(t *testing.T) {
 		t.Fatal(err)
 	}
 	part := w.as("observer").HTMX().Get(t, "/console/settings/devices").Want(t, 200).Shows(t, shown.Name).Hides(t, "push.example.com", "<main")
+	w.as("observer").Get(t, "/console/settings").Hides(t, "not reachable")
+	mine, err := w.devices.Store.Devices(ctx, w.who["observer"].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		w.clock.Advance(time.Hour)
+		err := w.devices.Store.Tried(ctx, w.who["observer"].ID, mine.List[0], func(d push.Device) push.Device { return d.Failed(w.clock.Now(), 0) })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.as("observer").Get(t, "/console/settings").Shows(t, "not reachable since 9 h ago")
 	action := "/console/settings/devices/" + shown.ID + "/remove"
 	w.as("lead").Get(t, "/console/settings").Shows(t, "No device gets pushes.")
 	w.as("lead").Post(t, action, url.Values{}).Want(t, 404)
