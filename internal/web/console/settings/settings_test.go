@@ -230,9 +230,13 @@ func TestTeam(t *testing.T) {
 	form.Set(t, "minimumSeverity", "HIGH").Send(t).LeadsTo(t, path) // the address stays as it is shown
 	w.as("observer").Get(t, path).Shows(t, "https://hooks.example.com/***", "High").Hides(t, "private/path")
 
-	rotated := lead.Get(t, path).Form(t, "Make a new secret").Send(t).Want(t, 200).Shows(t, "The secret before signs too, until 2 Mar 2060")
+	ask := lead.Get(t, path).Form(t, "Make a new secret")
+	rotated := ask.Send(t).Want(t, 200).Shows(t, "The secret before signs too, until 2 Mar 2060")
 	if fresh := rotated.First("#secret").Attr("value"); fresh == secretShown || !strings.HasPrefix(fresh, "whsec_") {
 		t.Errorf("the new secret is %q", fresh)
+	}
+	if again := ask.Send(t).Want(t, 409).Shows(t, "This form was sent before"); again.First("#secret").Is() {
+		t.Error("a reload of the page that shows a secret makes another")
 	}
 	lead.Get(t, path).Form(t, "Save").Set(t, "webhook.url", "").Send(t).Follow(t).Want(t, 200)
 	if got := lead.Post(t, path+"/rotate-secret", url.Values{}).Want(t, 409).Alert(); !strings.Contains(got, "no webhook that is signed") {
