@@ -57,6 +57,30 @@ func TestTheDocumentIsValidOpenAPI(t *testing.T) {
 	}
 }
 
+// TestWhereAKeyIsNone: the document names API keys wherever they are taken, and nowhere else.
+func TestWhereAKeyIsNone(t *testing.T) {
+	raw, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var without []string
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if len(*op.Security) > 0 && !slices.ContainsFunc(*op.Security, func(r openapi3.SecurityRequirement) bool { _, key := r["apiKey"]; return key }) {
+				without = append(without, method+" "+path)
+			}
+		}
+	}
+	slices.Sort(without)
+	if want := []string{"GET /v1/me", "POST /v1/auth/sign-out", "POST /v1/realtime/tickets"}; !slices.Equal(without, want) {
+		t.Errorf("no API key: got %v, want %v", without, want)
+	}
+}
+
 // seen is an operation and the function that registers it.
 type seen struct{ function, route string }
 

@@ -40,8 +40,10 @@ func (a *Authorizer) rate(ctx context.Context, r AuthorizerRequest, v verdict) r
 		return a.Tiers.Partner.Unlimited()
 	case v.unknown:
 		return a.Tiers.Staff.Unlimited()
+	case v.who.Kind == principal.Partner && v.who.Partner.Via == seat.ByShared:
+		return a.Tiers.Partner.AdmitEach(ctx, v.who.ID, address)
 	case v.who.Kind == principal.Partner:
-		return a.Tiers.Partner.Admit(ctx, readerOf(v.who, address), address)
+		return a.Tiers.Partner.Admit(ctx, readerOf(v.who), address)
 	case v.who.ID != "":
 		return a.Tiers.Staff.Admit(ctx, v.who.ID, address)
 	}
@@ -49,14 +51,10 @@ func (a *Authorizer) rate(ctx context.Context, r AuthorizerRequest, v verdict) r
 }
 
 // readerOf is whom a partner's requests are counted for: a person, however many
-// sessions they have; an access, by its token; of a token that a page's readers
-// share, each address by itself.
-func readerOf(p principal.Principal, address string) string {
-	switch p.Partner.Via {
-	case seat.BySession:
+// sessions they have; an access, by its token.
+func readerOf(p principal.Principal) string {
+	if p.Partner.Via == seat.BySession {
 		return "person#" + token.Hash(p.Email)
-	case seat.ByShared:
-		return p.ID + "#" + ratelimit.Source(address)
 	}
 	return p.ID
 }

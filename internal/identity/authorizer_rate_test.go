@@ -128,6 +128,13 @@ func TestTheAuthorizerCounts(t *testing.T) {
 			}
 		})
 	}
+	t.Run("sources of one IPv6 network of 48 bits", func(t *testing.T) {
+		if got := times(t, 60, func(n int) events.APIGatewayCustomAuthorizerResponse {
+			return w.from("198.51.100.5", "", by(fmt.Sprintf("2001:db8:2:%x::1", n)))
+		}); got != 20 {
+			t.Errorf("got %d of 60 admitted, want four sources' 20", got)
+		}
+	})
 	t.Run("the function answers", func(t *testing.T) {
 		w := w.in(t)
 		a := w.want(w.do(request{route: "GET /v1/me", as: session}), http.StatusTooManyRequests, "rate_limited")

@@ -87,18 +87,15 @@ func (s *SignIn) VerifyCode(ctx context.Context, typed, browser string) (Opened,
 		return Opened{}, codeInvalid("This browser asked for no link in the last 15 minutes. Codes are typed where the link was asked for.")
 	}
 	hash := token.Hash(browser)
-	limits := []struct {
-		key   string
-		limit ratelimit.Limit
-	}{{"signin#code-source#" + ratelimit.Source(principal.OriginOf(ctx).IP), perSource}, {"signin#code#" + hash, perBrowser}}
-	for _, l := range limits {
-		tried, err := s.Limiter.TakeExact(ctx, l.key, l.limit)
-		if err != nil {
-			return Opened{}, uncounted(err)
-		}
-		if !tried.Allowed {
-			return Opened{}, tried.Refusal()
-		}
+	if _, _, err := s.from(ctx, "code", principal.OriginOf(ctx).IP); err != nil {
+		return Opened{}, err
+	}
+	tried, err := s.Limiter.TakeExact(ctx, "signin#code#"+hash, perBrowser)
+	if err != nil {
+		return Opened{}, uncounted(err)
+	}
+	if !tried.Allowed {
+		return Opened{}, tried.Refusal()
 	}
 	const wrong = "This is not the code. Look at it once more where you opened the link."
 	code := cleanCode(typed)

@@ -44,7 +44,7 @@ type createdUser struct {
 func showUser(u User) *userAnswer { return &userAnswer{ETag: httpapi.Revision(u.Rev), Body: u} }
 
 func userRoutes(api *httpapi.API, s *Service, cursors *httpapi.Cursors) {
-	httpapi.Register(api, httpapi.Op("GET /v1/me", "Who am I"),
+	httpapi.Register(api, httpapi.Personal("GET /v1/me", "Who am I"),
 		func(ctx context.Context, _ *struct{}) (*struct{ Body Me }, error) {
 			me, err := s.Me(ctx)
 			return &struct{ Body Me }{me}, err

@@ -89,7 +89,7 @@ func AuthRoutes(api *httpapi.API, s *SignIn) {
 			return answer, nil
 		})
 
-	out := httpapi.Op("POST /v1/auth/sign-out", "End the session")
+	out := httpapi.Personal("POST /v1/auth/sign-out", "End the session")
 	out.DefaultStatus = http.StatusNoContent
 	out.Responses = map[string]*huma.Response{"303": {Description: "To whose Accept names text/html, as of a form: on to the sign-in"}}
 	api.Describe(out, func(op *huma.Operation) { delete(op.Responses["204"].Headers, "Location") })

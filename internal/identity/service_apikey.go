@@ -16,6 +16,12 @@ import (
 // CreateAPIKey makes a key that acts as a role in a team. The answer is the
 // only one that holds its secret.
 func (s *Service) CreateAPIKey(ctx context.Context, name, teamID string, as principal.Role, until *timestamp.Time) (NewAPIKey, error) {
+	return s.CreateAPIKeyBy(ctx, "", name, teamID, as, until)
+}
+
+// CreateAPIKeyBy is CreateAPIKey by a form of a page (see id.Once), which makes
+// one key of a name, however often it is sent. "" is by none. Codes: already_made.
+func (s *Service) CreateAPIKeyBy(ctx context.Context, form, name, teamID string, as principal.Role, until *timestamp.Time) (NewAPIKey, error) {
 	who, err := principal.RequirePerson(ctx, teamID, principal.TeamAdmin)
 	if err != nil {
 		return NewAPIKey{}, err
@@ -27,6 +33,12 @@ func (s *Service) CreateAPIKey(ctx context.Context, name, teamID string, as prin
 	if until, err = expiry(until, now); err != nil {
 		return NewAPIKey{}, err
 	}
+	keyID, ok := id.New(id.APIKey, now), true
+	if form != "" {
+		if keyID, ok = id.Once(id.APIKey, form, now, who.ID, teamID, string(as), name); !ok {
+			return NewAPIKey{}, problem.Again(false)
+		}
+	}
 	if _, err := s.existingTeam(ctx, teamID); err != nil {
 		return NewAPIKey{}, err
 	}
@@ -36,7 +48,7 @@ func (s *Service) CreateAPIKey(ctx context.Context, name, teamID string, as prin
 	}
 	secret := token.New(token.APIKey)
 	k := APIKey{
-		ID: id.New(id.APIKey, now), Name: name, TeamID: teamID, Role: as, Prefix: secret[:token.PrefixLength], Active: true,
+		ID: keyID, Name: name, TeamID: teamID, Role: as, Prefix: secret[:token.PrefixLength], Active: true,
 		CreatedByID: who.ID, CreatedAt: timestamp.Of(now), ExpiresAt: until, Epoch: creator.Epoch, Hash: token.Hash(secret),
 	}
 	ops := []dynamo.Op{s.Store.checkUser(who.ID, leads(teamID).And(holds(creator.Epoch)))}
@@ -44,8 +56,11 @@ func (s *Service) CreateAPIKey(ctx context.Context, name, teamID string, as prin
 	ops = append(ops, s.Audit.Record(ctx, now, audit.Entry{Type: "apikey.created", Subject: subject("apikey", k.ID), TeamID: teamID,
 		Detail: map[string]any{"name": name, "role": string(as), "prefix": k.Prefix}}))
 	err = s.Store.commit(ctx, ops...)
-	if failedAt(err, 0) {
+	switch {
+	case failedAt(err, 0):
 		return NewAPIKey{}, rightEnded()
+	case failedAt(err, 2):
+		return NewAPIKey{}, problem.Again(true)
 	}
 	return NewAPIKey{APIKey: k, Key: secret}, err
 }

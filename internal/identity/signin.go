@@ -21,11 +21,17 @@ import (
 )
 
 // Limits of asking for links. Both count every request, whether or not
-// somebody has the address. perSource limits tries of codes too, by a count of their own.
+// somebody has the address. perSource limits tries of codes too, by a count of
+// their own; in IPv6 the network around a source has a wider one.
 var (
 	perAddress = ratelimit.Limit{Burst: 10, Period: 15 * time.Minute}
 	perSource  = ratelimit.Limit{Burst: 60, Period: 15 * time.Minute}
 )
+
+// firstAsks are those of a source that may use up the ceiling alone. All others
+// share half of it, so that who is at one place with many, or asks much, leaves
+// the other half to those who ask once, wherever they are.
+const firstAsks = 2
 
 // MailRequest asks the sign-in mail function to send a link, if somebody has
 // the address. It is what travels through the mail queue.
@@ -74,23 +80,20 @@ func (s *SignIn) AskLink(ctx context.Context, email, next, browser string) (rate
 // is closed while nothing can be counted.
 func (s *SignIn) ask(ctx context.Context, email, next, browser string) (ratelimit.Result, error) {
 	origin := principal.OriginOf(ctx)
-	bySource, err := s.Limiter.TakeExact(ctx, "signin#link-source#"+ratelimit.Source(origin.IP), perSource)
+	left, asked, err := s.from(ctx, "link", origin.IP)
 	if err != nil {
-		return ratelimit.Result{}, uncounted(err)
-	}
-	if !bySource.Allowed {
-		return bySource, bySource.Refusal()
+		return left, err
 	}
 	// The hash keeps addresses that nobody here has out of the table.
-	left, err := s.Limiter.TakeExact(ctx, "signin#link-address#"+token.Hash(email), perAddress)
+	byAddress, err := s.Limiter.TakeExact(ctx, "signin#link-address#"+token.Hash(email), perAddress)
 	if err != nil {
 		return ratelimit.Result{}, uncounted(err)
 	}
-	if !left.Allowed {
-		return left, left.Refusal()
+	if !byAddress.Allowed {
+		return byAddress, byAddress.Refusal()
 	}
 	// Last, so that one address or one source cannot use it up for the others.
-	all, err := s.Rates.Take(ctx, ratelimit.Counter{Key: "signin#links", Limit: s.Ceiling})
+	all, err := s.Rates.Take(ctx, s.ceiling(asked)...)
 	if err != nil {
 		return ratelimit.Result{}, uncounted(err)
 	}
@@ -98,16 +101,61 @@ func (s *SignIn) ask(ctx context.Context, email, next, browser string) (ratelimi
 		s.Count("SignInCeilingReached", 1)
 		return all, all.Refusal()
 	}
-	for _, other := range []ratelimit.Result{bySource, all} {
-		if other.Remaining < left.Remaining {
-			left = other
-		}
-	}
+	left = nearer(nearer(byAddress, left), all)
 	m := MailRequest{Email: email, Next: next, At: timestamp.Of(s.Now()), IP: origin.IP, RequestID: origin.RequestID}
 	if browser != "" {
 		m.Browser = token.Hash(browser)
 	}
 	return left, s.Outbox.Send(ctx, m)
+}
+
+// from counts what somebody does by where they are: by their source, and in
+// IPv6 by the network around it. The result is what is left of the nearer
+// limit, or the one that refuses, with its error; asked is how often the wider
+// of the two was here within the period, with this time.
+func (s *SignIn) from(ctx context.Context, what, ip string) (left ratelimit.Result, asked int, err error) {
+	type count struct {
+		key   string
+		limit ratelimit.Limit
+	}
+	counts := []count{{"signin#" + what + "-source#" + ratelimit.Source(ip), perSource}}
+	if network := ratelimit.Network(ip); network != "" {
+		counts = append(counts, count{"signin#" + what + "-net#" + network, ratelimit.Around(perSource)})
+	}
+	for i, c := range counts {
+		is, err := s.Limiter.TakeExact(ctx, c.key, c.limit)
+		if err != nil {
+			return ratelimit.Result{}, 0, uncounted(err)
+		}
+		if !is.Allowed {
+			return is, 0, is.Refusal()
+		}
+		if asked = is.Limit - is.Remaining; i == 0 {
+			left = is
+		}
+		left = nearer(left, is)
+	}
+	return left, asked, nil
+}
+
+// nearer is the one of two results with less left.
+func nearer(a, b ratelimit.Result) ratelimit.Result {
+	if b.Remaining < a.Remaining {
+		return b
+	}
+	return a
+}
+
+// ceiling is what a link counts under that everybody shares, by how often its
+// source asked.
+func (s *SignIn) ceiling(asked int) []ratelimit.Counter {
+	all := ratelimit.Counter{Key: "signin#links", Limit: s.Ceiling}
+	if asked <= firstAsks {
+		return []ratelimit.Counter{all}
+	}
+	half := s.Ceiling
+	half.Burst = max(half.Burst/2, 1)
+	return []ratelimit.Counter{all, {Key: "signin#links-again", Limit: half, Loose: true}}
 }
 
 // uncounted is the answer where nothing can be counted: who may guess without

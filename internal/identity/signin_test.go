@@ -1,6 +1,7 @@
 package identity_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -10,6 +11,9 @@ import (
 	"time"
 
 	front "pagefree/infra/local/aws"
+	"pagefree/internal/platform/principal"
+	"pagefree/internal/platform/problem"
+	"pagefree/internal/platform/token"
 )
 
 func (w *world) ask(email, ip string) answer {
@@ -381,6 +385,74 @@ func TestTheCeilingOfLinks(t *testing.T) {
 	}
 	w.clock.pass(15 * time.Minute)
 	w.want(ask(20, adminEmail), http.StatusAccepted, "")
+}
+
+// TestAskingByIPv6: a source is counted first, and then the network around it, which no other pays for.
+func TestAskingByIPv6(t *testing.T) {
+	w := newWorld(t)
+	asked := 0
+	from := func(ip string) answer {
+		asked++
+		return w.ask(fmt.Sprintf("p%d@pagefree.test", asked), ip)
+	}
+	for n := range 60 {
+		w.want(from(fmt.Sprintf("2001:db8:0:1::%x", n)), http.StatusAccepted, "")
+	}
+	if got := w.want(from("2001:db8:0:1::99"), http.StatusTooManyRequests, "rate_limited").header.Get("X-RateLimit-Limit"); got != "60" {
+		t.Errorf("a source too many: got a limit of %s, want 60", got)
+	}
+	for n := range 180 {
+		a := w.want(from(fmt.Sprintf("2001:db8:0:%x::1", 0x1000+n)), http.StatusAccepted, "")
+		if n == 179 && (a.header.Get("X-RateLimit-Limit") != "240" || a.header.Get("X-RateLimit-Remaining") != "0") {
+			t.Errorf("the last of a network: got %v", a.header)
+		}
+	}
+	over := w.want(from("2001:db8:0:2::1"), http.StatusTooManyRequests, "rate_limited")
+	if over.header.Get("X-RateLimit-Limit") != "240" || over.header.Get("Retry-After") == "" {
+		t.Errorf("one too many of a network: got %v", over.header)
+	}
+	for _, ip := range []string{"2001:db8:1::1", "192.0.2.1"} {
+		w.want(from(ip), http.StatusAccepted, "")
+	}
+	t.Run("codes", func(t *testing.T) {
+		w := w.in(t)
+		for n := range 241 {
+			status := http.StatusUnprocessableEntity
+			if n == 240 {
+				status = http.StatusTooManyRequests
+			}
+			_, err := w.signer.VerifyCode(principal.WithOrigin(w.Context(), principal.Origin{IP: fmt.Sprintf("2001:db8:0:%x::1", n)}), "AAAA-AAAA", token.New(token.Browser))
+			if refused, is := errors.AsType[*problem.Error](err); !is || refused.Status != status {
+				t.Fatalf("try %d: got %v, want %d", n+1, err, status)
+			}
+		}
+	})
+}
+
+// TestAFewSourcesUnderTheCeiling: whoever asks much at few places uses up half of it, and those who ask once have the other.
+func TestAFewSourcesUnderTheCeiling(t *testing.T) {
+	w := newWorld(t)
+	w.ceiling(40)
+	asked := map[int]int{}
+	for n := range 60 { // of three sources
+		a := w.ask(fmt.Sprintf("p%d@pagefree.test", n), fmt.Sprintf("192.0.2.%d", n%3))
+		if asked[a.status]++; a.status != http.StatusAccepted {
+			w.want(a, http.StatusTooManyRequests, "rate_limited")
+			if a.header.Get("X-RateLimit-Limit") != "20" || a.header.Get("X-RateLimit-Remaining") != "0" || a.header.Get("Retry-After") == "" {
+				t.Fatalf("refused with %v", a.header)
+			}
+		}
+	}
+	if asked[http.StatusAccepted] != 26 {
+		t.Errorf("got %v, want the two first of each of three sources and 20 more", asked)
+	}
+	for n := range 60 { // a network is one of those few
+		w.ask(fmt.Sprintf("q%d@pagefree.test", n), fmt.Sprintf("2001:db8:0:%x::1", n))
+	}
+	for n := range 12 {
+		w.want(w.ask([]string{adminEmail, "nobody@pagefree.test"}[n%2], fmt.Sprintf("198.51.100.%d", n)), http.StatusAccepted, "")
+	}
+	w.want(w.ask("late@pagefree.test", "203.0.113.1"), http.StatusTooManyRequests, "rate_limited") // it is a ceiling all the same
 }
 
 // TestSigningInIsClosed while nothing can be counted.

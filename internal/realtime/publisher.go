@@ -61,6 +61,8 @@ type look struct {
 // some connections twice.
 func (p *Publisher) Handle(ctx context.Context, m Message) error {
 	switch {
+	case m.ID == "" && m.Close != "":
+		return p.end(ctx, m.Close)
 	case m.ID == "" && m.UserID != "":
 		return p.check(ctx, m.UserID)
 	case m.ID == "" || !known(m.Kind):

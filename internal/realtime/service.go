@@ -57,13 +57,12 @@ type issuedOutput struct{ Body Issued }
 // Routes registers the route that gives tickets. Sockets themselves are no
 // routes of this API: what they say is described here.
 func Routes(api *httpapi.API, t *Tickets) {
-	op := httpapi.Op("POST /v1/realtime/tickets", "Get a ticket that opens a socket")
-	op.Security = []map[string][]string{{"bearer": {}}, {"session": {}}}
+	op := httpapi.Personal("POST /v1/realtime/tickets", "Get a ticket that opens a socket")
 	api.Describe(op, func(o *huma.Operation) {
 		o.Description = "For a person's session. The socket at `url` is told what changes: send `{\"subscribe\":{\"kinds\":[\"incident\",\"execution\",\"workflow-run\"],\"ids\":[\"inc_...\"]}}` " +
 			"for all that you may see of some kinds, for single things (at most 50), or both; the answer is `{\"subscribed\":{\"kinds\":[...],\"ids\":[...]},\"notFound\":[...]}`, " +
 			"and another subscription replaces it. What follows is `{\"kind\":\"incident\",\"id\":\"inc_...\",\"version\":3}` for each change: read it over HTTP. " +
-			"A message may be lost, or come twice. A socket is closed after ten minutes without a word (send `{\"ping\":true}`), after two hours, and with the session."
+			"A message may be lost, or come twice. A socket is closed after ten minutes without a word (send `{\"ping\":true}`), after two hours, when it says more than 60 things in a minute, and with the session."
 	})
 	httpapi.Register(api, op, func(ctx context.Context, _ *struct{}) (*issuedOutput, error) {
 		issued, err := t.Issue(ctx)

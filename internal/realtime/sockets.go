@@ -42,6 +42,8 @@ type Sockets struct {
 	Origin     *origin.Source
 	Live       Outbox
 	Now        func() time.Time
+
+	pace pace
 }
 
 // Answer is a function's to a socket's event: a status, which decides on a
@@ -195,6 +197,13 @@ type refusal struct {
 func refuse(code, detail string) told { return told{Error: &refusal{Code: code, Detail: detail}} }
 
 func (s *Sockets) message(ctx context.Context, connectionID, text string) (told, error) {
+	if ok, end := s.pace.takes(connectionID, s.Now()); !ok {
+		said := refuse("rate_limited", fmt.Sprintf("At most %d messages in a minute.", MaxSaid))
+		if !end {
+			return said, nil
+		}
+		return said, s.Live.Send(ctx, Message{Close: connectionID})
+	}
 	var a asked
 	if json.Unmarshal([]byte(text), &a) != nil || a.Subscribe == nil && a.Ping == nil {
 		return refuse("message_invalid", `Send {"subscribe":{"kinds":[...],"ids":[...]}} or {"ping":true}.`), nil
@@ -214,8 +223,11 @@ func (s *Sockets) message(ctx context.Context, connectionID, text string) (told,
 func (s *Sockets) hear(ctx context.Context, connectionID string, a asked) (told, error) {
 	ended := refuse("unauthenticated", "The session has ended. Sign in again.")
 	c, found, err := s.Store.connection(ctx, connectionID)
-	if err != nil || !found {
-		return ended, err
+	if err != nil {
+		return told{}, err
+	}
+	if !found { // it was forgotten, and could not be closed then
+		return ended, s.Live.Send(ctx, Message{Close: connectionID})
 	}
 	live, err := s.Sessions.Look(ctx, []string{c.SessionHash})
 	if err != nil {

@@ -3,6 +3,7 @@ package realtime
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -222,6 +223,68 @@ func TestSubscribe(t *testing.T) {
 	}
 	if got := w.says("unknown", `{"ping":true}`); !strings.Contains(got, "unauthenticated") {
 		t.Errorf("an unknown connection: %s", got)
+	}
+}
+
+// TestWhoSaysTooMuch is refused and closed, whatever it is that they say, and no other is.
+func TestWhoSaysTooMuch(t *testing.T) {
+	w := newWorld(t)
+	who := w.signIn(false, w.team)
+	loud, calm := w.opened(who), w.opened(who)
+	words := []string{`{"ping":true}`, `hello`, `{"subscribe":{"kinds":["incident"]}}`, `{"subscribe":{"kinds":["x"]}}`}
+	now := w.clock.Now()
+	w.sockets.Now = func() time.Time { return now }
+	for n := range MaxSaid {
+		if got := w.says(loud, words[n%len(words)]); strings.Contains(got, "rate_limited") {
+			t.Fatalf("number %d: got %s", n+1, got)
+		}
+	}
+	for range 20 {
+		if got := w.says(loud, words[0]); !strings.Contains(got, `"code":"rate_limited"`) {
+			t.Errorf("one more: got %s", got)
+		}
+	}
+	if len(w.asked) != 1 || w.asked[0] != (Message{Close: loud}) {
+		t.Fatalf("asked for %+v", w.asked)
+	}
+	if got := w.says(calm, words[0]); got != `{"pong":true}` {
+		t.Errorf("another of the same session: got %s", got)
+	}
+	now = now.Add(2 * time.Second)
+	for n, limited := range []bool{false, false, true} {
+		if got := w.says(loud, words[0]); strings.Contains(got, "rate_limited") != limited {
+			t.Errorf("two seconds later, number %d: got %s", n+1, got)
+		}
+	}
+	w.told(w.asked[0])
+	w.told(w.asked[0])
+	if got := w.says(loud, words[0]); !slices.Contains(w.closed, loud) || slices.Contains(w.closed, calm) || !strings.Contains(got, "rate_limited") {
+		t.Errorf("closed are %q; it still gets %s", w.closed, got)
+	}
+	now = now.Add(time.Minute)
+	if got := w.says(loud, words[0]); !strings.Contains(got, "unauthenticated") {
+		t.Errorf("of its subscription there is still something: %s", got)
+	}
+	if got := w.asked[len(w.asked)-1]; got != (Message{Close: loud}) { // it is open, and nothing knows of it
+		t.Errorf("asked for %+v", got)
+	}
+}
+
+// TestManyWhoSpeak: an instance does not remember everybody, and a clock that jumps shuts nobody up for long.
+func TestManyWhoSpeak(t *testing.T) {
+	var p pace
+	now := time.Now()
+	for n := range 3 * most {
+		p.takes(fmt.Sprint(n), now)
+	}
+	if len(p.heard) > most {
+		t.Errorf("%d are remembered", len(p.heard))
+	}
+	for range 2 * MaxSaid {
+		p.takes("one", now)
+	}
+	if ok, _ := p.takes("one", now.Add(-24*time.Hour)); !ok {
+		t.Error("a clock that jumped back shuts somebody up")
 	}
 }
 

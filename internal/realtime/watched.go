@@ -68,6 +68,9 @@ type Message struct {
 
 	// UserID alone asks for another look at somebody's connections.
 	UserID string `json:"userId,omitempty"`
+
+	// Close alone is a connection that is to end.
+	Close string `json:"close,omitempty"`
 }
 
 // Changes are the messages about a batch of the automation table's stream, one

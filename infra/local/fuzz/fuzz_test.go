@@ -96,15 +96,32 @@ func write(t *testing.T, path, text string) {
 
 func TestConfigure(t *testing.T) {
 	ids := map[string][]string{"teams": {"team_1", "team_2"}}
+	takes := map[string][]string{"GET /v1/me": {"bearer", "session"}, "GET /v1/teams": {"bearer", "apiKey", "session"}}
 	for name, tt := range map[string]struct{ has, lacks string }{
 		"nobody":   {`values = ["team_1", "team_2"]`, "PAGEFREE_CREDENTIAL"},
 		"lead":     {"[auth.openapi.bearer]\nbearer = \"${PAGEFREE_CREDENTIAL}\"", "api_key ="},
 		"key":      {"[auth.openapi.apiKey]\napi_key = \"${PAGEFREE_CREDENTIAL}\"", "bearer ="},
 		"observer": {"[auth.openapi.session]\napi_key =", "bearer ="},
 	} {
-		if got := configure(callers[name], ids); !strings.Contains(got, tt.has) || strings.Contains(got, tt.lacks) || !strings.HasPrefix(got, configuration) {
+		if got := configure(callers[name], ids, takes); !strings.Contains(got, tt.has) || strings.Contains(got, tt.lacks) || !strings.HasPrefix(got, configuration) {
 			t.Errorf("%s: it lacks %q or has %q", name, tt.has, tt.lacks)
 		}
+	}
+}
+
+// TestAKeyWhereNoneIsTaken: a caller sends its own credential and no made-up one beside it, wherever the document has no
+// word for what it sends; and no other operation is touched by that.
+func TestAKeyWhereNoneIsTaken(t *testing.T) {
+	takes := map[string][]string{"GET /v1/me": {"bearer", "session"}, "GET /v1/teams": {"bearer", "apiKey", "session"}}
+	alone := "include-method = \"GET\"\ninclude-path = \"/v1/me\"\ngeneration.with-security-parameters = false\nheaders = { X-API-Key = \"${PAGEFREE_CREDENTIAL}\" }\n"
+	for name, c := range callers {
+		got := strings.TrimPrefix(configure(c, nil, takes), configuration)
+		if has := strings.Contains(got, alone); has != c.key || strings.Contains(got, "/v1/teams") || !c.key && strings.Contains(got, "with-security-parameters") {
+			t.Errorf("%s: got %s", name, got)
+		}
+	}
+	if strings.Contains(configuration, "/v1/realtime/tickets") {
+		t.Error("tickets are an exception again")
 	}
 }
 

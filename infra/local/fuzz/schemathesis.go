@@ -45,7 +45,7 @@ func (w *world) fuzz(ctx context.Context, o settings, c caller, out io.Writer) (
 	if c.email == "" { // made-up credentials come one by one (401) or two at once (400)
 		arguments = append(arguments, "--exclude-checks", "positive_data_acceptance")
 	}
-	config := configure(c, ids)
+	config := configure(c, ids, w.takes)
 	found := []error{w.schemathesis(ctx, o, &r, job{c.name, config, credential, arguments}, out), w.still(ctx, c, credential, before)}
 	for i, operations := range c.apart {
 		arguments := append([]string{"--phases", "examples,fuzzing"}, each("--include-operation-id", operations)...)
@@ -95,8 +95,16 @@ func (w *world) schemathesis(ctx context.Context, o settings, r *row, j job, out
 	return errors.Join(failed, r.read(path("json"), path("ndjson")))
 }
 
-// configure completes schemathesis.toml for a caller. The credential itself comes by the environment.
-func configure(c caller, ids map[string][]string) string {
+// bare is how a caller's credential travels where the document does not say so: as a header, by scheme.
+var bare = map[string]string{
+	"bearer":  `Authorization = "Bearer ${PAGEFREE_CREDENTIAL}"`,
+	"apiKey":  `X-API-Key = "${PAGEFREE_CREDENTIAL}"`,
+	"session": `Cookie = "__Host-pf_session=${PAGEFREE_CREDENTIAL}"`,
+}
+
+// configure completes schemathesis.toml for a caller. The credential itself comes by the environment. takes are the
+// schemes of each operation.
+func configure(c caller, ids, takes map[string][]string) string {
 	var b strings.Builder
 	b.WriteString(configuration)
 	switch c.scheme {
@@ -105,6 +113,14 @@ func configure(c caller, ids map[string][]string) string {
 		b.WriteString("\n[auth.openapi.bearer]\nbearer = \"${PAGEFREE_CREDENTIAL}\"\n")
 	default:
 		fmt.Fprintf(&b, "\n[auth.openapi.%s]\napi_key = \"${PAGEFREE_CREDENTIAL}\"\n", c.scheme)
+	}
+	// Where its scheme is not taken, schemathesis has no credential for it, and makes up one for each scheme that is: two
+	// at once. What this caller would send is its own, and nothing beside.
+	for _, name := range slices.Sorted(maps.Keys(takes)) {
+		if method, path, _ := strings.Cut(name, " "); c.scheme != "" && !slices.Contains(takes[name], c.scheme) {
+			fmt.Fprintf(&b, "\n[[operations]]\ninclude-method = %q\ninclude-path = %q\ngeneration.with-security-parameters = false\nheaders = { %s }\n",
+				method, path, bare[c.scheme])
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(ids)) {
 		quoted := make([]string, 0, len(ids[name]))

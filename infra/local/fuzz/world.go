@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,8 +20,9 @@ type world struct {
 	client.Client
 	sessions map[string]string // by address
 	team     string
-	fodder   []string // users that nobody signs in as: they may be changed, and turned out of the team
-	private  []string // operations of the document that need a credential, as "GET /v1/me"
+	fodder   []string            // users that nobody signs in as: they may be changed, and turned out of the team
+	private  []string            // operations of the document that need a credential, as "GET /v1/me"
+	takes    map[string][]string // the schemes that each of these takes
 	made     int
 }
 
@@ -68,15 +70,16 @@ func newWorld(ctx context.Context, url, mail string, data demo.Result) (*world, 
 		}
 		w.fodder = append(w.fodder, id)
 	}
-	if w.private, err = private(ctx, w.Client); err != nil {
+	if w.takes, err = takes(ctx, w.Client); err != nil {
 		return nil, err
 	}
+	w.private = slices.Sorted(maps.Keys(w.takes))
 	w.sessions[observer], err = w.SignIn(ctx, observer)
 	return w, err
 }
 
-// private reads from the document which operations need a credential.
-func private(ctx context.Context, c client.Client) ([]string, error) {
+// takes reads from the document which operations need a credential, and by which schemes they take one.
+func takes(ctx context.Context, c client.Client) (map[string][]string, error) {
 	a, err := c.Want(ctx, http.StatusOK, "GET", "/openapi.json", "", nil)
 	if err != nil {
 		return nil, err
@@ -89,16 +92,16 @@ func private(ctx context.Context, c client.Client) ([]string, error) {
 	if err := json.Unmarshal([]byte(a.Raw), &document); err != nil {
 		return nil, err
 	}
-	var names []string
+	schemes := map[string][]string{}
 	for path, item := range document.Paths {
 		for method, op := range item {
-			if len(op.Security) > 0 {
-				names = append(names, strings.ToUpper(method)+" "+path)
+			for _, one := range op.Security {
+				name := strings.ToUpper(method) + " " + path
+				schemes[name] = append(schemes[name], slices.Collect(maps.Keys(one))...)
 			}
 		}
 	}
-	slices.Sort(names)
-	return names, nil
+	return schemes, nil
 }
 
 // make creates something as a person, and returns its id.

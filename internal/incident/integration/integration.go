@@ -111,6 +111,8 @@ type New struct {
 	Secret         *string     `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"256" doc:"that the sender made; pagerduty and sentry show theirs only once they have the address, and nothing is taken before it is given; the others are given one of ours without it"`
 	TopicARN       *string     `json:"topicArn,omitempty" nullable:"true" maxLength:"400" doc:"of cloudwatch, which needs it: the SNS topic"`
 	UnattendedRisk *trust.Risk `json:"unattendedRisk,omitempty" nullable:"true" enum:"LOW,MEDIUM,HIGH" doc:"the provider's default, or lower; a platform admin may say higher"`
+
+	Form string `json:"-"` // of a page that it is made by, "" for none (see id.Once)
 }
 
 // Patch changes what a caller said of an integration. What is left out stays.

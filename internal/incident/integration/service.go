@@ -104,8 +104,14 @@ func (s *Service) Create(ctx context.Context, n New) (View, error) {
 	}
 	now := s.Now()
 	at := timestamp.Of(now)
+	integrationID, ok := id.New(id.Integration, now), true
+	if n.Form != "" {
+		if integrationID, ok = id.Once(id.Integration, n.Form, now, who.ID, n.ServiceID, n.Provider, n.Name); !ok {
+			return View{}, problem.Again(false)
+		}
+	}
 	i := Integration{
-		ID: id.New(id.Integration, now), Name: strings.TrimSpace(n.Name), Provider: n.Provider, TeamID: n.TeamID, ServiceID: n.ServiceID, TopicARN: n.TopicARN,
+		ID: integrationID, Name: strings.TrimSpace(n.Name), Provider: n.Provider, TeamID: n.TeamID, ServiceID: n.ServiceID, TopicARN: n.TopicARN,
 		Trust: p.Trust, UnattendedRisk: p.Trust.Unattended(), CreatedByID: who.ID, CreatedAt: at, UpdatedAt: at, Rev: 1,
 	}
 	raised := false
@@ -133,7 +139,11 @@ func (s *Service) Create(ctx context.Context, n New) (View, error) {
 	if raised {
 		events = append(events, ceiling(p.Trust.Unattended(), i.UnattendedRisk))
 	}
-	return v, s.commit(ctx, i, now, events, s.Store.create(i))
+	err = s.commit(ctx, i, now, events, s.Store.create(i))
+	if lost, is := dynamo.Failed(err); is && lost.Index == 0 && n.Form != "" {
+		return View{}, problem.Again(true)
+	}
+	return v, err
 }
 
 // secret is the secret that was given or a new one, which alone is shown, and how it is kept.

@@ -34,12 +34,51 @@ type Device struct {
 	Key       string          `dynamodbav:"key"` // ours that it was made for: the public one
 	CreatedAt timestamp.Time  `dynamodbav:"createdAt"`
 	UpdatedAt timestamp.Time  `dynamodbav:"updatedAt"`
+
+	Failures     int             `dynamodbav:"failures,omitempty"` // in a row, of tries to reach it
+	FailingSince *timestamp.Time `dynamodbav:"failingSince"`       // the first of them
+	RestsUntil   *timestamp.Time `dynamodbav:"restsUntil"`         // of one that fails for long: not tried before that
 }
 
 // Expired reports whether the browser said that the subscription ends before now.
 func (d Device) Expired(now time.Time) bool {
 	return d.ExpiresAt != nil && !now.Before(d.ExpiresAt.Time)
 }
+
+// A device that failed so often in a row, and for so long, rests after each
+// more: a push service that is away for a while loses nobody anything, and an
+// endpoint that never answers costs one try an hour. After Unreachable it is gone.
+const (
+	tiredAfter  = 10
+	tiredFor    = 30 * time.Minute
+	rest        = time.Hour
+	Unreachable = 30 * 24 * time.Hour
+)
+
+// Failed is the device after one more try that failed; who was asked may have
+// said how long to wait.
+func (d Device) Failed(now time.Time, wait time.Duration) Device {
+	d.Failures++
+	if d.FailingSince == nil {
+		d.FailingSince = timestamp.Ptr(now)
+	}
+	if d.Failures >= tiredAfter && now.Sub(d.FailingSince.Time) >= tiredFor {
+		d.RestsUntil = timestamp.Ptr(now.Add(max(rest, min(wait, 24*rest))))
+	}
+	return d
+}
+
+// Reached is the device after a try that succeeded.
+func (d Device) Reached() Device {
+	d.Failures, d.FailingSince, d.RestsUntil = 0, nil, nil
+	return d
+}
+
+// Tired reports whether the device failed for long, when it was tried last.
+func (d Device) Tired() bool { return d.RestsUntil != nil }
+
+// Rests reports whether it is not to be tried at a time.
+func (d Device) Rests(now time.Time) bool { return d.Tired() && now.Before(d.RestsUntil.Time) }
 
 // Devices are all of a person, oldest first, in one item: so that who tells
 // somebody reads them beside their settings, and a limit holds.

@@ -264,6 +264,10 @@ func TestDevices(t *testing.T) {
 	if mine := w.ids("responder"); len(mine) != 0 || theirs.Str("id") == made.Str("id") || !slices.Equal(w.ids("observer"), []string{theirs.Str("id")}) {
 		t.Errorf("it stays the former's: %v, %s", mine, theirs.Text)
 	}
+	moved := w.recorded("device.moved")
+	if len(moved) != 1 || moved[0].Subject.ID != made.Str("id") || moved[0].Actor.ID != w.id["observer"] || moved[0].Detail["from"] != w.id["responder"] || moved[0].Detail["to"] != theirs.Str("id") {
+		t.Errorf("that it moved is on record as %+v", moved)
+	}
 	w.must(204, "observer", "DELETE", subscriptions, phone.JSON())
 	w.must(404, "observer", "DELETE", subscriptions, phone.JSON())
 	tablet := w.must(201, "observer", "POST", subscriptions, pushservice.NewDevice(at("tablet")).JSON())
@@ -287,6 +291,10 @@ func TestOneTooMany(t *testing.T) {
 		t.Errorf("got %d: %v", len(got), got)
 	}
 	w.must(201, "observer", "POST", subscriptions, pushservice.NewDevice(at("0")).JSON()) // what went is free
+	removed := w.recorded("device.removed")
+	if len(removed) != 2 || removed[0].Subject.ID != ids[push.MaxDevices+1] || removed[1].Subject.ID != ids[push.MaxDevices] || len(w.recorded("device.moved")) != 0 {
+		t.Errorf("what had to go is on record as %+v", removed)
+	}
 }
 
 // TestManySubscribeAtOnce: none is lost, and one browser is one person's.

@@ -29,6 +29,8 @@ type Shown struct {
 	CreatedAt timestamp.Time `json:"createdAt"`
 	UpdatedAt timestamp.Time `json:"updatedAt"`
 	Current   bool           `json:"currentKey" doc:"false: it was made with a key that was replaced; it ends unless it subscribes anew"`
+
+	UnreachableSince *timestamp.Time `json:"unreachableSince,omitempty" doc:"its push service takes nothing since then: it is tried once an hour, and gone after 30 days"`
 }
 
 // PublicKey is what a browser subscribes with.
@@ -89,7 +91,11 @@ func (s *Service) Get(ctx context.Context, deviceID string) (Shown, error) {
 }
 
 func (d Device) shown(r ring) Shown {
-	return Shown{ID: d.ID, Name: d.Name, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt, Current: d.Key == r.Present.Public}
+	shown := Shown{ID: d.ID, Name: d.Name, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt, Current: d.Key == r.Present.Public}
+	if d.Tired() {
+		shown.UnreachableSince = d.FailingSince
+	}
+	return shown
 }
 
 // Subscribe makes a browser a device of the caller's, and reports whether it
@@ -148,8 +154,12 @@ func (s *Service) subscribe(ctx context.Context, userID string, one Device, key,
 		s.Store.Identity.Check(dynamo.Key{PK: "usr#" + userID, SK: "user"}, dynamo.Is("active", true)),
 		s.Store.put(mine), s.Store.own(one.Endpoint, userID, one.ID, was, owned),
 	}
+	record := func(kind, deviceID string, detail map[string]any) {
+		ops = append(ops, s.Audit.Record(ctx, s.Now(), audit.Entry{Type: kind, Subject: audit.Ref{Kind: "device", ID: deviceID}, Detail: detail}))
+	}
 	for _, d := range gone {
 		ops = append(ops, s.Store.disown(d.Endpoint))
+		record("device.removed", d.ID, map[string]any{"reason": "the person has too many"})
 	}
 	if owned && was.UserID != userID {
 		theirs, err := s.Store.Devices(ctx, was.UserID)
@@ -158,10 +168,11 @@ func (s *Service) subscribe(ctx context.Context, userID string, one Device, key,
 		}
 		if _, there := theirs.at(one.Endpoint); there {
 			ops = append(ops, s.Store.put(theirs.without(was.DeviceID)))
+			record("device.moved", was.DeviceID, map[string]any{"from": was.UserID, "to": one.ID})
 		}
 	}
 	if !again {
-		ops = append(ops, s.Audit.Record(ctx, s.Now(), audit.Entry{Type: "device.added", Subject: audit.Ref{Kind: "device", ID: one.ID}, Detail: map[string]any{"name": one.Name}}))
+		record("device.added", one.ID, map[string]any{"name": one.Name})
 	}
 	err = dynamo.Commit(ctx, s.Store.Identity.DB, ops...)
 	if lost, is := dynamo.Failed(err); is && lost.Index == 0 { // deactivated since the authorizer looked

@@ -86,6 +86,23 @@ func (s Store) Remove(ctx context.Context, userID, deviceID string, with ...dyna
 	return removed && err == nil, err
 }
 
+// Tried writes down what became of a device by a try to reach it, unless it was
+// removed or subscribed anew since it was read for that.
+func (s Store) Tried(ctx context.Context, userID string, was Device, became func(Device) Device) error {
+	return again(func() error {
+		d, err := s.Devices(ctx, userID)
+		if err != nil {
+			return err
+		}
+		is, found := d.Find(was.ID)
+		if !found || is.UpdatedAt != was.UpdatedAt {
+			return nil
+		}
+		d, _ = d.with(became(is))
+		return dynamo.Commit(ctx, s.Identity.DB, s.put(d))
+	})
+}
+
 // again repeats a change that lost a race against another one.
 func again(change func() error) error {
 	for range rounds {

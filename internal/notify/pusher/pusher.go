@@ -79,23 +79,64 @@ func (p *Pusher) Handle(ctx context.Context, m push.Message, received int) error
 	if !found {
 		return p.gone(ctx, m, "its key was replaced long ago")
 	}
+	if d.Rests(p.Now()) {
+		slog.InfoContext(ctx, "not pushed: the device is not reachable", "device", m.DeviceID, "event", m.EventID, "since", d.FailingSince)
+		return nil
+	}
 	was, err := p.Marks.claim(ctx, m, p.Now())
 	if err != nil || was != send {
 		return err
 	}
 	answer, err := p.send(ctx, d, private, m)
 	_, inside := errors.AsType[*safehttp.Forbidden](err)
+	_, unanswered := errors.AsType[*unreached](err)
+	wait := retryAfter(answer.Header.Get("Retry-After"), p.Now())
 	switch {
 	case inside: // its name leads into a network of somebody's, whatever it did when it was written down
 		return p.gone(ctx, m, "its address is not on the public internet")
+	case unanswered && ctx.Err() == nil:
+		return p.failed(ctx, d, m, received, 0, err)
 	case err != nil:
 		return p.later(ctx, m, received, 0, err)
 	case answer.Status == http.StatusNotFound || answer.Status == http.StatusGone:
 		return p.gone(ctx, m, fmt.Sprintf("its push service answers %d", answer.Status))
+	case answer.Status == http.StatusTooManyRequests: // we are too many, and the device is there
+		return p.later(ctx, m, received, wait, fmt.Errorf("push service: http %d", answer.Status))
 	case answer.Status < 200 || answer.Status > 299: // a 3xx too: it is never followed
-		return p.later(ctx, m, received, retryAfter(answer.Header.Get("Retry-After"), p.Now()), fmt.Errorf("push service: http %d", answer.Status))
+		return p.failed(ctx, d, m, received, wait, fmt.Errorf("push service: http %d", answer.Status))
+	}
+	if d.Failures > 0 {
+		p.tried(ctx, d, m, push.Device.Reached)
 	}
 	return p.Marks.done(ctx, m, p.Now())
+}
+
+// failed counts a try that reached nobody, of a device as it was read before it.
+// Another one follows, unless the device failed for long: then it rests, and the
+// message is given up; or it ends.
+func (p *Pusher) failed(ctx context.Context, d push.Device, m push.Message, received int, wait time.Duration, why error) error {
+	now := p.Now()
+	if d.Tired() && now.Sub(d.FailingSince.Time) >= push.Unreachable {
+		return p.gone(ctx, m, "it could not be reached for 30 days")
+	}
+	tired := d.Tired()
+	p.tried(ctx, d, m, func(d push.Device) push.Device {
+		d = d.Failed(now, wait)
+		tired = d.Tired()
+		return d
+	})
+	if !tired {
+		return p.later(ctx, m, received, wait, why)
+	}
+	slog.WarnContext(ctx, "push given up: the device was not reachable for long, and rests", "device", m.DeviceID, "event", m.EventID, "since", d.FailingSince, "error", why)
+	return p.Marks.release(ctx, m)
+}
+
+// tried writes down how a try went. Where that fails one try is not counted.
+func (p *Pusher) tried(ctx context.Context, d push.Device, m push.Message, became func(push.Device) push.Device) {
+	if err := p.Store.Tried(ctx, m.UserID, d, became); err != nil {
+		slog.WarnContext(ctx, "try of a device not written down", "device", m.DeviceID, "error", err)
+	}
 }
 
 // gone removes a device that gets no more pushes.

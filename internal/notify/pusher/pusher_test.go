@@ -44,6 +44,7 @@ type world struct {
 	queue   queue.Queue
 	service pushservice.Service
 	base    string // of endpoints
+	server  *httptest.Server
 	all     dynamo.Table
 	user    string
 }
@@ -57,7 +58,7 @@ func newWorld(t *testing.T) *world {
 	mux.Handle(pushservice.Path+"{device}", &w.service)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	w.base = server.URL + pushservice.Path
+	w.base, w.server = server.URL+pushservice.Path, server
 	client := safehttp.New(safehttp.Options{Local: server.URL + "/_local/echo/"})
 	table := func(function, id string) dynamo.Table {
 		return dynamo.Table{Name: env.Table(id), DB: dynamodb.NewFromConfig(env.ConfigOf(function))}
@@ -337,6 +338,120 @@ func TestTriedAgain(t *testing.T) {
 	}
 	if w.listed() != 1 {
 		t.Error("the device is gone")
+	}
+}
+
+// TestOneThatNeverAnswers: a device that fails again and again is left alone but for a try an hour, its person sees that,
+// and it is as before once it answers.
+func TestOneThatNeverAnswers(t *testing.T) {
+	w := newWorld(t)
+	_, device := w.subscribe("phone")
+	_, other := w.subscribe("other")
+	calls := func() int { return len(w.service.Pushes()) }
+	lost := func() *timestamp.Time {
+		t.Helper()
+		shown, err := w.devices.Get(w.me(), device)
+		w.ok(err)
+		return shown.UnreachableSince
+	}
+	// again is a new message's first try, and reports whether there will be another.
+	again := func() bool {
+		t.Helper()
+		before := calls()
+		err := w.pusher.Handle(t.Context(), w.message(device), 1)
+		if calls() != before+1 {
+			t.Fatalf("%d calls, %v", calls()-before, err)
+		}
+		_, later := errors.AsType[*queue.Later](err)
+		if err != nil && !later {
+			t.Fatal(err)
+		}
+		return later
+	}
+	w.service.Answer("phone", pushservice.Answer{Status: 503})
+	for n := range 20 { // many at once, which is a push service that is away for a moment
+		if !again() || lost() != nil {
+			t.Fatalf("given up after %d tries within a moment", n+1)
+		}
+	}
+	w.now.Advance(29 * time.Minute)
+	w.service.Answer("phone", pushservice.Answer{})
+	again()
+	w.service.Answer("phone", pushservice.Answer{Status: 500})
+	w.now.Advance(time.Minute)
+	began := w.now.Now()
+	for range 9 {
+		if !again() {
+			t.Fatal("given up, though it answered a minute ago")
+		}
+		w.now.Advance(5 * time.Minute)
+	}
+	for range 3 { // an hour each
+		if again() || lost() == nil || lost().Sub(began) > time.Second {
+			t.Fatalf("got %v, want a message given up, and the device lost since %v", lost(), began)
+		}
+		before := calls()
+		for range 5 {
+			w.now.Advance(11 * time.Minute)
+			w.ok(w.pusher.Handle(t.Context(), w.message(device), 1))
+		}
+		if calls() != before {
+			t.Fatalf("%d calls of one that rests", calls()-before)
+		}
+		w.ok(w.pusher.Handle(t.Context(), w.message(other), 1)) // whom that does not touch
+		if calls() != before+1 {
+			t.Error("the other device rests too")
+		}
+		w.now.Advance(5 * time.Minute)
+	}
+	w.service.Answer("phone", pushservice.Answer{})
+	if again(); lost() != nil || w.service.Pushes()[0].Status != 201 {
+		t.Errorf("it answers: got %+v, lost since %v", w.service.Pushes()[0], lost())
+	}
+	w.service.Answer("phone", pushservice.Answer{Status: 503})
+	if !again() {
+		t.Error("what failed before it answered counts still")
+	}
+}
+
+// TestWhatCounts: that nobody is there counts; that we are too many does not, nor does what failed before the browser subscribed anew.
+func TestWhatCounts(t *testing.T) {
+	w := newWorld(t)
+	_, device := w.subscribe("phone")
+	fail := func(n int) (more bool) {
+		t.Helper()
+		for range n {
+			_, more = errors.AsType[*queue.Later](w.pusher.Handle(t.Context(), w.message(device), 1))
+			w.now.Advance(5 * time.Minute)
+		}
+		return more
+	}
+	w.service.Answer("phone", pushservice.Answer{Status: 429})
+	if !fail(20) {
+		t.Error("given up for being too many")
+	}
+	w.service.Answer("phone", pushservice.Answer{Status: 403})
+	if !fail(9) {
+		t.Error("given up early")
+	}
+	w.now.Advance(time.Second)
+	if _, again := w.subscribe("phone"); again != device || !fail(9) {
+		t.Errorf("%s subscribed anew as %s, and is given up by what was before", device, again)
+	}
+	w.server.Close()
+	if fail(1) {
+		t.Error("nobody listens, and it is tried on")
+	}
+	w.now.Advance(push.Unreachable)
+	if fail(1); w.listed() != 0 {
+		t.Error("it is there after 30 days")
+	}
+	ledger := dynamo.Table{Name: w.env.Table("AuditTable"), DB: w.all.DB}
+	q := dynamo.Query{Index: "byKind", Values: []string{"audit"}, Sort: "id", Limit: 100}
+	events, _, err := dynamo.List(t.Context(), ledger, q, func(e audit.Event) string { return e.ID }, func(e audit.Event) bool { return e.Type == "device.removed" })
+	w.ok(err)
+	if len(events) != 1 || events[0].Subject.ID != device || events[0].Detail["reason"] != "it could not be reached for 30 days" {
+		t.Errorf("the record has %+v", events)
 	}
 }
 

@@ -70,8 +70,13 @@ func (c *client) Do(r *http.Request) (*http.Response, error) {
 	if c.answer.Status != 0 { // it was heard, even if the rest of the answer was not
 		return &http.Response{StatusCode: c.answer.Status, Header: c.answer.Header, Body: http.NoBody}, nil
 	}
-	return nil, err
+	return nil, &unreached{err}
 }
+
+// unreached is why nobody answered.
+type unreached struct{ error }
+
+func (u *unreached) Unwrap() error { return u.error }
 
 // ParseContact reads whom a push service may write to (RFC 8292, 2.1): mailto:
 // with an address, or an https: page with a name on the internet. Apple's

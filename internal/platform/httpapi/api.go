@@ -132,6 +132,14 @@ func Public(route, summary string, refusals ...int) huma.Operation {
 	return op
 }
 
+// Personal is Op for a route of a person's session: an API key counts as none
+// there (see identity.Authorizer).
+func Personal(route, summary string, refusals ...int) huma.Operation {
+	op := Op(route, summary, refusals...)
+	op.Security = []map[string][]string{{"bearer": {}}, {"session": {}}}
+	return op
+}
+
 // Describe says more of an operation in the document than its types do. say is
 // called when somebody asks for the document, and changes nothing of how the
 // operation works.

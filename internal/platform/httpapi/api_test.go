@@ -159,6 +159,8 @@ func TestAnswers(t *testing.T) {
 		"a name in two objects":        {"POST", "/v1/things", `{"name":"a","x":[{"y":1},{"y":2}]}`, nil, 422, "validation_failed", nil, `"location":"body.x"`},
 		"a media type in upper case":   {"POST", "/v1/things", `{"name":"a"}`, []string{"Content-Type", "Application/JSON; Charset=UTF-8"}, 200, "", nil, ""},
 		"a caller that takes problems": {"GET", "/v1/things/1", "", []string{"Accept", problem.ContentType}, 200, "", map[string]string{"Content-Type": "application/json"}, ""},
+		"an Accept nobody can read":    {"GET", "/v1/things/1", "", []string{"Accept", "]&s;x,"}, 200, "", map[string]string{"Content-Type": "application/json"}, ""},
+		"a parameter without a value":  {"GET", "/v1/things/1", "", []string{"Accept", "text/html;q,application/json;q=0.5"}, 200, "", map[string]string{"Content-Type": "application/json"}, ""},
 		"a null list":                  {"POST", "/v1/things", `{"name":"a","tags":[null]}`, nil, 422, "validation_failed", nil, ""},
 		"the default limit":            {"GET", "/v1/lists", "", nil, 200, "", nil, `"limit":50`},
 		"limit 200":                    {"GET", "/v1/lists?limit=200", "", nil, 200, "", nil, `"limit":200`},

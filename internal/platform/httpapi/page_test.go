@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -148,4 +150,18 @@ func TestFit(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAnyAccept: whatever a caller says that it takes, it is answered.
+func TestAnyAccept(t *testing.T) {
+	h := newAPI().Handler()
+	rapid.Check(t, func(t *rapid.T) {
+		accept := rapid.StringOfN(rapid.RuneFrom([]rune("aq*/;,=.01 \t\u00e9\"")), 0, 24, -1).Draw(t, "accept")
+		r := httptest.NewRequest("GET", "/v1/things/1", nil)
+		r.Header["Accept"] = strings.SplitN(accept, "0", 2)
+		rec := httptest.NewRecorder()
+		if h.ServeHTTP(rec, r); rec.Code != http.StatusOK {
+			t.Fatalf("got %d %s", rec.Code, rec.Body)
+		}
+	})
 }

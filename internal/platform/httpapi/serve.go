@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"mime"
 	"net/http"
 	"path"
 	"runtime/debug"
+	"strconv"
 	"strings"
 
 	"pagefree/internal/platform/principal"
@@ -64,6 +66,9 @@ func stamp(h http.Header, requestID string) {
 // commas; of the repetitions of any other, huma would take the first and say
 // nothing. Media types have no case (RFC 9110, 8.3.1).
 func uniform(r *http.Request) *http.Request {
+	if lines := r.Header.Values("Accept"); len(lines) > 0 {
+		r.Header.Set("Accept", accepted(lines))
+	}
 	if media, parameters, found := strings.Cut(r.Header.Get("Content-Type"), ";"); media != strings.ToLower(media) {
 		if media = strings.ToLower(media); found {
 			media += ";" + parameters
@@ -82,6 +87,25 @@ func uniform(r *http.Request) *http.Request {
 		r.URL = &u
 	}
 	return r
+}
+
+// accepted is what an Accept header says, with what is no media type left out:
+// huma takes a parameter of one letter for a part of a string that is not there.
+func accepted(lines []string) string {
+	var all []string
+	for _, line := range lines {
+		for part := range strings.SplitSeq(line, ",") {
+			media, parameters, err := mime.ParseMediaType(part)
+			if err != nil {
+				continue
+			}
+			if _, err := strconv.ParseFloat(parameters["q"], 64); err == nil {
+				media += ";q=" + parameters["q"]
+			}
+			all = append(all, media)
+		}
+	}
+	return strings.Join(all, ",")
 }
 
 // refusal is where a handler's 403 is kept until the answer is recorded.

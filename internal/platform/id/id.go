@@ -5,6 +5,7 @@ package id
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"strings"
 	"sync"
 	"time"
@@ -60,6 +61,32 @@ func New(prefix string, now time.Time) string {
 		u = ulid.MustNew(ulid.Timestamp(now), rand.Reader)
 	}
 	return prefix + "_" + u.String()
+}
+
+// Form prefixes the word that a form on a page carries, one for each time that
+// it is shown. What is made by it has the id that Once gives, so that the same
+// form with the same in it, sent again by a reload, makes nothing more.
+const Form = "form"
+
+// formLife is how long a form may be open, and formSkew how far clocks differ.
+const (
+	formLife = 24 * time.Hour
+	formSkew = time.Minute
+)
+
+// Once is the id of what is made by a form, by whom and of what it holds; false
+// for a word that is none, or too old. Nobody can choose what it is.
+func Once(prefix, form string, now time.Time, of ...string) (string, bool) {
+	at := Time(form)
+	if !Valid(Form, form) || at.After(now.Add(formSkew)) || at.Before(now.Add(-formLife)) {
+		return "", false
+	}
+	sum := sha256.Sum256([]byte(strings.Join(append([]string{prefix, form}, of...), "\x00")))
+	var u ulid.ULID
+	if u.SetTime(ulid.Timestamp(at)) != nil || u.SetEntropy(sum[:10]) != nil {
+		return "", false
+	}
+	return prefix + "_" + u.String(), true
 }
 
 // Floor is the least id of the prefix that could be made at t: what sorts at

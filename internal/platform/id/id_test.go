@@ -47,6 +47,33 @@ func TestIdsMadeAtOnceDiffer(t *testing.T) {
 	}
 }
 
+// TestOnce: the same form with the same in it makes one thing, for a day.
+func TestOnce(t *testing.T) {
+	form := id.New(id.Form, noon)
+	first, ok := id.Once(id.APIKey, form, noon.Add(time.Minute), "usr_1", "ci")
+	if !ok || !id.Valid(id.APIKey, first) || !id.Time(first).Equal(noon) {
+		t.Fatalf("got %q, %v", first, ok)
+	}
+	if again, ok := id.Once(id.APIKey, form, noon.Add(23*time.Hour), "usr_1", "ci"); !ok || again != first {
+		t.Errorf("again it is %q", again)
+	}
+	others := map[string]bool{first: true}
+	for _, of := range [][]string{{id.APIKey, form, "usr_2", "ci"}, {id.APIKey, form, "usr_1", "cd"}, {id.APIKey, form, "usr_1c", "i"}, {id.APIKey, id.New(id.Form, noon), "usr_1", "ci"}, {id.Integration, form, "usr_1", "ci"}} {
+		other, ok := id.Once(of[0], of[1], noon, of[2:]...)
+		if !ok || others[other] {
+			t.Errorf("%v is %q too", of, other)
+		}
+		others[other] = true
+	}
+	for name, word := range map[string]string{
+		"none": "", "another id": id.New(id.Team, noon), "text": "form_x", "too old": id.New(id.Form, noon.Add(-24*time.Hour-time.Second)), "of tomorrow": id.New(id.Form, noon.Add(time.Hour)),
+	} {
+		if got, ok := id.Once(id.APIKey, word, noon, "usr_1", "ci"); ok {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 func TestValid(t *testing.T) {
 	good := id.New(id.Incident, noon)
 	for name, test := range map[string]struct {

@@ -20,6 +20,7 @@ const (
 	ValidationFailed   Code = "validation_failed"
 	InvalidTransition  Code = "invalid_transition"
 	PreconditionFailed Code = "precondition_failed"
+	AlreadyMade        Code = "already_made"
 	Conflict           Code = "conflict"
 	RateLimited        Code = "rate_limited"
 	CursorInvalid      Code = "cursor_invalid"
@@ -109,6 +110,14 @@ func Invalid(fields ...Field) *Error {
 // InvalidField is Invalid for a single field.
 func InvalidField(location, format string, args ...any) *Error {
 	return Invalid(Field{Location: location, Message: fmt.Sprintf(format, args...)})
+}
+
+// Again is a 409 for a form that was sent before, or too late.
+func Again(made bool) *Error {
+	if made {
+		return New(http.StatusConflict, AlreadyMade, "This form was sent before, and what it asks for was made then: nothing was done now. Send it once more to make another.")
+	}
+	return New(http.StatusConflict, AlreadyMade, "This form was open for more than a day, and nothing was done. Look at it again, and send it once more.")
 }
 
 // Lost is the answer to the loser of a race: somebody else wrote first.

@@ -370,6 +370,74 @@ func TestSource(t *testing.T) {
 	}
 }
 
+func TestNetwork(t *testing.T) {
+	t.Parallel()
+	for ip, want := range map[string]string{
+		"192.0.2.7":            "",
+		"::ffff:192.0.2.7":     "",
+		"2001:db8:1:2:3:4:5:6": "2001:db8:1::/48",
+		"2001:0DB8:0001::1":    "2001:db8:1::/48",
+		"2001:db8:2::1":        "2001:db8:2::/48",
+		"fe80::1%eth0":         "fe80::/48",
+		"not an address":       "",
+		"":                     "",
+	} {
+		if got := ratelimit.Network(ip); got != want {
+			t.Errorf("%s: got %s, want %s", ip, got, want)
+		}
+	}
+}
+
+// TestSourcesOfOneNetwork: whoever has a network of 48 bits has four sources' limit, however many they send from, each of
+// them its own first, and costs one write a request at most. Neighbours in IPv4 are strangers.
+func TestSourcesOfOneNetwork(t *testing.T) {
+	t.Parallel()
+	hour := func(burst int) ratelimit.Limit { return ratelimit.Limit{Burst: burst, Period: time.Hour} }
+	each := func(format string) func(n int) string { return func(n int) string { return fmt.Sprintf(format, n) } }
+	tests := map[string]struct {
+		shared  bool
+		address func(n int) string
+		want    int // admitted of 60
+		limit   int // that refuses
+	}{
+		"one source":                       {false, each("2001:db8:0:1::%x"), 5, 5},
+		"sources of one network":           {false, each("2001:db8:0:%x::1"), 20, 20},
+		"four sources":                     {false, func(n int) string { return fmt.Sprintf("2001:db8:0:%x::1", n%4) }, 20, 5}, // each its own first
+		"networks":                         {false, each("2001:db8:%x::1"), 60, 0},
+		"IPv4":                             {false, each("192.0.2.%d"), 60, 0},
+		"of a shared token one source":     {true, each("2001:db8:0:1::%x"), 3, 3},
+		"of a shared token one network":    {true, each("2001:db8:0:%x::1"), 20, 20},
+		"of a shared token one of IPv4":    {true, func(int) string { return "192.0.2.1" }, 3, 3},
+		"of a shared token IPv4 addresses": {true, each("192.0.2.%d"), 60, 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t, 1)
+			tier := ratelimit.Limits{Caller: hour(3), Source: hour(5)}.Open("public", f.instances[0], nil)
+			admit := func(address string) ratelimit.Result { return tier.Admit(t.Context(), "", address) }
+			if test.shared {
+				admit = func(address string) ratelimit.Result { return tier.AdmitEach(t.Context(), "page", address) }
+			}
+			admitted, before := 0, f.writes()
+			for n := range 60 {
+				r := admit(test.address(n))
+				if r.Allowed {
+					admitted++
+				} else if r.Limit != test.limit || r.Remaining != 0 || r.Retry <= 0 {
+					t.Fatalf("number %d is refused by %+v, want a limit of %d", n+1, r, test.limit)
+				}
+			}
+			if admitted != test.want {
+				t.Errorf("got %d of 60 admitted, want %d", admitted, test.want)
+			}
+			if calls := f.writes() - before; calls > 60 || test.want == 20 && calls > 24 { // who was refused is, from memory
+				t.Errorf("60 requests cost %d calls", calls)
+			}
+		})
+	}
+}
+
 func TestParse(t *testing.T) {
 	t.Parallel()
 	got, err := ratelimit.Parse("100/200 0.5/10")

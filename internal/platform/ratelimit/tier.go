@@ -27,12 +27,38 @@ type Tier struct {
 
 // Admit admits a request of a caller, "" for nobody known, from an address.
 func (t Tier) Admit(ctx context.Context, caller, address string) Result {
-	source := Counter{Key: t.Name + "#ip#" + Source(address), Limit: t.Source}
 	if caller == "" {
-		return t.admit(ctx, source)
+		return t.admit(ctx, t.around(t.source(address), address)...)
 	}
+	source := t.source(address)
 	source.Loose = true
 	return t.admit(ctx, Counter{Key: t.Name + "#by#" + caller, Limit: t.Caller}, source)
+}
+
+// AdmitEach admits a request of one of many who share a caller's credential,
+// each by their address.
+func (t Tier) AdmitEach(ctx context.Context, caller, address string) Result {
+	one := Counter{Key: t.Name + "#by#" + caller + "#" + Source(address), Limit: t.Caller}
+	if Network(address) != "" {
+		return t.admit(ctx, t.around(one, address)...)
+	}
+	source := t.source(address)
+	source.Loose = true
+	return t.admit(ctx, one, source)
+}
+
+func (t Tier) source(address string) Counter {
+	return Counter{Key: t.Name + "#ip#" + Source(address), Limit: t.Source}
+}
+
+// around is a count by address, and that of the network around it, where
+// whoever has one address has the others too.
+func (t Tier) around(narrow Counter, address string) []Counter {
+	network := Network(address)
+	if network == "" {
+		return []Counter{narrow}
+	}
+	return []Counter{narrow, {Key: t.Name + "#net#" + network, Limit: Around(t.Source), Loose: true}}
 }
 
 func (t Tier) admit(ctx context.Context, counters ...Counter) Result {
@@ -63,7 +89,7 @@ func (t Tier) Unlimited() Result {
 }
 
 // Source is what counts as one source: an IPv4 address, or an IPv6 network of
-// 64 bits, which is what one customer is given.
+// 64 bits, which is the least that one customer is given.
 func Source(ip string) string {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
@@ -77,6 +103,31 @@ func Source(ip string) string {
 		return ip
 	}
 	return network.String()
+}
+
+// Network is the IPv6 network of 48 bits around an address: the most that one
+// site is given (RFC 6177), 65,536 sources. It is "" for IPv4, whose neighbours
+// are strangers to each other.
+func Network(ip string) string {
+	addr, err := netip.ParseAddr(ip)
+	if err != nil {
+		return ""
+	}
+	if addr = addr.Unmap(); addr.Is4() {
+		return ""
+	}
+	network, err := addr.WithZone("").Prefix(48)
+	if err != nil {
+		return ""
+	}
+	return network.String()
+}
+
+// Around is the limit of a network of 48 bits, by that of a source in it: an
+// office is several of these, and a home is one.
+func Around(source Limit) Limit {
+	source.Burst *= 4
+	return source
 }
 
 // Limits are those of a tier, as a function's environment has them.

@@ -20,6 +20,7 @@ import (
 	"html/template"
 
 	"pagefree/internal/platform/httpapi"
+	"pagefree/internal/platform/id"
 	"pagefree/internal/platform/origin"
 	"pagefree/internal/platform/principal"
 	"pagefree/internal/platform/problem"
@@ -166,6 +167,9 @@ func (c *Call) enter() error {
 	}
 	return c.readForm()
 }
+
+// Once is a word for a form that is to make one thing, however often it is sent.
+func (c *Call) Once() string { return id.New(id.Form, c.now) }
 
 // HTMX reports whether a script asked, which swaps what it gets into the page that is there.
 func (c *Call) HTMX() bool { return c.R.Header.Get("HX-Request") == "true" }

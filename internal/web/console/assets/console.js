@@ -90,7 +90,7 @@
     if (list && stored(key) && from.indexOf(location.pathname + "/") === 0) scrollTo(0, Number(stored(key)));
     addEventListener("pagehide", function () {
       remember(); // the filters of a list may have changed since it was loaded
-      stored("from", location.pathname); // no referrer tells it: none is sent
+      stored("from", location.pathname);
       if (list) stored(key, String(scrollY));
     });
   }

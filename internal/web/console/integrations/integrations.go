@@ -189,7 +189,7 @@ func (p *pages) blank(c *console.Call) error {
 	if !found {
 		return c.Show("which-provider", console.Page{Title: "Connect a monitoring system", Crumbs: crumbs, View: formView{Providers: providers()}})
 	}
-	page, err := p.form(c, of, console.NewForm(map[string]string{"name": of.Label, "serviceId": q.Get("serviceId"), "unattendedRisk": string(of.Risk)}))
+	page, err := p.form(c, of, console.NewForm(map[string]string{"name": of.Label, "serviceId": q.Get("serviceId"), "unattendedRisk": string(of.Risk), "once": c.Once()}))
 	if err != nil {
 		return err
 	}
@@ -216,6 +216,7 @@ func (p *pages) create(c *console.Call) error {
 		}
 		var n integration.New
 		if n, err = httpapi.Read[integration.New](body); err == nil {
+			n.Form = f.Get("once")
 			made, err = p.Links.Create(c.R.Context(), n)
 		}
 	}
@@ -226,7 +227,10 @@ func (p *pages) create(c *console.Call) error {
 	if !ok {
 		return err
 	}
-	with.Values.Del("secret") // it is typed once more, and stands in no page
+	with.Values.Del("secret")                 // it is typed once more, and stands in no page
+	if console.Is(err, problem.AlreadyMade) { // by a reload of the page that showed its secret, as a rule
+		with.Values.Set("once", c.Once())
+	}
 	page, err := p.form(c, of, with)
 	if err != nil {
 		return err
@@ -342,6 +346,9 @@ func (p *pages) rotate(c *console.Call) error {
 	i, err := p.Links.Get(c.R.Context(), c.R.PathValue("id"))
 	if err != nil {
 		return err
+	}
+	if at := c.R.URL.Query().Get("rev"); at != "" && at != strconv.FormatInt(i.Rev, 10) { // by a reload of the page that showed it: the sender's would be dead
+		return p.again(c, problem.Again(true))
 	}
 	var given *string
 	if v := c.Sent().Get("secret"); v != "" {

@@ -209,6 +209,15 @@ func TestConnect(t *testing.T) {
 	if len(shown) < 40 {
 		t.Errorf("the secret is %q", shown)
 	}
+	form := w.as("lead").Get(t, "/console/integrations/new?provider=datadog").Form(t, "Connect Datadog").Set(t, "name", "twice")
+	form.Set(t, "serviceId", w.svc).Send(t).Want(t, 201)
+	again := w.as("lead").Post(t, "/console/integrations", form.Values).Want(t, 422).Shows(t, "This form was sent before")
+	if once := again.Form(t, "Connect Datadog").Values.Get("once"); once == "" || once == form.Values.Get("once") {
+		t.Errorf("to make another, the form has %q", once)
+	}
+	if n := strings.Count(w.as("lead").Get(t, "/console/integrations").Body, "</tr>") - 1; n != 2 {
+		t.Errorf("a reload of the page that shows a secret makes it %d integrations", n)
+	}
 	later := w.as("lead").Get(t, path)
 	later.Shows(t, "The secret was shown once", "<the secret>").Hides(t, shown)
 	w.as("lead").Get(t, "/console/integrations").Shows(t, consoletest.Hostile, "Datadog", "Service of lead", "low risk").Hides(t, shown)
@@ -262,7 +271,11 @@ func TestRotate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	made, path := w.connect("generic")
-	rotated := w.as("lead").Get(t, path).Form(t, "Make a new secret").Send(t).Want(t, 200)
+	ask := w.as("lead").Get(t, path).Form(t, "Make a new secret")
+	rotated := ask.Send(t).Want(t, 200)
+	if again := ask.Send(t).Want(t, 422).Shows(t, "This form was sent before"); again.First("#secret").Is() { // a reload, by which the sender's would be dead
+		t.Error("the form makes another secret")
+	}
 	is := secretOf(rotated)
 	if is == "" || is == secretOf(made) {
 		t.Fatalf("the new secret is %q", is)

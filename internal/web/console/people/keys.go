@@ -81,7 +81,7 @@ func (p *pages) keyPage(c *console.Call, f console.Form) (console.Page, error) {
 }
 
 func (p *pages) blankKey(c *console.Call) error {
-	page, err := p.keyPage(c, console.NewForm(map[string]string{"teamId": c.R.URL.Query().Get("teamId"), "role": string(principal.Responder), "expiresAt": "90"}))
+	page, err := p.keyPage(c, console.NewForm(map[string]string{"teamId": c.R.URL.Query().Get("teamId"), "role": string(principal.Responder), "expiresAt": "90", "once": c.Once()}))
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (p *pages) createKey(c *console.Call) error {
 	}
 	var made identity.NewAPIKey
 	if err == nil {
-		made, err = p.service.CreateAPIKey(c.R.Context(), n.Name, n.TeamID, n.Role, over)
+		made, err = p.service.CreateAPIKeyBy(c.R.Context(), f.Get("once"), n.Name, n.TeamID, n.Role, over)
 	}
 	if err == nil {
 		return c.Answer(http.StatusCreated, "key-made", console.Page{Title: made.Name, Crumbs: keyCrumbs, View: made})
@@ -125,6 +125,9 @@ func (p *pages) createKey(c *console.Call) error {
 	with, ok := f.With(err)
 	if !ok {
 		return err
+	}
+	if console.Is(err, problem.AlreadyMade) { // by a reload of the page that showed the key, as a rule
+		with.Values.Set("once", c.Once())
 	}
 	page, err := p.keyPage(c, with)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pagefree/infra/local/consoletest"
+	"pagefree/internal/platform/id"
 )
 
 // TestEachPageByEachRole: what a role may not do is not shown, and refused all the same.
@@ -263,6 +264,16 @@ func TestKeys(t *testing.T) {
 	if !strings.HasPrefix(secret, "pfk_") {
 		t.Fatalf("shows %q", secret)
 	}
+	sent := blank.Form(t, "Make the key").Set(t, "name", "ci "+consoletest.Hostile).Set(t, "role", "OBSERVER").Set(t, "expiresAt", "7").Values
+	again := lead.Post(t, "/console/api-keys", sent).Want(t, 422).Shows(t, "This form was sent before").Hides(t, secret)
+	if keys := strings.Count(lead.Get(t, "/console/api-keys").Body, "</tr>") - 1; keys != 1 {
+		t.Errorf("a reload of the page that shows a key makes %d", keys)
+	}
+	if form := again.Form(t, "Make the key"); form.Values.Get("once") == sent.Get("once") || form.Values.Get("name") != sent.Get("name") {
+		t.Errorf("to make another, the form has %v", form.Values)
+	}
+	sent.Set("once", id.New(id.Form, w.clock.Now().Add(-25*time.Hour)))
+	lead.Post(t, "/console/api-keys", sent).Want(t, 422).Shows(t, "open for more than a day")
 	list := lead.Get(t, "/console/api-keys").Shows(t, "Payments", "Observer", "Works", "in 6 days", "by you", consoletest.Hostile).Hides(t, secret)
 	w.as("outsider").Get(t, "/console/api-keys").Hides(t, "Payments")
 	w.as("admin").Get(t, "/console/api-keys").Shows(t, "Payments", "by usr")

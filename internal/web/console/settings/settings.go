@@ -48,6 +48,7 @@ type mineView struct {
 type device struct {
 	push.Shown
 	Since console.Moment
+	Lost  console.Moment // since when it is not reachable
 }
 
 func (p *pages) page(c *console.Call, f *console.Form) (console.Page, error) {
@@ -72,7 +73,11 @@ func (p *pages) page(c *console.Call, f *console.Form) (console.Page, error) {
 		return console.Page{}, err
 	}
 	for _, d := range devices {
-		v.Devices = append(v.Devices, device{d, c.Ago(d.CreatedAt)})
+		one := device{Shown: d, Since: c.Ago(d.CreatedAt)}
+		if d.UnreachableSince != nil {
+			one.Lost = c.Ago(*d.UnreachableSince)
+		}
+		v.Devices = append(v.Devices, one)
 	}
 	return console.Page{Title: "My settings", View: v}, nil
 }

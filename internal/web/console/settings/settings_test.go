@@ -151,6 +151,19 @@ func TestDevices(t *testing.T) {
 		t.Fatal(err)
 	}
 	part := w.as("observer").HTMX().Get(t, "/console/settings/devices").Want(t, 200).Shows(t, shown.Name).Hides(t, "push.example.com", "<main")
+	w.as("observer").Get(t, "/console/settings").Hides(t, "not reachable")
+	mine, err := w.devices.Store.Devices(ctx, w.who["observer"].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		w.clock.Advance(time.Hour)
+		err := w.devices.Store.Tried(ctx, w.who["observer"].ID, mine.List[0], func(d push.Device) push.Device { return d.Failed(w.clock.Now(), 0) })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.as("observer").Get(t, "/console/settings").Shows(t, "not reachable since 9 h ago")
 	action := "/console/settings/devices/" + shown.ID + "/remove"
 	w.as("lead").Get(t, "/console/settings").Shows(t, "No device gets pushes.")
 	w.as("lead").Post(t, action, url.Values{}).Want(t, 404)
@@ -217,9 +230,13 @@ func TestTeam(t *testing.T) {
 	form.Set(t, "minimumSeverity", "HIGH").Send(t).LeadsTo(t, path) // the address stays as it is shown
 	w.as("observer").Get(t, path).Shows(t, "https://hooks.example.com/***", "High").Hides(t, "private/path")
 
-	rotated := lead.Get(t, path).Form(t, "Make a new secret").Send(t).Want(t, 200).Shows(t, "The secret before signs too, until 2 Mar 2060")
+	ask := lead.Get(t, path).Form(t, "Make a new secret")
+	rotated := ask.Send(t).Want(t, 200).Shows(t, "The secret before signs too, until 2 Mar 2060")
 	if fresh := rotated.First("#secret").Attr("value"); fresh == secretShown || !strings.HasPrefix(fresh, "whsec_") {
 		t.Errorf("the new secret is %q", fresh)
+	}
+	if again := ask.Send(t).Want(t, 409).Shows(t, "This form was sent before"); again.First("#secret").Is() {
+		t.Error("a reload of the page that shows a secret makes another")
 	}
 	lead.Get(t, path).Form(t, "Save").Set(t, "webhook.url", "").Send(t).Follow(t).Want(t, 200)
 	if got := lead.Post(t, path+"/rotate-secret", url.Values{}).Want(t, 409).Alert(); !strings.Contains(got, "no webhook that is signed") {

@@ -3,10 +3,12 @@ package settings
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"pagefree/internal/notify"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/principal"
+	"pagefree/internal/platform/problem"
 	"pagefree/internal/web/console"
 )
 
@@ -125,8 +127,30 @@ func (p *pages) setTeam(c *console.Call) error {
 	return c.Again("team-settings", teamPage(v))
 }
 
+// At is the revision of the settings, as a form has it in its address.
+func (v teamView) At() string { return strings.Trim(v.Rev, `"`) }
+
+// secret makes another one, but by a form that was sent before, as by a reload
+// of the page that shows it: the one that the receiver knows would sign no more.
+func (p *pages) secret(c *console.Call) (notify.NewSecret, error) {
+	id := c.R.PathValue("id")
+	if _, err := principal.RequirePerson(c.R.Context(), id, principal.TeamAdmin); err != nil {
+		return notify.NewSecret{}, err
+	}
+	if at := c.R.URL.Query().Get("rev"); at != "" {
+		t, err := p.service.Team(c.R.Context(), id)
+		if err == nil && strings.Trim(t.Revision(), `"`) != at {
+			err = problem.Again(true)
+		}
+		if err != nil {
+			return notify.NewSecret{}, err
+		}
+	}
+	return p.service.RotateSecret(c.R.Context(), id)
+}
+
 func (p *pages) rotate(c *console.Call) error {
-	fresh, err := p.service.RotateSecret(c.R.Context(), c.R.PathValue("id"))
+	fresh, err := p.secret(c)
 	with, ok := c.Sent().With(err)
 	if err != nil && !ok {
 		return err
