@@ -30,6 +30,8 @@ type API struct {
 	tag    string   // of the operation that is being registered
 	routes []string // "GET /v1/runbooks/{id}", in the order of their registration
 	denied func(context.Context, *http.Request, *problem.Error)
+	pages  func(http.ResponseWriter, *http.Request, *problem.Error) error // of Unrouted, below under
+	under  string
 
 	described map[*huma.Operation]bool           // whose description is complete
 	words     map[string]func(d *huma.Operation) // of Describe, by operation id
@@ -61,6 +63,13 @@ var securitySchemes = map[string]*huma.SecurityScheme{
 
 // OnDenied sets what is told of every 403 that this API answers.
 func (a *API) OnDenied(f func(context.Context, *http.Request, *problem.Error)) { a.denied = f }
+
+// Unrouted sets who answers for paths under a prefix that no route takes, or
+// not by their method, instead of a problem: people read pages. h gets that
+// problem, and may return another.
+func (a *API) Unrouted(under string, h func(http.ResponseWriter, *http.Request, *problem.Error) error) {
+	a.under, a.pages = under, h
+}
 
 // Handle adds a route that is no API operation, such as a page for people.
 func (a *API) Handle(pattern string, h Handler) {

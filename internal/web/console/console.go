@@ -61,9 +61,27 @@ type Room struct {
 // with a {{define}} for every page and fragment; funcs are what only they need.
 // c may be nil where only the routes are wanted.
 func (c *Console) Room(api *httpapi.API, section string, files fs.FS, funcs template.FuncMap) *Room {
-	return &Room{Console: c, api: api, section: section, parsed: sync.OnceValue(func() *template.Template {
+	r := &Room{Console: c, api: api, section: section, parsed: sync.OnceValue(func() *template.Template {
 		return template.Must(c.common().Funcs(funcs).ParseFS(files, "*.html"))
 	})}
+	nowhere := &Room{Console: c, api: api, parsed: r.parsed} // several rooms share an API: it may be of any
+	api.Unrouted("/console/", nowhere.unrouted)
+	return r
+}
+
+// unrouted answers for an address of the console that no page has, or that
+// only takes a form.
+func (r *Room) unrouted(w http.ResponseWriter, req *http.Request, e *problem.Error) error {
+	c := &Call{W: w, R: req, room: r, now: r.now()}
+	guard(w.Header())
+	if err := c.enter(); err != nil {
+		return c.refuse(err)
+	}
+	if e.Status == http.StatusMethodNotAllowed {
+		w.Header()["Allow"] = e.Header["Allow"]
+		e.Detail = "There is no page at this address: it only takes what a form sends."
+	}
+	return c.refuse(e)
 }
 
 // Handler answers one request for a page, or returns why it cannot: the error
@@ -248,7 +266,7 @@ type refusal struct {
 
 func refusalTitle(status int) string {
 	switch status {
-	case http.StatusNotFound:
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return "There is no such page"
 	case http.StatusForbidden:
 		return "You may not do this"
@@ -272,7 +290,7 @@ func sentence(b *problem.Body) string {
 	if len(parts) > 0 {
 		return strings.Join(parts, "; ") + "."
 	}
-	return roles.Replace(b.Detail)
+	return roles.Replace(Plain(b.Detail))
 }
 
 // Is reports whether err is a problem of a code, for what a page answers by itself.

@@ -181,7 +181,7 @@ func TestAnIncidentsLife(t *testing.T) {
 		`hx-get="/console/executions/for?incidentId=`+idOf(page), "checkout")
 	w.get("observer", page).must(t, 200, "Triggered", "!Acknowledge<", "!Resolve", "!<textarea", "!Edit…", "!Tell partners", "!Run a runbook")
 	w.post("responder", page+"/acknowledge", nil).must(t, 303)
-	w.post("responder", page+"/acknowledge", nil).must(t, 422, "Cannot acknowledge what is ACKNOWLEDGED.")
+	w.post("responder", page+"/acknowledge", nil).must(t, 422, "Cannot acknowledge what is acknowledged.")
 	w.get("observer", page).must(t, 200, "Acknowledged", "usr_responder", "acknowledged ")
 	w.get("observer", "/console/incidents").must(t, 200, "Acknowledged", "usr_responder", "1 high", "!Open an incident<")
 	w.post("responder", page+"/notes", url.Values{"text": {" "}}).must(t, 422, "It says nothing.")
@@ -274,7 +274,7 @@ func TestWhatOthersAddToTheTimeline(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := "/console/incidents/" + taken.IncidentID
-	w.get("observer", page).must(t, 200, "From &lt;outside&gt;", "Datadog, proved by a secret alone", "no member wrote them", "&lt;/pre&gt;&lt;script&gt;", "!<script>")
+	w.get("observer", page).must(t, 200, "From &lt;outside&gt;", "Datadog, proved by a secret alone", "<dt>Opened by</dt><dd>Datadog</dd>", "<span>Datadog</span>", "!an integration", "no member wrote them", "&lt;/pre&gt;&lt;script&gt;", "!<script>")
 
 	add := func(execution, status, actor string) {
 		t.Helper()

@@ -115,7 +115,24 @@ func (p *pages) view(c *console.Call, f console.Form) (showView, error) {
 	})
 	v.Pager = pager
 	v.Timeline, v.Waits = story(c, entries)
+	v.nameSource()
 	return v, err
+}
+
+// nameSource says which monitoring system it was, where the page would say
+// that an integration opened it: of the one that did, the incident knows.
+func (v *showView) nameSource() {
+	if v.Source.IntegrationID == nil {
+		return
+	}
+	if v.CreatedByID == *v.Source.IntegrationID {
+		v.Maker = console.Person{Name: v.From()}
+	}
+	for n, e := range v.Timeline {
+		if e.Actor.ID == *v.Source.IntegrationID {
+			v.Timeline[n].By = console.Person{Name: v.From()}
+		}
+	}
 }
 
 // story are the entries as a page shows them, newest first. Of an execution
