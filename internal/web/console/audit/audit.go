@@ -85,7 +85,7 @@ func thingOf(c *console.Call, ref audit.Ref, as string) thing {
 
 // sentence is a name of the record as people read it: "workflow.run_started" is "Workflow run started".
 func sentence(s string) string {
-	s = strings.NewReplacer(".", " ", "_", " ").Replace(s)
+	s = strings.NewReplacer("apikey", "API key", "api_key", "API key", ".", " ", "_", " ").Replace(s)
 	if s == "" {
 		return ""
 	}

@@ -134,7 +134,7 @@ func TestRows(t *testing.T) {
 	note(t, log, lead, noon, audit.Entry{Type: "thing.made", Subject: audit.Ref{Kind: "thing", ID: consoletest.Hostile}, TeamID: team,
 		Actor: audit.Ref{Kind: "api_key", ID: "key_01ARZ3NDEKTSV4RRFFQ69G5FAV"}})
 	p := site.As(lead).Get(t, "/console/audit")
-	p.Shows(t, "Access denied", "Denied", "Path "+consoletest.Hostile, `Steps ["a",2]`, "On true", team, "192.0.2.7", roomtest.RequestID, "Workflow run wfr…", "1 h ago", "Api key key…", "Thing made")
+	p.Shows(t, "Access denied", "Denied", "Path "+consoletest.Hostile, `Steps ["a",2]`, "On true", team, "192.0.2.7", roomtest.RequestID, "Workflow run wfr…", "1 h ago", "API key key…", "Thing made")
 	for _, href := range []string{"/console/workflow-runs/" + run, "/console/people/" + responder.ID, "/console/audit?subject=" + run, "/console/audit?actor=" + responder.ID} {
 		if !p.HasLink(href) {
 			t.Errorf("no link leads to %s", href)
