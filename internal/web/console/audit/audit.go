@@ -60,12 +60,15 @@ type pair struct{ Name, Value string }
 var homes = map[string]string{
 	id.Runbook: "/console/runbooks/", id.Execution: "/console/executions/", id.Incident: "/console/incidents/", id.Service: "/console/services/",
 	id.User: "/console/people/", id.Team: "/console/teams/", id.Target: "/console/targets/", id.Integration: "/console/integrations/",
-	id.Workflow: "/console/workflows/", id.WorkflowRun: "/console/workflow-runs/", id.StatusPage: "/console/status-pages/", id.Partner: "/console/partners/",
+	id.Workflow: "/console/workflows/", id.WorkflowRun: "/console/workflow-runs/", id.StatusPage: "/console/status-pages/",
 }
 
 // pathOf is the page of a thing, "" where it has none.
 func pathOf(ref string) string {
 	kind, _, _ := strings.Cut(ref, "_")
+	if kind == id.Partner { // all partners are on one page
+		return "/console/partners"
+	}
 	if home := homes[kind]; home != "" && id.Valid(kind, ref) {
 		return home + ref
 	}

@@ -289,6 +289,12 @@ func TestWhatOthersAddToTheTimeline(t *testing.T) {
 	add("ex_2", "AWAITING_CONFIRMATION", "")
 	w.get("responder", page).must(t, 200, "Completed", "usr_lead", "!Running", "!Pending", `href="/console/executions/ex_1"`, "!%!", "Fail &lt;over&gt;</strong> waits for a confirmation", "Look and confirm", `href="/console/executions/ex_2"`)
 	w.get("observer", page+"/live").must(t, 200, "waits for a confirmation", ">Look<", "!Look and confirm")
+	step := incident.Entry{Kind: incident.EntryStep, At: timestamp.Of(w.clock.Now()), Actor: audit.Ref{Kind: "workflow", ID: "wfr_1"}, Text: "Step fix failed: The execution is FAILED: exit code 3"}
+	note := incident.Entry{Kind: incident.EntryNote, At: timestamp.Of(w.clock.Now()), Actor: audit.Ref{Kind: "user", ID: "usr_lead"}, Text: "I wrote: The execution is FAILED"}
+	if err := dynamo.Commit(t.Context(), w.taker.Store.Table.DB, w.taker.Store.Append(taken.IncidentID, step), w.taker.Store.Append(taken.IncidentID, note)); err != nil {
+		t.Fatal(err)
+	}
+	w.get("responder", page).must(t, 200, "Step fix failed: The execution failed: exit code 3", "I wrote: The execution is FAILED")
 	add("ex_2", "CANCELLED", "")
 	w.get("responder", page).must(t, 200, "!waits for a confirmation", "Cancelled")
 }

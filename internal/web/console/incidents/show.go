@@ -128,6 +128,9 @@ func (v *showView) nameSource() {
 	if v.CreatedByID == *v.Source.IntegrationID {
 		v.Maker = console.Person{Name: v.From()}
 	}
+	if v.ResolvedByID != nil && *v.ResolvedByID == *v.Source.IntegrationID {
+		v.DoneBy = console.Person{Name: v.From()}
+	}
 	for n, e := range v.Timeline {
 		if e.Actor.ID == *v.Source.IntegrationID {
 			v.Timeline[n].By = console.Person{Name: v.From()}
@@ -142,11 +145,14 @@ func story(c *console.Call, entries []incident.Entry) (shown []entry, waits []wa
 	at := map[string]int{} // of an execution's newest entry
 	for _, e := range entries {
 		line := entry{e, c.Ago(e.At), by(c, e), toneOf(e), kinds[e.Kind]}
+		if e.Kind == incident.EntryStep { // its words are the workflow's
+			line.Text = console.Plain(e.Text)
+		}
 		if e.ExecutionID == nil {
 			shown = append(shown, line)
 			continue
 		}
-		line.Text, _, _ = strings.Cut(e.Text, ": "+e.Status)
+		line.Text, _, _ = strings.Cut(line.Text, ": "+e.Status)
 		newest, later := at[*e.ExecutionID]
 		switch {
 		case !later:
