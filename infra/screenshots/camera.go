@@ -93,7 +93,11 @@ func (c *camera) take(v view) error {
 			return err
 		}
 	}
-	time.Sleep(v.settle()) // names of people, and the socket
+	if strings.Contains(v.at, "/console/") {
+		if err := c.settle(); err != nil {
+			return err
+		}
+	}
 	raw, err := chromedp.Run(c.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		return err
@@ -104,12 +108,30 @@ func (c *camera) take(v view) error {
 	return os.WriteFile(filepath.Join(c.folder, v.name), raw, 0o644)
 }
 
-// settle is how long a page goes on changing: those of the console ask who people are, and whether they are live.
-func (v view) settle() time.Duration {
-	if strings.Contains(v.at, "/console/") {
-		return 2 * time.Second
+// settled is whether a page of the console has all that it asks for: its parts,
+// the names of its people where there would be ids, and its socket, if it has one.
+const settled = `!document.querySelector(".htmx-request, .htmx-settling, .htmx-swapping") &&
+	![...document.querySelectorAll("[data-person]")].some((e) => e.textContent.startsWith("usr")) &&
+	(!document.querySelector("[data-live]") || document.querySelector("#live-state").dataset.state === "live")`
+
+// settle waits until the page is settled. It is asked from here: the page's own
+// policy admits no code that would wait in it.
+func (c *camera) settle() error {
+	within, stop := context.WithTimeout(c.ctx, 30*time.Second)
+	defer stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		done, err := chromedp.Run(within, chromedp.Evaluate[bool](settled))
+		if done || err != nil {
+			return err
+		}
+		select {
+		case <-within.Done():
+			return fmt.Errorf("it goes on changing: %w", within.Err())
+		case <-tick.C:
+		}
 	}
-	return 0
 }
 
 // smaller is a picture of few colours, which most of a page's are: those that

@@ -250,7 +250,7 @@ func (w *walker) visit(path string) []string {
 	}
 	w.judge(wide, "1280 light")
 	w.screen(390, 844, "dark")
-	w.eval(`document.querySelectorAll("main details").forEach((d) => { d.open = true; }), 1`)
+	w.eval(`document.querySelectorAll("main details").forEach((d) => { d.open = true; }), document.querySelectorAll("main .fold-box").forEach((b) => { b.checked = true; }), 1`)
 	w.judge(w.look(), "390 dark")
 	return wide.Links
 }

@@ -30,8 +30,8 @@ type API struct {
 	tag    string   // of the operation that is being registered
 	routes []string // "GET /v1/runbooks/{id}", in the order of their registration
 	denied func(context.Context, *http.Request, *problem.Error)
-	pages  string       // a prefix of paths, see Otherwise
-	lost   http.Handler // what answers below it
+	pages  func(http.ResponseWriter, *http.Request, *problem.Error) error // of Unrouted, below under
+	under  string
 
 	described map[*huma.Operation]bool           // whose description is complete
 	words     map[string]func(d *huma.Operation) // of Describe, by operation id
@@ -64,18 +64,17 @@ var securitySchemes = map[string]*huma.SecurityScheme{
 // OnDenied sets what is told of every 403 that this API answers.
 func (a *API) OnDenied(f func(context.Context, *http.Request, *problem.Error)) { a.denied = f }
 
+// Unrouted sets who answers for paths under a prefix that no route takes, or
+// not by their method, instead of a problem: people read pages. h gets that
+// problem, and may return another.
+func (a *API) Unrouted(under string, h func(http.ResponseWriter, *http.Request, *problem.Error) error) {
+	a.under, a.pages = under, h
+}
+
 // Handle adds a route that is no API operation, such as a page for people.
 func (a *API) Handle(pattern string, h Handler) {
 	a.routes = append(a.routes, pattern)
-	a.mux.Handle(pattern, rendered(h))
-}
-
-// Otherwise sets what answers a GET of a path that begins with prefix and that
-// no route takes, where people are to get a page. There is one.
-func (a *API) Otherwise(prefix string, h Handler) { a.pages, a.lost = prefix, rendered(h) }
-
-func rendered(h Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		if err := Shown(h(w, r)); err != nil {
 			remember(r.Context(), err)
 			problem.Write(w, r, err, principal.OriginOf(r.Context()).RequestID)

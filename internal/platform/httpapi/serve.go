@@ -129,20 +129,19 @@ func (a *API) route(w *recorder, r *http.Request, requestID string) {
 		a.mux.ServeHTTP(w, r)
 		return
 	}
-	if a.lost != nil && r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, a.pages) {
-		a.lost.ServeHTTP(w, r)
-		return
-	}
 	// net/http knows which methods the path would have taken; its text is replaced by ours.
 	probe := &recorder{header: http.Header{}, status: http.StatusOK}
 	a.mux.ServeHTTP(probe, r)
-	if probe.status != http.StatusMethodNotAllowed {
-		problem.Write(w, r, problem.Missing(), requestID)
-		return
+	e := problem.Missing()
+	if probe.status == http.StatusMethodNotAllowed {
+		e = problem.New(http.StatusMethodNotAllowed, "method_not_allowed", "This path does not take %s.", r.Method)
+		e.Header = http.Header{"Allow": probe.header["Allow"]}
 	}
-	e := problem.New(http.StatusMethodNotAllowed, "method_not_allowed", "This path does not take %s.", r.Method)
-	e.Header = http.Header{"Allow": probe.header["Allow"]}
-	problem.Write(w, r, e, requestID)
+	if a.pages == nil || !strings.HasPrefix(r.URL.Path, a.under) {
+		problem.Write(w, r, e, requestID)
+	} else if err := a.pages(w, r, e); err != nil {
+		problem.Write(w, r, err, requestID)
+	}
 }
 
 // clean reports whether a path has no empty, "." or ".." segment.

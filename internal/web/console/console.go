@@ -65,8 +65,24 @@ func (c *Console) Room(api *httpapi.API, section string, files fs.FS, funcs temp
 	r := &Room{Console: c, api: api, section: section, parsed: sync.OnceValue(func() *template.Template {
 		return template.Must(c.common().Funcs(funcs).ParseFS(files, "*.html"))
 	})}
-	api.Otherwise("/console", r.handler(nil, func(*Call) error { return problem.Missing() }))
+	nowhere := &Room{Console: c, api: api, parsed: r.parsed} // several rooms share an API: it may be of any
+	api.Unrouted("/console/", nowhere.unrouted)
 	return r
+}
+
+// unrouted answers for an address of the console that no page has, or that
+// only takes a form.
+func (r *Room) unrouted(w http.ResponseWriter, req *http.Request, e *problem.Error) error {
+	c := &Call{W: w, R: req, room: r, now: r.now()}
+	guard(w.Header())
+	if err := c.enter(); err != nil {
+		return c.refuse(err)
+	}
+	if e.Status == http.StatusMethodNotAllowed {
+		w.Header()["Allow"] = e.Header["Allow"]
+		e.Detail = "There is no page at this address: it only takes what a form sends."
+	}
+	return c.refuse(e)
 }
 
 // Handler answers one request for a page, or returns why it cannot: the error
@@ -88,11 +104,7 @@ func (r *Room) Upload(path, file string, limit int64, h Handler) {
 func (r *Room) handle(pattern string, h Handler) { r.take(pattern, nil, h) }
 
 func (r *Room) take(pattern string, takes *upload, h Handler) {
-	r.api.Handle(pattern, r.handler(takes, h))
-}
-
-func (r *Room) handler(takes *upload, h Handler) httpapi.Handler {
-	return func(w http.ResponseWriter, req *http.Request) error {
+	r.api.Handle(pattern, func(w http.ResponseWriter, req *http.Request) error {
 		c := &Call{W: w, R: req, room: r, now: r.now(), takes: takes}
 		guard(w.Header())
 		err := c.enter()
@@ -100,7 +112,7 @@ func (r *Room) handler(takes *upload, h Handler) httpapi.Handler {
 			err = h(c)
 		}
 		return c.refuse(err)
-	}
+	})
 }
 
 // personHeader says whose page it is. By it the service worker knows whose
@@ -258,7 +270,7 @@ type refusal struct {
 
 func refusalTitle(status int) string {
 	switch status {
-	case http.StatusNotFound:
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return "There is no such page"
 	case http.StatusForbidden:
 		return "You may not do this"
@@ -282,7 +294,7 @@ func sentence(b *problem.Body) string {
 	if len(parts) > 0 {
 		return strings.Join(parts, "; ") + "."
 	}
-	return roles.Replace(b.Detail)
+	return roles.Replace(Plain(b.Detail))
 }
 
 // Is reports whether err is a problem of a code, for what a page answers by itself.

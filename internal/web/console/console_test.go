@@ -224,6 +224,22 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestNoSuchPage: an address that no page has, or that only takes a form, is answered by a page too.
+func TestNoSuchPage(t *testing.T) {
+	b := site(t, origin.Origin{}).As(person(principal.Observer))
+	page := b.Get(t, "/console/stub/none/such").Want(t, 404).Shows(t, "There is nothing here that you may see.")
+	if page.Link(t, "To the incidents") != "/console/incidents" || page.First("[aria-current]").Text() != "" {
+		t.Error("no way on, or it seems to be in a section")
+	}
+	page = b.Get(t, "/console/stub/see").Want(t, 405).Shows(t, "There is no page at this address: it only takes what a form sends.")
+	if page.Header.Get("Allow") != "POST" || page.Header.Get("Content-Security-Policy") == "" {
+		t.Errorf("got %v", page.Header)
+	}
+	if other := b.Get(t, "/elsewhere").Want(t, 404); !strings.HasPrefix(other.Header.Get("Content-Type"), "application/problem+json") {
+		t.Errorf("outside of the console: %v", other.Header)
+	}
+}
+
 // TestSee: an act leads on, with what was done as a word that the next page knows; nothing that an address says is shown.
 func TestSee(t *testing.T) {
 	b := site(t, origin.Origin{}).As(person(principal.Responder))

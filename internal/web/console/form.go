@@ -84,6 +84,11 @@ func (f Form) Has(name, value string) bool {
 	return false
 }
 
+// Any reports whether one of several fields is filled.
+func (f Form) Any(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return f.Get(name) != "" })
+}
+
 // Error is what is wrong with a field, "" where nothing is.
 func (f Form) Error(name string) string { return f.Wrong[name] }
 
@@ -128,7 +133,7 @@ func (f Form) With(err error) (with Form, ok bool) {
 	}
 	switch {
 	case len(p.Fields) == 0:
-		f.Text = p.Detail
+		f.Text = Plain(p.Detail)
 	case len(rest) > 0:
 		f.Text = upperFirst(strings.Join(rest, "; ")) + "."
 	default:

@@ -30,6 +30,8 @@ func (c *Console) common() *template.Template {
 		"tone":    tone,
 		"word":    word,
 		"lower":   strings.ToLower,
+		"plain":   Plain,
+		"member":  member,
 		"short":   short,
 		"count":   count,
 		"words":   func(all ...string) []string { return all },

@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // tones are the colours of what things are, by the words of the contract.
@@ -31,9 +32,52 @@ func tone(v any) string {
 // word is a name of the contract as people read it: "PENDING_REVIEW" is "Pending review".
 func word(v any) string {
 	s := fmt.Sprint(v)
+	if s == "TIMEOUT" {
+		return "Timed out"
+	}
 	s = strings.ToLower(strings.ReplaceAll(s, "_", " "))
 	return upperFirst(s)
 }
+
+// named turns the words of the contract in sentences of the API into the
+// words of pages. It knows those sentences by heart: what people wrote may hold
+// the same words, and stays.
+var named = strings.NewReplacer(append(states("what is ", "which is ", "that is "),
+	"of risk LOW and MEDIUM", "of low and medium risk", "of risk LOW", "of low risk", "above LOW", "above low risk",
+	"this one is MEDIUM.", "this one's is medium.", "this one is HIGH.", "this one's is high.",
+	"The execution is FAILED", "The execution failed", "The execution is TIMEOUT", "The execution took too long",
+	"The execution is CANCELLED", "The execution was cancelled", "The execution is UNKNOWN", "Nobody can tell how the execution ended",
+	"An alarm is HIGH,", "The severity of an alarm is high,", "high urgency is HIGH and low is LOW.", "high urgency is a high severity, and low a low one.",
+)...)
+
+// states are the states of the contract after words that lead to them.
+func states(before ...string) []string {
+	var pairs []string
+	for _, state := range []string{"AWAITING_CONFIRMATION", "PENDING_REVIEW", "PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "UNKNOWN", "DRAFT", "APPROVED", "REJECTED",
+		"DEPRECATED", "ARCHIVED", "TRIGGERED", "ACKNOWLEDGED", "RESOLVED", "SKIPPED", "WAITING", "TIMEOUT"} {
+		for _, b := range before {
+			pairs = append(pairs, b+state, b+strings.ToLower(word(state)))
+		}
+	}
+	return pairs
+}
+
+// member is the name of a member of the API's JSON as people read it:
+// "statusPageId" is "Status page id".
+func member(name string) string {
+	var b strings.Builder
+	for i, r := range name {
+		if unicode.IsUpper(r) && i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return upperFirst(b.String())
+}
+
+// Plain is a sentence of the API as a page says it: "this one's is high" where
+// the contract's word is HIGH.
+func Plain(sentence string) string { return named.Replace(sentence) }
 
 // plainly is what a schema says of a value, as people say it.
 func plainly(said string) string {

@@ -53,8 +53,30 @@ func TestSpan(t *testing.T) {
 	}
 }
 
+// TestPlain: the contract's words in the API's own sentences are said as people say them, and no others.
+func TestPlain(t *testing.T) {
+	for in, want := range map[string]string{
+		"Its integration starts runbooks of risk LOW by itself; this one is HIGH.": "Its integration starts runbooks of low risk by itself; this one's is high.",
+		"It starts runbooks of risk LOW and MEDIUM by itself; this one is HIGH.":   "It starts runbooks of low and medium risk by itself; this one's is high.",
+		"Step fix failed: The execution is FAILED: exit code 3":                    "Step fix failed: The execution failed: exit code 3",
+		"The execution is TIMEOUT":               "The execution took too long",
+		"Cannot confirm what is PENDING_REVIEW.": "Cannot confirm what is pending review.",
+		"Cannot cancel what is TIMEOUT.":         "Cannot cancel what is timed out.",
+		"LOW disk, HIGH load, it FAILED":         "LOW disk, HIGH load, it FAILED",
+	} {
+		if got := Plain(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{"statusPageId": "Status page id", "path": "Path", "": ""} {
+		if got := member(in); got != want {
+			t.Errorf("member %q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestWords(t *testing.T) {
-	for in, want := range map[string]string{"PENDING_REVIEW": "Pending review", "HIGH": "High", "partial_outage": "Partial outage", "": ""} {
+	for in, want := range map[string]string{"PENDING_REVIEW": "Pending review", "HIGH": "High", "partial_outage": "Partial outage", "TIMEOUT": "Timed out", "": ""} {
 		if got := word(in); got != want {
 			t.Errorf("word %q: got %q, want %q", in, got, want)
 		}

@@ -123,8 +123,8 @@ async function nothing() {
   const style = SHELL.find(path => /\/console\.[0-9a-f]+\.css$/.test(path)) || "";
   return new Response(`<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><title>No connection · PageFree</title><link rel="stylesheet" href="${style}"></head>
-<body><div class="page"><main id="main"><h1>No connection</h1><p>PageFree cannot be reached from here. <a href="">Try again</a></p>
-${list.length ? `<h2>Kept on this device</h2><ul>${list.join("")}</ul>` : ""}</main></div></body></html>`, {
+<body><div class="page"><main id="main"><div class="refusal"><h1>No connection</h1><p>PageFree cannot be reached from here.</p><p><a class="button" href="">Try again</a></p>
+${list.length ? `<h2>Kept on this device</h2><ul class="rows">${list.join("")}</ul>` : ""}</div></main></div></body></html>`, {
     status: 503, headers: {
       "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store",
       "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

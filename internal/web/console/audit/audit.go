@@ -51,6 +51,7 @@ type thing struct {
 	Kind           string // in words, of all others
 	Path           string // its page, "" where it has none
 	Only           string // the record of it alone
+	Called         string // its name, where the page knows it
 }
 
 type pair struct{ Name, Value string }
@@ -59,7 +60,8 @@ type pair struct{ Name, Value string }
 var homes = map[string]string{
 	id.Runbook: "/console/runbooks/", id.Execution: "/console/executions/", id.Incident: "/console/incidents/", id.Service: "/console/services/",
 	id.User: "/console/people/", id.Team: "/console/teams/", id.Target: "/console/targets/", id.Integration: "/console/integrations/",
-	id.Workflow: "/console/workflows/", id.WorkflowRun: "/console/workflow-runs/", id.StatusPage: "/console/status-pages/", id.Partner: "/console/partners?q=",
+	id.Workflow: "/console/workflows/", id.WorkflowRun: "/console/workflow-runs/", id.StatusPage: "/console/status-pages/",
+	id.Partner: "/console/partners?q=", // all are on one page
 }
 
 // pathOf is the page of a thing, "" where it has none.
@@ -84,7 +86,7 @@ func thingOf(c *console.Call, ref audit.Ref, as string) thing {
 
 // sentence is a name of the record as people read it: "workflow.run_started" is "Workflow run started".
 func sentence(s string) string {
-	s = strings.NewReplacer(".", " ", "_", " ").Replace(s)
+	s = strings.NewReplacer("apikey", "API key", "api_key", "API key", ".", " ", "_", " ").Replace(s)
 	if s == "" {
 		return ""
 	}
@@ -93,14 +95,31 @@ func sentence(s string) string {
 
 func rows(c *console.Call, events []audit.Event) []row {
 	var out []row
+	called := names(events)
 	for _, e := range events {
 		r := row{Event: e, When: c.Ago(e.At), What: sentence(e.Type), Actor: thingOf(c, e.Actor, "actor"), Subject: thingOf(c, e.Subject, "subject")}
+		r.Actor.Called, r.Subject.Called = called[e.Actor.ID], called[e.Subject.ID]
 		for _, name := range slices.Sorted(maps.Keys(e.Detail)) {
 			r.Detail = append(r.Detail, pair{name, shown(e.Detail[name])})
 		}
 		out = append(out, r)
 	}
 	return out
+}
+
+// names are what things are called, by their ids, as far as the events
+// themselves say so: whoever may read the record reads it there too. Events
+// come newest first, and the newest name is what a thing is called.
+func names(events []audit.Event) map[string]string {
+	called := map[string]string{}
+	for _, e := range events {
+		for _, name := range []string{"name", "partnerName"} {
+			if text, is := e.Detail[name].(string); is && text != "" && called[e.Subject.ID] == "" {
+				called[e.Subject.ID] = text
+			}
+		}
+	}
+	return called
 }
 
 // shown is a member of an event's detail: a text as it is, all else as JSON.

@@ -111,6 +111,25 @@ func TestWhoSeesWhat(t *testing.T) {
 	}
 }
 
+// TestNames: a thing is called by what the events of the page call it, the newest name first, and else by its id.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	site, log := newSite(t)
+	part := audit.Ref{Kind: "component", ID: "cmp_01ARZ3NDEKTSV4RRFFQ69G5FAV"}
+	access := audit.Ref{Kind: "access", ID: "acc_01ARZ3NDEKTSV4RRFFQ69G5FAV"}
+	note(t, log, lead, noon, audit.Entry{Type: "component.created", Subject: part, TeamID: team, Detail: map[string]any{"name": "Old name"}})
+	note(t, log, lead, noon.Add(time.Second), audit.Entry{Type: "component.updated", Subject: part, TeamID: team, Detail: map[string]any{"name": consoletest.Hostile}})
+	note(t, log, lead, noon.Add(2*time.Second), audit.Entry{Type: "partner.granted", Subject: access, TeamID: team, Detail: map[string]any{"partnerName": "Initech", "statusPageId": "sp_1"}})
+	note(t, log, lead, noon.Add(3*time.Second), audit.Entry{Type: "partner.revoked", Subject: access, TeamID: team})
+	note(t, log, lead, noon.Add(4*time.Second), audit.Entry{Type: "runbook.approved", Subject: audit.Ref{Kind: "runbook", ID: rb}, TeamID: team, Detail: map[string]any{"name": 7}})
+	note(t, log, lead, noon.Add(5*time.Second), audit.Entry{Type: "partner.deactivated", Subject: audit.Ref{Kind: "partner", ID: "prt_01ARZ3NDEKTSV4RRFFQ69G5FAV"}, TeamID: team})
+	p := site.As(lead).Get(t, "/console/audit")
+	if !p.HasLink("/console/partners") || p.HasLink("/console/partners/prt_01ARZ3NDEKTSV4RRFFQ69G5FAV") {
+		t.Error("a partner has a page of its own, or the page of all is not led to")
+	}
+	p.Shows(t, "Component "+consoletest.Hostile, "Access Initech", "Status page id sp_1", "Runbook rb…").Hides(t, "Component cmp…", "Component Old name", "Access acc…")
+}
+
 // TestRows: an event in words, with all that it says, and the ways to what it is about.
 func TestRows(t *testing.T) {
 	t.Parallel()
@@ -120,7 +139,7 @@ func TestRows(t *testing.T) {
 	note(t, log, lead, noon, audit.Entry{Type: "thing.made", Subject: audit.Ref{Kind: "thing", ID: consoletest.Hostile}, TeamID: team,
 		Actor: audit.Ref{Kind: "api_key", ID: "key_01ARZ3NDEKTSV4RRFFQ69G5FAV"}})
 	p := site.As(lead).Get(t, "/console/audit")
-	p.Shows(t, "Access denied", "Denied", "path "+consoletest.Hostile, `steps ["a",2]`, "on true", team, "192.0.2.7", roomtest.RequestID, "Workflow run wfr…", "1 h ago", "Api key key…", "Thing made")
+	p.Shows(t, "Access denied", "Denied", "Path "+consoletest.Hostile, `Steps ["a",2]`, "On true", team, "192.0.2.7", roomtest.RequestID, "Workflow run wfr…", "1 h ago", "API key key…", "Thing made")
 	for _, href := range []string{"/console/workflow-runs/" + run, "/console/people/" + responder.ID, "/console/audit?subject=" + run, "/console/audit?actor=" + responder.ID} {
 		if !p.HasLink(href) {
 			t.Errorf("no link leads to %s", href)

@@ -36,9 +36,9 @@ func (r record) Rate() string {
 	case r.Of == 0:
 		return "never ran"
 	case r.Of == 1 && r.Good == 1:
-		return "worked the one time"
+		return "worked once"
 	case r.Of == 1:
-		return "failed the one time"
+		return "failed once"
 	}
 	return fmt.Sprintf("worked %d of %d times", r.Good, r.Of)
 }

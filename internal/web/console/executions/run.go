@@ -71,7 +71,7 @@ func (p *pages) opened(c *console.Call, runbookID, incidentID string) (runView, 
 	if err != nil {
 		return v, err
 	}
-	v.Version, v.Paused, v.Ready = asked.Version, asked.Paused, true
+	v.Version, v.Paused, v.Ready = asked.Version, minute(asked.Paused), true
 	for _, of := range asked.Version.Parameters {
 		f := field(of)
 		f.External = v.Incident != nil && v.Incident.Source.External && of.Template != ""
@@ -328,7 +328,7 @@ func (p *pages) start(c *console.Call) error {
 		return p.swap(c, http.StatusConflict, v)
 	case console.Is(err, execution.AutomationPaused):
 		why, _ := f.With(err)
-		v.Paused = why.Text
+		v.Paused = minute(why.Text)
 		v.fill(f)
 		return p.swap(c, http.StatusConflict, v)
 	case err != nil:

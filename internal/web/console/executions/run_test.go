@@ -47,8 +47,8 @@ func TestRunFromAnIncident(t *testing.T) {
 	w.get("observer", page).must(t, 200, "Completed", "done\n", "exit code 0", "!Cancel it", "!Run again")
 	w.get("responder", "/console/executions/"+all[0].ID+"/live").must(t, 200, "Completed", "!<html")
 	w.get("responder", "/console/executions/"+all[0].ID+"/live?part=output").must(t, 200, "done\n", "!<html")
-	w.get("responder", "/console/executions/for?incidentId="+w.inc).must(t, 200, "worked the one time", all[0].ID, "Completed")
-	w.get("responder", "/console/executions/of?runbookId="+rb).must(t, 200, "It worked the one time lately.", all[0].ID)
+	w.get("responder", "/console/executions/for?incidentId="+w.inc).must(t, 200, "worked once", all[0].ID, "Completed")
+	w.get("responder", "/console/executions/of?runbookId="+rb).must(t, 200, "It worked once lately.", all[0].ID)
 }
 
 // parameters are one of each kind.

@@ -84,7 +84,7 @@ func (p *pages) view(c *console.Call) (showView, error) {
 		s.Find = strings.ToValidUTF8(s.Find[:maxFind], "")
 	}
 	s.Audits = c.Can(v.Team(), principal.TeamAdmin)
-	if v.Error != nil && !strings.Contains(s.Words, *v.Error) {
+	if v.Error != nil && *v.Error != "cancelled" && !strings.Contains(s.Words, *v.Error) { // the one word says no more than the state
 		s.Said = *v.Error
 	}
 	if v.IncidentID != nil {

@@ -82,10 +82,10 @@ func TestConfirm(t *testing.T) {
 	if to := w.post("responder", page+"/confirm", nil).must(t, 303).header.Get("Location"); to != page+"?did=confirmed" {
 		t.Errorf("it leads to %s", to)
 	}
-	w.post("responder", page+"/confirm", nil).must(t, 409, "Cannot confirm what is PENDING.", "Pending")
+	w.post("responder", page+"/confirm", nil).must(t, 409, "Cannot confirm what is pending.", "Pending")
 	w.dispatch(id)
 	w.get("observer", page).must(t, 200, "Completed", "Confirmed by", "usr_responder", "!Script that waits")
-	w.post("responder", page+"/cancel", nil).must(t, 409, "Cannot cancel what is COMPLETED.", "Completed")
+	w.post("responder", page+"/cancel", nil).must(t, 409, "Cannot cancel what is completed.", "Completed")
 
 	late := w.run(rb)
 	w.clock.Advance(execution.ConfirmWithin)
@@ -116,7 +116,7 @@ func TestList(t *testing.T) {
 	w.get("observer", "/console/executions?status=RUNNING").must(t, 200, "No execution fits these filters.")
 	w.get("observer", "/console/executions?cursor=made-up").must(t, 400)
 	w.get("outsider", "/console/executions?incidentId="+w.inc).must(t, 200, "!"+failed, "!Disk full")
-	w.get("observer", "/console/executions/of?runbookId="+bad).must(t, 200, "It failed the one time lately.")
+	w.get("observer", "/console/executions/of?runbookId="+bad).must(t, 200, "It failed once lately.")
 	w.get("outsider", "/console/executions/of?runbookId="+bad).must(t, 404)
 	w.get("observer", "/console/executions/of?runbookId=<script>").must(t, 404, "!<script>")
 }

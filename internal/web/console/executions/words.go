@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"pagefree/internal/execution"
 	"pagefree/internal/execution/target"
@@ -112,6 +113,17 @@ func does(t runbook.Target, nodes []target.Node) string {
 		return "Run in the sandbox"
 	}
 	return "Run on a named target"
+}
+
+// minute is what is said of a pause, with its time as people write one.
+func minute(said string) string {
+	before, rest, since := strings.Cut(said, " since ")
+	at, why, ok := strings.Cut(rest, "Z: ")
+	t, err := time.Parse(time.RFC3339Nano, at+"Z")
+	if !since || !ok || err != nil {
+		return said
+	}
+	return before + " since " + t.Format("15:04 UTC on 2 Jan") + ": " + why
 }
 
 // value is a parameter and what it is, as a page shows it.

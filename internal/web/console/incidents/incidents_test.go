@@ -181,7 +181,7 @@ func TestAnIncidentsLife(t *testing.T) {
 		`hx-get="/console/executions/for?incidentId=`+idOf(page), "checkout")
 	w.get("observer", page).must(t, 200, "Triggered", "!Acknowledge<", "!Resolve", "!<textarea", "!Edit…", "!Tell partners", "!Run a runbook")
 	w.post("responder", page+"/acknowledge", nil).must(t, 303)
-	w.post("responder", page+"/acknowledge", nil).must(t, 422, "Cannot acknowledge what is ACKNOWLEDGED.")
+	w.post("responder", page+"/acknowledge", nil).must(t, 422, "Cannot acknowledge what is acknowledged.")
 	w.get("observer", page).must(t, 200, "Acknowledged", "usr_responder", "acknowledged ")
 	w.get("observer", "/console/incidents").must(t, 200, "Acknowledged", "usr_responder", "1 high", "!Open an incident<")
 	w.post("responder", page+"/notes", url.Values{"text": {" "}}).must(t, 422, "It says nothing.")
@@ -274,7 +274,7 @@ func TestWhatOthersAddToTheTimeline(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := "/console/incidents/" + taken.IncidentID
-	w.get("observer", page).must(t, 200, "From &lt;outside&gt;", "Datadog, proved by a secret alone", "no member wrote them", "&lt;/pre&gt;&lt;script&gt;", "!<script>")
+	w.get("observer", page).must(t, 200, "From &lt;outside&gt;", "Datadog, proved by a secret alone", "<dt>Opened by</dt><dd>Datadog</dd>", "<span>Datadog</span>", "!an integration", "no member wrote them", "&lt;/pre&gt;&lt;script&gt;", "!<script>")
 
 	add := func(execution, status, actor string) {
 		t.Helper()
@@ -289,6 +289,12 @@ func TestWhatOthersAddToTheTimeline(t *testing.T) {
 	add("ex_2", "AWAITING_CONFIRMATION", "")
 	w.get("responder", page).must(t, 200, "Completed", "usr_lead", "!Running", "!Pending", `href="/console/executions/ex_1"`, "!%!", "Fail &lt;over&gt;</strong> waits for a confirmation", "Look and confirm", `href="/console/executions/ex_2"`)
 	w.get("observer", page+"/live").must(t, 200, "waits for a confirmation", ">Look<", "!Look and confirm")
+	step := incident.Entry{Kind: incident.EntryStep, At: timestamp.Of(w.clock.Now()), Actor: audit.Ref{Kind: "workflow", ID: "wfr_1"}, Text: "Step fix failed: The execution is FAILED: exit code 3"}
+	note := incident.Entry{Kind: incident.EntryNote, At: timestamp.Of(w.clock.Now()), Actor: audit.Ref{Kind: "user", ID: "usr_lead"}, Text: "I wrote: The execution is FAILED"}
+	if err := dynamo.Commit(t.Context(), w.taker.Store.Table.DB, w.taker.Store.Append(taken.IncidentID, step), w.taker.Store.Append(taken.IncidentID, note)); err != nil {
+		t.Fatal(err)
+	}
+	w.get("responder", page).must(t, 200, "Step fix failed: The execution failed: exit code 3", "I wrote: The execution is FAILED")
 	add("ex_2", "CANCELLED", "")
 	w.get("responder", page).must(t, 200, "!waits for a confirmation", "Cancelled")
 }

@@ -115,7 +115,27 @@ func (p *pages) view(c *console.Call, f console.Form) (showView, error) {
 	})
 	v.Pager = pager
 	v.Timeline, v.Waits = story(c, entries)
+	v.nameSource()
 	return v, err
+}
+
+// nameSource says which monitoring system it was, where the page would say
+// that an integration opened it: of the one that did, the incident knows.
+func (v *showView) nameSource() {
+	if v.Source.IntegrationID == nil {
+		return
+	}
+	if v.CreatedByID == *v.Source.IntegrationID {
+		v.Maker = console.Person{Name: v.From()}
+	}
+	if v.ResolvedByID != nil && *v.ResolvedByID == *v.Source.IntegrationID {
+		v.DoneBy = console.Person{Name: v.From()}
+	}
+	for n, e := range v.Timeline {
+		if e.Actor.ID == *v.Source.IntegrationID {
+			v.Timeline[n].By = console.Person{Name: v.From()}
+		}
+	}
 }
 
 // story are the entries as a page shows them, newest first. Of an execution
@@ -125,11 +145,14 @@ func story(c *console.Call, entries []incident.Entry) (shown []entry, waits []wa
 	at := map[string]int{} // of an execution's newest entry
 	for _, e := range entries {
 		line := entry{e, c.Ago(e.At), by(c, e), toneOf(e), kinds[e.Kind]}
+		if e.Kind == incident.EntryStep { // its words are the workflow's
+			line.Text = console.Plain(e.Text)
+		}
 		if e.ExecutionID == nil {
 			shown = append(shown, line)
 			continue
 		}
-		line.Text, _, _ = strings.Cut(e.Text, ": "+e.Status)
+		line.Text, _, _ = strings.Cut(line.Text, ": "+e.Status)
 		newest, later := at[*e.ExecutionID]
 		switch {
 		case !later:

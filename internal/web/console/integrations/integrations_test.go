@@ -302,7 +302,7 @@ func TestSettings(t *testing.T) {
 	if got := read.Offers("unattendedRisk"); !slices.Equal(got, []string{"LOW", "MEDIUM"}) {
 		t.Errorf("a lead may choose %q", got)
 	}
-	read.Set(t, "name", "Builds").Set(t, "unattendedRisk", "LOW").Send(t).Follow(t).Shows(t, "Builds", "Your changes were saved.", "Starts runbooks of risk LOW by itself")
+	read.Set(t, "name", "Builds").Set(t, "unattendedRisk", "LOW").Send(t).Follow(t).Shows(t, "Builds", "Your changes were saved.", "Starts runbooks of low risk by itself")
 	stale := read.Set(t, "name", "Later").Send(t).Want(t, 422)
 	stale.Shows(t, "It was changed since you read it.")
 	if got := stale.Form(t, "Save").Values.Get("name"); got != "Later" {

@@ -271,7 +271,7 @@ func TestSaveAndSubmit(t *testing.T) {
 		t.Errorf("a good one leads to %s", to)
 	}
 	w.done("lead", at+"/archive", url.Values{"reason": {"old"}})
-	if p := w.post("lead", at+"/edit", w.ok("lead", at+"/edit").form(at+"/edit")); p.code != 422 || !strings.Contains(p.text(), "Cannot add a version to what is ARCHIVED.") {
+	if p := w.post("lead", at+"/edit", w.ok("lead", at+"/edit").form(at+"/edit")); p.code != 422 || !strings.Contains(p.text(), "Cannot add a version to what is archived.") {
 		t.Errorf("a version of what is archived: got %d %s", p.code, p.text())
 	}
 }

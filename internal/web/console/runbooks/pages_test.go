@@ -197,7 +197,7 @@ func TestRunbook(t *testing.T) {
 		}
 		w.ok("observer", at).says(act.says)
 	}
-	if p := w.post("lead", at+"/restore", url.Values{}); p.code != 422 || !strings.Contains(p.text(), "Cannot restore what is APPROVED.") {
+	if p := w.post("lead", at+"/restore", url.Values{}); p.code != 422 || !strings.Contains(p.text(), "Cannot restore what is approved.") {
 		t.Errorf("a restore of what is approved: got %d %s", p.code, p.text())
 	}
 }

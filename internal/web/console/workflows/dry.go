@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"net/http"
 
 	"pagefree/internal/platform/principal"
@@ -64,8 +65,12 @@ func (p *pages) tryView(c *console.Call, incidentID string, f console.Form) (try
 		return v, err
 	}
 	v.Dry, v.Title = &dry, nameOf(v.Incidents, incidentID, "")
+	doing, err := p.doing(c, w)
+	if err != nil {
+		return v, err
+	}
 	for n, s := range dry.Steps {
-		v.Doing = append(v.Doing, dryStep{DryStep: s, N: n + 1, What: nameOf(kinds, s.Type, s.Type), Gets: sorted(s.Parameters, shown),
+		v.Doing = append(v.Doing, dryStep{DryStep: s, N: n + 1, What: cmp.Or(doing[s.ID], nameOf(kinds, s.Type, s.Type)), Gets: sorted(s.Parameters, shown),
 			Skips: s.If != nil && !*s.If, Unsure: s.If == nil})
 	}
 	return v, nil

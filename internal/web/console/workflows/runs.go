@@ -275,8 +275,18 @@ func (p *pages) runView(c *console.Call, f console.Form) (runView, error) {
 	}
 	v := runView{runRow: rows[0], Live: !r.Status.Final(), Respond: c.Can(r.TeamID, principal.Responder), Form: f}
 	v.Again = !v.Live && r.Status != workflow.Completed
+	doing := map[string]string{}
+	w, err := p.Flows.Get(c.R.Context(), r.WorkflowID)
+	switch {
+	case err == nil && w.Version == r.WorkflowVersion: // what it says now is what ran
+		if doing, err = p.doing(c, w); err != nil {
+			return v, err
+		}
+	case err != nil && !console.Is(err, problem.NotFound):
+		return v, err
+	}
 	for n, s := range r.Steps {
-		of := stepRun{StepRun: s, N: n + 1, What: nameOf(kinds, s.Type, s.Type), Took: took(c, s.StartedAt, s.CompletedAt), Began: c.AgoOr(s.StartedAt),
+		of := stepRun{StepRun: s, N: n + 1, What: cmp.Or(doing[s.ID], nameOf(kinds, s.Type, s.Type)), Took: took(c, s.StartedAt, s.CompletedAt), Began: c.AgoOr(s.StartedAt),
 			Input: sorted(s.Input, shown), Output: sorted(s.Output, shown)}
 		if s.ExecutionID != nil {
 			of.Ran = *s.ExecutionID

@@ -51,7 +51,7 @@ func TestARun(t *testing.T) {
 	w.happened(inc)
 	list := w.as("observer").Get(t, "/console/workflow-runs").Shows(t, "Free the disk", "Failed", "Disk full", "when the incident was opened")
 	p := list.Click(t, "Free the disk")
-	p.Shows(t, "1. Note on the timeline say Completed", "text Disk full", "2. Note on the timeline host Failed", "incident.labels.host", "3. Note on the timeline never Skipped", "Step host failed", "version 1")
+	p.Shows(t, "1. Note on the timeline say Completed", "Text Disk full", "2. Note on the timeline host Failed", "incident.labels.host", "3. Note on the timeline never Skipped", "Step host failed", "version 1")
 	if got := p.Buttons(); len(got) != 0 {
 		t.Errorf("an observer may press %q", got)
 	}

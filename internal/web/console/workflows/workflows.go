@@ -219,6 +219,23 @@ func (p *pages) bookName(c *console.Call, runbookID string) (string, error) {
 	return rb.Name, err
 }
 
+// doing is what the steps of a workflow do, in words, by their ids: runbooks with their names.
+func (p *pages) doing(c *console.Call, w workflow.Workflow) (map[string]string, error) {
+	all := map[string]string{}
+	for _, s := range w.Steps {
+		all[s.ID] = what(s)
+		if s.Type != workflow.Runbook {
+			continue
+		}
+		book, err := p.bookName(c, s.RunbookID)
+		if err != nil {
+			return nil, err
+		}
+		all[s.ID] = "Run " + book
+	}
+	return all, nil
+}
+
 func (p *pages) show(c *console.Call) error {
 	v, err := p.view(c, console.Form{})
 	if err != nil {
