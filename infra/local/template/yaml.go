@@ -1,10 +1,12 @@
 package template
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -44,7 +46,15 @@ var (
 	colonValue  = regexp.MustCompile(`([^${][\[{,] *|[A-Za-z]: )([A-Za-z0-9-]+(?::+[A-Za-z0-9*/._-]+)+)( *[,}\]])`)
 )
 
+// quoted has what quoteColons made of what it was given, by SHA-256: the tests of one process read the same template often.
+var quoted sync.Map
+
 func quoteColons(data []byte) []byte {
+	sum := sha256.Sum256(data)
+	if done, ok := quoted.Load(sum); ok {
+		return done.([]byte)
+	}
+	defer func() { quoted.Store(sum, data) }()
 	data = colonKey.ReplaceAll(data, []byte(`$1"$2":`))
 	data = colonPseudo.ReplaceAll(data, []byte(`!Ref "$1"`))
 	for range 2 { // neighbours share the comma between them
