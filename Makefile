@@ -36,14 +36,17 @@ run: $(NODE) ## the whole stack on this machine, with demo data, until Ctrl-C (P
 demo: $(NODE) ## the demo in a throw-away folder, checked step by step; exits with 0 or 1
 	@go run ./infra/local demo
 
-test: $(NODE) $(BROWSER) ## all tests, with the race detector
-	@infra/tools/install gcc chromium python3 node
-	@go test -race -timeout 45m ./...
+# A test that was raced sleeps for a second before its process ends, unless it is told not to.
+RACE := GORACE=atexit_sleep_ms=50 go test -race
 
-faults: $(NODE) ## the tests that kill functions and lose answers, and a thousand sockets, afresh
-	@go test -timeout 10m -count 1 -run '^TestFault' ./infra/local/aws ./infra/local/stack
-	@go test -timeout 30m -count 1 -run '^TestFault' ./infra/local/e2e -args -executions 1000
-	@go test -timeout 10m -count 1 -v -run '^TestACrowd$$' ./infra/local/e2e -args -sockets 1000
+test: $(NODE) $(BROWSER) ## all tests but the long campaigns of `make faults`, with the race detector
+	@infra/tools/install gcc chromium python3 node
+	@$(RACE) -timeout 45m -skip '^TestFault' ./...
+
+faults: $(NODE) ## the tests that kill functions and lose answers, and a thousand sockets, afresh, with the race detector
+	@$(RACE) -timeout 10m -count 1 -run '^TestFault' ./infra/local/aws ./infra/local/stack
+	@$(RACE) -timeout 30m -count 1 -run '^TestFault' ./infra/local/e2e -args -executions 1000
+	@$(RACE) -timeout 10m -count 1 -v -run '^TestACrowd$$' ./infra/local/e2e -args -sockets 1000
 
 fuzz-api: $(NODE) $(VENV) ## made-up requests by the OpenAPI document, every answer held against it (SEED=1)
 	@go run ./infra/local/fuzz -seed $(SEED)
