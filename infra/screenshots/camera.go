@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
+	"pagefree/infra/local/chromium"
 	"pagefree/internal/identity"
 )
 
@@ -23,7 +24,7 @@ import (
 type camera struct {
 	ctx    context.Context
 	folder string // where they go
-	stop   []func()
+	close  func()
 }
 
 // view is one picture.
@@ -37,23 +38,16 @@ type view struct {
 }
 
 func newCamera(ctx context.Context, work, folder string) (*camera, error) {
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(filepath.Join(work, "profile")), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.WSURLReadTimeout(time.Minute))
-	allocated, stop := chromedp.NewExecAllocator(ctx, options...)
-	tab, end := chromedp.NewContext(allocated)
-	c := &camera{ctx: tab, folder: folder, stop: []func(){end, stop}}
+	tab, stop, err := chromium.Start(ctx, filepath.Join(work, "profile"), nil)
+	if err != nil {
+		return nil, err
+	}
+	c := &camera{ctx: tab, folder: folder, close: stop}
 	if _, err := chromedp.Call(tab, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Europe/Berlin"}); err != nil {
 		c.close()
-		return nil, fmt.Errorf("chromium (Debian: apt-get install chromium): %w", err)
+		return nil, err
 	}
 	return c, nil
-}
-
-func (c *camera) close() {
-	for _, stop := range c.stop {
-		stop()
-	}
 }
 
 func (c *camera) photograph(views ...view) error {

@@ -4,65 +4,34 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"pagefree/infra/local/chromium"
 	"pagefree/internal/identity"
 )
 
 // browser is a fresh headless Chromium. Whatever a page complains of in its
 // console, a violated Content-Security-Policy among it, fails the test, but for
 // refusals where a test is about them.
-func browser(t *testing.T, forgiven ...log.EntrySource) context.Context {
+func browser(t *testing.T, forgives ...func(event any) bool) *chromium.Tab {
 	t.Helper()
-	return browserThat(t, 2*time.Minute, func(complaint string) { t.Error(complaint) }, forgiven...)
-}
-
-// browserThat is a browser for so long, whose pages' complaints are told.
-func browserThat(t *testing.T, lasts time.Duration, tell func(complaint string), forgiven ...log.EntrySource) context.Context {
-	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.WSURLReadTimeout(time.Minute))
-	allocated, stop := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(stop)
-	ctx, end := chromedp.NewContext(allocated, chromedp.WithListener(func(event any) {
-		switch e := event.(type) {
-		case *log.EventEntryAdded:
-			if e.Entry.Level == log.EntryLevelError && !slices.Contains(forgiven, e.Entry.Source) {
-				tell(fmt.Sprintf("the console says: %s %s", e.Entry.Text, e.Entry.URL))
-			}
-		case *runtime.EventExceptionThrown:
-			tell("a script failed: " + e.ExceptionDetails.Text)
-		}
-	}))
-	t.Cleanup(end)
-	ctx, cancel := context.WithTimeout(ctx, lasts)
-	t.Cleanup(cancel)
-	return ctx
+	return chromium.New(t, chromium.Options{Forgives: forgives})
 }
 
 // tab is a browser in which a person does one thing after another.
-type tab struct {
-	*testing.T
-	ctx context.Context
-}
+type tab struct{ *chromium.Tab }
 
 // do takes steps, and returns what the page shows after them.
 func (b tab) do(steps ...chromedp.Action[chromedp.Void]) (shown string) {
 	b.Helper()
-	if err := chromedp.Do(b.ctx, steps...); err != nil {
-		b.Fatal(err)
-	}
-	shown, err := chromedp.Run(b.ctx, showing("main"))
+	b.Do(steps...)
+	shown, err := chromedp.Run(b.Ctx, showing("main"))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -132,7 +101,7 @@ func (b tab) shows(shown, want string) {
 // page's script, and no other site, gets.
 func (b tab) session() (secret string) {
 	b.Helper()
-	got, err := chromedp.Call(b.ctx, network.GetCookies, network.GetCookiesParams{})
+	got, err := chromedp.Call(b.Ctx, network.GetCookies, network.GetCookiesParams{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -154,19 +123,19 @@ func TestSigningInInABrowser(t *testing.T) {
 	w := plainStacks.world(t)
 	for name, script := range map[string]bool{"with JavaScript": true, "without JavaScript": false} {
 		t.Run(name, func(t *testing.T) {
-			b := tab{t, browser(t)}
+			b := tab{browser(t)}
 			began := time.Now() // the other case's mail is older
-			if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !script}); err != nil {
+			if _, err := chromedp.Call(b.Ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !script}); err != nil {
 				t.Fatal(err)
 			}
 			b.shows(b.asks(w.stack.URL, "observer@pagefree.test"), "mail")
-			link, err := w.api.Link(b.ctx, "observer@pagefree.test", began)
+			link, err := w.api.Link(b.Ctx, "observer@pagefree.test", began)
 			if err != nil {
 				t.Fatal(err)
 			}
 			b.shows(b.do(chromedp.Navigate(link), chromedp.Navigate(link)), "Sign in as observer@pagefree.test on this device?") // as when a mail scanner was here before: looking changes nothing
 			b.shows(b.do(chromedp.Click(chromedp.CSS("button")), there("nav a[aria-current]")), "Incidents")                     // nowhere else was asked for, so that staff come to the console
-			a, err := w.api.Do(b.ctx, "GET", "/v1/me", b.session(), nil)
+			a, err := w.api.Do(b.Ctx, "GET", "/v1/me", b.session(), nil)
 			if err != nil || a.Text("email") != "observer@pagefree.test" {
 				t.Errorf("the session is of %q, %v", a.Text("email"), err)
 			}
@@ -179,15 +148,15 @@ func TestSigningInInABrowser(t *testing.T) {
 func TestSigningInOnASecondDevice(t *testing.T) {
 	t.Parallel()
 	w := plainStacks.world(t)
-	first, second := tab{t, browser(t)}, tab{t, browser(t)}
+	first, second := tab{browser(t)}, tab{browser(t)}
 	began := time.Now()
 	first.shows(first.asks(w.stack.URL, "observer@pagefree.test"), "another browser")
-	link, err := w.api.Link(first.ctx, "observer@pagefree.test", began)
+	link, err := w.api.Link(first.Ctx, "observer@pagefree.test", began)
 	if err != nil {
 		t.Fatal(err)
 	}
 	second.shows(second.do(chromedp.Navigate(link)), "type this code")
-	code, err := chromedp.Run(second.ctx, showing("code"))
+	code, err := chromedp.Run(second.Ctx, showing("code"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +165,7 @@ func TestSigningInOnASecondDevice(t *testing.T) {
 		chromedp.Click(chromedp.CSS("button")),
 		there("nav a[aria-current]"),
 	), "Incidents")
-	a, err := w.api.Do(first.ctx, "GET", "/v1/me", first.session(), nil)
+	a, err := w.api.Do(first.Ctx, "GET", "/v1/me", first.session(), nil)
 	if err != nil || a.Text("email") != "observer@pagefree.test" {
 		t.Errorf("the session is of %q, %v", a.Text("email"), err)
 	}

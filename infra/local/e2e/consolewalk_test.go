@@ -19,6 +19,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
+	"pagefree/infra/local/chromium"
 	"pagefree/infra/local/client"
 	"pagefree/infra/local/demo"
 	"pagefree/infra/local/stack"
@@ -83,7 +84,7 @@ func TestConsoleWalk(t *testing.T) { // not beside others: many parts share its 
 		t.Run("without scripts", func(t *testing.T) {
 			t.Parallel()
 			w := newWalker(t, s.URL, sessions[demo.Lead])
-			if _, err := chromedp.Call(w.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
+			if _, err := chromedp.Call(w.Ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
 				t.Fatal(err)
 			}
 			w.walk("/console/incidents")
@@ -109,7 +110,7 @@ func (s *shapes) fresh(shape string) bool {
 
 // walker is somebody's browser that goes everywhere.
 type walker struct {
-	tab
+	*chromium.Tab
 	base    string
 	axe     string // "" where no script runs
 	judged  *shapes
@@ -122,7 +123,7 @@ type walker struct {
 func newWalker(t *testing.T, base, session string) *walker {
 	t.Helper()
 	w := &walker{base: base, each: 1}
-	w.tab = tab{t, browserThat(t, 10*time.Minute, func(complaint string) {
+	w.Tab = chromium.New(t, chromium.Options{Lasts: 10 * time.Minute, Tells: func(complaint string) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for _, section := range building {
@@ -131,8 +132,8 @@ func newWalker(t *testing.T, base, session string) *walker {
 			}
 		}
 		t.Errorf("%s: %s", w.at, complaint)
-	})}
-	if _, err := chromedp.Call(w.ctx, network.SetCookie, network.SetCookieParams{
+	}})
+	if _, err := chromedp.Call(w.Ctx, network.SetCookie, network.SetCookieParams{
 		Name: identity.Cookie, Value: session, URL: base, Path: "/", Secure: new(true), HTTPOnly: new(true),
 	}); err != nil {
 		t.Fatal(err)
@@ -172,7 +173,7 @@ func (w *walker) most(sort string) int {
 func (w *walker) walk(from string) {
 	w.Helper()
 	todo, known, counts := []string{from}, map[string]bool{from: true}, map[string]int{}
-	for len(todo) > 0 && w.ctx.Err() == nil {
+	for len(todo) > 0 && w.Ctx.Err() == nil {
 		path := todo[0]
 		todo = todo[1:]
 		for _, link := range w.visit(path) {
@@ -231,7 +232,7 @@ func (w *walker) visit(path string) []string {
 	if w.axe != "" {
 		w.screen(1280, 800, "light")
 	}
-	if err := chromedp.Do(w.ctx, chromedp.Navigate(w.base+path)); err != nil {
+	if err := chromedp.Do(w.Ctx, chromedp.Navigate(w.base+path)); err != nil {
 		w.Errorf("%s: %v", path, err)
 		return nil
 	}
@@ -258,7 +259,7 @@ func (w *walker) visit(path string) []string {
 func (w *walker) look() look {
 	w.Helper()
 	var l look
-	ctx, stop := context.WithTimeout(w.ctx, 15*time.Second)
+	ctx, stop := context.WithTimeout(w.Ctx, 15*time.Second)
 	defer stop()
 	err := chromedp.Do(ctx, there("body"), gone(".htmx-request, .htmx-settling, .htmx-swapping"))
 	said := ""
@@ -276,7 +277,7 @@ func (w *walker) look() look {
 
 func (w *walker) eval(script string) {
 	w.Helper()
-	if _, err := chromedp.Run(w.ctx, chromedp.Evaluate[int](script)); err != nil {
+	if _, err := chromedp.Run(w.Ctx, chromedp.Evaluate[int](script)); err != nil {
 		w.Errorf("%s: %v", w.at, err)
 	}
 }
@@ -291,7 +292,7 @@ func (w *walker) judge(l look, screen string) {
 		return
 	}
 	w.eval(w.axe + "; 1")
-	found, err := chromedp.Run(w.ctx, chromedp.Evaluate[string](`axe.run(document, {resultTypes: ["violations"]}).then((r) => r.violations.map((v) =>
+	found, err := chromedp.Run(w.Ctx, chromedp.Evaluate[string](`axe.run(document, {resultTypes: ["violations"]}).then((r) => r.violations.map((v) =>
 		v.id + " (" + v.impact + "): " + v.nodes.map((n) => n.html.slice(0, 200) + " " + n.failureSummary).join("; ")).join("\n"))`, chromedp.EvalAwaitPromise))
 	if err != nil || found != "" {
 		w.Errorf("%s, %s: axe-core: %v %s", w.at, screen, err, found)
@@ -302,11 +303,11 @@ func (w *walker) judge(l look, screen string) {
 func (w *walker) screen(width, height int64, scheme string) {
 	w.Helper()
 	size := emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1, Mobile: width < 500}
-	if _, err := chromedp.Call(w.ctx, emulation.SetDeviceMetricsOverride, size); err != nil {
+	if _, err := chromedp.Call(w.Ctx, emulation.SetDeviceMetricsOverride, size); err != nil {
 		w.Fatal(err)
 	}
 	features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}
-	if _, err := chromedp.Call(w.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features}); err != nil {
+	if _, err := chromedp.Call(w.Ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features}); err != nil {
 		w.Fatal(err)
 	}
 }

@@ -15,12 +15,13 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"pagefree/infra/local/chromium"
 	"pagefree/internal/identity"
 )
 
 // hand is somebody at a browser: with a pointer at a desk, by keys alone, or on a phone.
 type hand struct {
-	tab
+	*chromium.Tab
 	base string
 	keys bool // no pointer
 }
@@ -41,14 +42,14 @@ func hands(t *testing.T, base string, journey func(t *testing.T, as func(session
 // handAt is a hand at a window of a size, signed in.
 func handAt(t *testing.T, base, session string, width, height int64, keys bool) hand {
 	t.Helper()
-	h := hand{tab{t, browser(t)}, base, keys}
-	if _, err := chromedp.Call(h.ctx, network.SetCookie, network.SetCookieParams{
+	h := hand{browser(t), base, keys}
+	if _, err := chromedp.Call(h.Ctx, network.SetCookie, network.SetCookieParams{
 		Name: identity.Cookie, Value: session, URL: base, Path: "/", Secure: new(true), HTTPOnly: new(true),
 	}); err != nil {
 		t.Fatal(err)
 	}
 	size := emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1, Mobile: width < 500}
-	if _, err := chromedp.Call(h.ctx, emulation.SetDeviceMetricsOverride, size); err != nil {
+	if _, err := chromedp.Call(h.Ctx, emulation.SetDeviceMetricsOverride, size); err != nil {
 		t.Fatal(err)
 	}
 	return h
@@ -57,7 +58,7 @@ func handAt(t *testing.T, base, session string, width, height int64, keys bool) 
 // goes leads to a page by its address.
 func (h hand) goes(path string) {
 	h.Helper()
-	if err := chromedp.Do(h.ctx, chromedp.Navigate(h.base+path), there("main")); err != nil {
+	if err := chromedp.Do(h.Ctx, chromedp.Navigate(h.base+path), there("main")); err != nil {
 		h.Fatalf("%s: %v", path, err)
 	}
 }
@@ -85,24 +86,14 @@ func find(name string) string {
 	return fmt.Sprintf(named, text)
 }
 
-// eval is what a script says of the page.
-func (h hand) eval(script string) string {
-	h.Helper()
-	said, err := chromedp.Run(h.ctx, chromedp.Evaluate[string](script))
-	if err != nil {
-		h.Fatalf("%s: %v", script, err)
-	}
-	return said
-}
-
 // reach waits for what is called by a name, and moves there: a pointer over its middle, or the focus, by keys.
 func (h hand) reach(name string) (x, y float64) {
 	h.Helper()
-	waited, stop := context.WithTimeout(h.ctx, 30*time.Second)
+	waited, stop := context.WithTimeout(h.Ctx, 30*time.Second)
 	defer stop()
 	var at struct{ X, Y float64 }
 	err := settled(waited, func() (bool, error) {
-		said, err := chromedp.Run(h.ctx, chromedp.Evaluate[string](`(() => { const e = document.readyState === "complete" ? `+find(name)+` : null;
+		said, err := chromedp.Run(h.Ctx, chromedp.Evaluate[string](`(() => { const e = document.readyState === "complete" ? `+find(name)+` : null;
 			if (!e) return "";
 			e.scrollIntoView({block: "center", behavior: "instant"});
 			const r = e.getBoundingClientRect();
@@ -113,16 +104,16 @@ func (h hand) reach(name string) (x, y float64) {
 		return true, json.Unmarshal([]byte(said), &at)
 	})
 	if err != nil {
-		h.Fatalf("there is nothing called %q: %v; the page shows %s", name, err, h.eval("document.body.innerText.slice(0, 3000)"))
+		h.Fatalf("there is nothing called %q: %v; the page shows %s", name, err, h.Eval("document.body.innerText.slice(0, 3000)"))
 	}
 	if !h.keys {
 		return at.X, at.Y
 	}
 	for range 200 {
-		if h.eval(`String(document.activeElement === `+find(name)+`)`) == "true" {
+		if h.Eval(`String(document.activeElement === `+find(name)+`)`) == "true" {
 			return at.X, at.Y
 		}
-		if err := chromedp.Do(h.ctx, chromedp.KeyEvent(kb.Tab)); err != nil {
+		if err := chromedp.Do(h.Ctx, chromedp.KeyEvent(kb.Tab)); err != nil {
 			h.Fatal(err)
 		}
 	}
@@ -138,7 +129,7 @@ func (h hand) press(name string) {
 	if h.keys {
 		do = chromedp.KeyEvent(kb.Enter)
 	}
-	if err := chromedp.Do(h.ctx, do); err != nil {
+	if err := chromedp.Do(h.Ctx, do); err != nil {
 		h.Fatalf("press %q: %v", name, err)
 	}
 }
@@ -148,12 +139,12 @@ func (h hand) fill(label, text string) {
 	h.Helper()
 	x, y := h.reach(label)
 	if !h.keys {
-		if err := chromedp.Do(h.ctx, chromedp.MouseClickXY(x, y)); err != nil {
+		if err := chromedp.Do(h.Ctx, chromedp.MouseClickXY(x, y)); err != nil {
 			h.Fatal(err)
 		}
 	}
-	h.eval(`document.activeElement.select && document.activeElement.select(), ""`)
-	if err := chromedp.Do(h.ctx, chromedp.KeyEvent(text)); err != nil {
+	h.Eval(`document.activeElement.select && document.activeElement.select(), ""`)
+	if err := chromedp.Do(h.Ctx, chromedp.KeyEvent(text)); err != nil {
 		h.Fatalf("type into %q: %v", label, err)
 	}
 }
@@ -161,12 +152,12 @@ func (h hand) fill(label, text string) {
 // sees waits until the page shows a text, in any case.
 func (h hand) sees(text string) {
 	h.Helper()
-	waited, stop := context.WithTimeout(h.ctx, 40*time.Second)
+	waited, stop := context.WithTimeout(h.Ctx, 40*time.Second)
 	defer stop()
 	shown := ""
 	err := settled(waited, func() (bool, error) {
 		var err error
-		shown, err = chromedp.Run(h.ctx, chromedp.Evaluate[string](`document.readyState === "complete" ? document.body.innerText + "\n" + [...document.querySelectorAll("input, textarea")].map((e) => e.value).join("\n") : ""`))
+		shown, err = chromedp.Run(h.Ctx, chromedp.Evaluate[string](`document.readyState === "complete" ? document.body.innerText + "\n" + [...document.querySelectorAll("input, textarea")].map((e) => e.value).join("\n") : ""`))
 		return strings.Contains(strings.ToLower(shown), strings.ToLower(text)), err
 	})
 	if err != nil {
@@ -178,10 +169,10 @@ func (h hand) sees(text string) {
 // the window. After a press that leads to another page, first wait until that one is seen.
 func (h hand) whole() {
 	h.Helper()
-	waited, stop := context.WithTimeout(h.ctx, 30*time.Second)
+	waited, stop := context.WithTimeout(h.Ctx, 30*time.Second)
 	defer stop()
 	if err := settled(waited, func() (bool, error) {
-		there, err := chromedp.Run(h.ctx, chromedp.Evaluate[bool](`document.readyState === "complete" && document.querySelector("main") !== null`))
+		there, err := chromedp.Run(h.Ctx, chromedp.Evaluate[bool](`document.readyState === "complete" && document.querySelector("main") !== null`))
 		return there, err
 	}); err != nil {
 		h.Fatal(err)
@@ -190,15 +181,15 @@ func (h hand) whole() {
 	if err != nil {
 		h.Fatalf("make test installs what this needs: %v", err)
 	}
-	if _, err := chromedp.Run(h.ctx, chromedp.Evaluate[int](string(script)+"; 1")); err != nil {
+	if _, err := chromedp.Run(h.Ctx, chromedp.Evaluate[int](string(script)+"; 1")); err != nil {
 		h.Fatal(err)
 	}
-	found, err := chromedp.Run(h.ctx, chromedp.Evaluate[string](`axe.run(document, {rules: {"target-size": {enabled: true}}}).then((r) => r.violations.map((v) =>
+	found, err := chromedp.Run(h.Ctx, chromedp.Evaluate[string](`axe.run(document, {rules: {"target-size": {enabled: true}}}).then((r) => r.violations.map((v) =>
 		v.id + " (" + v.impact + "): " + v.nodes.map((n) => n.html.slice(0, 200) + " " + n.failureSummary).join("; ")).join("\n"))`, chromedp.EvalAwaitPromise))
 	if err != nil || found != "" {
-		h.Errorf("axe-core at %s: %v %s", h.eval("location.pathname"), err, found)
+		h.Errorf("axe-core at %s: %v %s", h.Eval("location.pathname"), err, found)
 	}
-	if over := h.eval("String(document.documentElement.scrollWidth - innerWidth)"); over != "0" {
-		h.Errorf("%s runs over by %s pixels", h.eval("location.pathname"), over)
+	if over := h.Eval("String(document.documentElement.scrollWidth - innerWidth)"); over != "0" {
+		h.Errorf("%s runs over by %s pixels", h.Eval("location.pathname"), over)
 	}
 }

@@ -83,7 +83,7 @@ func respond(t *testing.T, c *contract, as func(string) hand) {
 	h.goes("/console/incidents/" + incident)
 	h.sees("Free disk space")
 	h.press("Resolve")
-	if h.eval(`String(document.querySelector("details[open] textarea[name=note]") !== null)`) == "true" { // it asks for a last word
+	if h.Eval(`String(document.querySelector("details[open] textarea[name=note]") !== null)`) == "true" { // it asks for a last word
 		h.press("Resolve the incident")
 	}
 	h.sees("The incident is resolved.")
@@ -106,7 +106,7 @@ func approve(t *testing.T, c *contract, as func(string) hand) {
 	writer := as(c.bearers[lead])
 	writer.goes("/console/runbooks/" + id + "/versions/2")
 	writer.sees("somebody else")
-	if writer.eval(`String([...document.querySelectorAll("button")].some((b) => b.textContent.includes("Approve")))`) == "true" {
+	if writer.Eval(`String([...document.querySelectorAll("button")].some((b) => b.textContent.includes("Approve")))`) == "true" {
 		t.Error("who wrote it is offered to approve it")
 	}
 
@@ -149,7 +149,7 @@ func grant(t *testing.T, c *contract, as func(string) hand) {
 	h.press("Grant access and show the token")
 	h.sees(name + " may see")
 	h.whole()
-	token := h.eval(`document.querySelector("#token").value`)
+	token := h.Eval(`document.querySelector("#token").value`)
 	if got := looks(token); got != http.StatusOK {
 		t.Errorf("the token gets %d", got)
 	}
@@ -169,16 +169,16 @@ func keys(t *testing.T, c *contract, base string) {
 	h := handAt(t, base, c.bearers[lead], 1280, 900, true)
 	typed := func(keys string) {
 		t.Helper()
-		if err := chromedp.Do(h.ctx, chromedp.KeyEvent(keys)); err != nil {
+		if err := chromedp.Do(h.Ctx, chromedp.KeyEvent(keys)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	waits := func(what, script string) {
 		t.Helper()
-		within, stop := context.WithTimeout(h.ctx, 30*time.Second)
+		within, stop := context.WithTimeout(h.Ctx, 30*time.Second)
 		defer stop()
-		if err := settled(within, func() (bool, error) { return chromedp.Run(h.ctx, chromedp.Evaluate[bool](script)) }); err != nil {
-			t.Fatalf("%s: %v; at %s, the focus on %s, the page shows %s", what, err, h.eval("location.href"), h.eval("document.activeElement.outerHTML.slice(0, 300)"), h.eval("document.querySelector('main').innerText.slice(0, 600)"))
+		if err := settled(within, func() (bool, error) { return chromedp.Run(h.Ctx, chromedp.Evaluate[bool](script)) }); err != nil {
+			t.Fatalf("%s: %v; at %s, the focus on %s, the page shows %s", what, err, h.Eval("location.href"), h.Eval("document.activeElement.outerHTML.slice(0, 300)"), h.Eval("document.querySelector('main').innerText.slice(0, 600)"))
 		}
 	}
 	h.goes("/console/runbooks")
@@ -189,10 +189,10 @@ func keys(t *testing.T, c *contract, base string) {
 	waits("the keys are put away", `!document.querySelector("dialog#keys").open`)
 	typed("/")
 	waits("the search has the focus", `document.activeElement.matches("input[type=search]")`)
-	h.eval(`document.activeElement.select(), ""`) // the tool sends the character too, which a real key does not once its press was taken
+	h.Eval(`document.activeElement.select(), ""`) // the tool sends the character too, which a real key does not once its press was taken
 	typed("free disk")
 	waits("the list is filtered, and its address too", `new URLSearchParams(location.search).get("q") === "free disk" && document.querySelectorAll("[data-list] tbody tr, [data-list] > li").length === 1`)
-	h.eval(`document.activeElement.blur(), ""`)
+	h.Eval(`document.activeElement.blur(), ""`)
 	typed("j")
 	waits("a row has the focus", `document.activeElement.closest("[data-list]") !== null`)
 	typed(kb.Enter)

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"net/http"
 	"regexp"
 	"strings"
@@ -11,31 +10,27 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"pagefree/infra/local/chromium"
 )
 
 // reader is a partner's browser.
-type reader struct {
-	t   *testing.T
-	ctx context.Context
-}
+type reader struct{ *chromium.Tab }
 
 // do takes steps, and returns what the page shows then.
 func (r reader) do(steps ...chromedp.Action[chromedp.Void]) string {
-	r.t.Helper()
-	err := chromedp.Do(r.ctx, steps...)
-	shown := ""
-	if err == nil {
-		shown, err = chromedp.Run(r.ctx, showing("body"))
-	}
+	r.Helper()
+	r.Do(steps...)
+	shown, err := chromedp.Run(r.Ctx, showing("body"))
 	if err != nil {
-		r.t.Fatal(err)
+		r.Fatal(err)
 	}
 	return shown
 }
 
 // ask opens a page without being signed in, and asks for a link; the page then says to look into the mail.
 func (r reader) ask(url, email string) string {
-	r.t.Helper()
+	r.Helper()
 	return r.do(chromedp.Navigate(url), there("input[type=email]"),
 		chromedp.SendKeys(chromedp.CSS("input[type=email]"), email), chromedp.Click(chromedp.CSS("button")),
 		gone("input[type=email]"))
@@ -54,19 +49,19 @@ func TestPartnersInABrowser(t *testing.T) {
 	at := p.stack.URL + "/status/" + p.slug
 	for name, script := range map[string]bool{"with JavaScript": true, "without JavaScript": false} {
 		t.Run(name, func(t *testing.T) {
-			first := reader{t, browser(t)}
-			if _, err := chromedp.Call(first.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !script}); err != nil {
+			first := reader{browser(t)}
+			if _, err := chromedp.Call(first.Ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !script}); err != nil {
 				t.Fatal(err)
 			}
 			began := time.Now()
 			if said := first.ask(at, "acme@partners.test"); !strings.Contains(strings.ToLower(said), "mail") {
 				t.Errorf("after asking, the page says %q", said)
 			}
-			link, err := p.api.Link(first.ctx, "acme@partners.test", began)
+			link, err := p.api.Link(first.Ctx, "acme@partners.test", began)
 			if err != nil {
 				t.Fatal(err)
 			}
-			second := reader{t, browser(t)}
+			second := reader{browser(t)}
 			said := second.do(chromedp.Navigate(link))
 			code := regexp.MustCompile(`\b[A-Z0-9]{4}[- ][A-Z0-9]{4}\b`).FindString(said)
 			if code == "" {
@@ -84,19 +79,19 @@ func TestPartnersInABrowser(t *testing.T) {
 		})
 	}
 
-	other := reader{t, browser(t)}
+	other := reader{browser(t)}
 	session := p.signIn("globex@partners.test", "127.0.5.1")
 	other.cookie(p, session)
 	if said := other.do(chromedp.Navigate(at)); strings.Contains(said, "Acme") && !strings.Contains(said, "Acme Cloud") || strings.Contains(said, "Only of Acme") || !strings.Contains(said, "Only of Globex") {
 		t.Errorf("Globex sees %q", said)
 	}
 
-	open := reader{t, browser(t)}
+	open := reader{browser(t)}
 	open.cookie(p, p.signIn("acme@partners.test", "127.0.5.2"))
 	open.do(chromedp.Navigate(at))
 	p.call(lead, http.StatusOK, "DELETE", p.under("/partners/"+acme), nil)
 	p.until("the open page to say that its access is over", func() bool {
-		if _, err := chromedp.Run(open.ctx, chromedp.Evaluate[bool](`document.dispatchEvent(new Event("visibilitychange"))`)); err != nil { // as when somebody comes back to it
+		if _, err := chromedp.Run(open.Ctx, chromedp.Evaluate[bool](`document.dispatchEvent(new Event("visibilitychange"))`)); err != nil { // as when somebody comes back to it
 			t.Fatal(err)
 		}
 		said := open.do()
@@ -106,10 +101,10 @@ func TestPartnersInABrowser(t *testing.T) {
 
 // cookie gives a browser a session. It is one for secure pages, and loopback counts as one.
 func (r reader) cookie(p *pages, session string) {
-	r.t.Helper()
-	if _, err := chromedp.Call(r.ctx, network.SetCookie, network.SetCookieParams{
+	r.Helper()
+	if _, err := chromedp.Call(r.Ctx, network.SetCookie, network.SetCookieParams{
 		Name: "__Host-pf_session", Value: session, URL: p.stack.URL, Path: "/", Secure: new(true), HTTPOnly: new(true),
 	}); err != nil {
-		r.t.Fatal(err)
+		r.Fatal(err)
 	}
 }

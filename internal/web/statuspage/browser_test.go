@@ -1,9 +1,7 @@
 package statuspage_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,13 +9,12 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
 	"pagefree/infra/local/acme"
+	"pagefree/infra/local/chromium"
 	"pagefree/internal/partner"
 	"pagefree/internal/platform/timestamp"
 	"pagefree/internal/status"
@@ -25,115 +22,53 @@ import (
 
 // tab is a page in a fresh headless Chromium. What its console complains of, a violated Content-Security-Policy among it,
 // and whatever it asks of anybody else, fails the test.
-type tab struct {
-	t   *testing.T
-	ctx context.Context
-	at  string
-}
+type tab struct{ *chromium.Tab }
 
 func newTab(t *testing.T, at string) *tab {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.WSURLReadTimeout(time.Minute))
-	allocated, stop := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(stop)
-	ctx, end := chromedp.NewContext(allocated, chromedp.WithListener(func(event any) {
-		switch e := event.(type) {
-		case *log.EventEntryAdded:
-			if e.Entry.Level == log.EntryLevelError && e.Entry.Source != log.EntrySourceNetwork { // a refusal is an error to the network
-				t.Errorf("the console says: %s %s", e.Entry.Text, e.Entry.URL)
-			}
-		case *runtime.EventExceptionThrown:
-			t.Errorf("a script failed: %s", e.ExceptionDetails.Text)
-		case *network.EventRequestWillBeSent:
-			if !strings.HasPrefix(e.Request.URL, at+"/") {
-				t.Errorf("the page asks %s", e.Request.URL)
-			}
+	b := &tab{chromium.New(t, chromium.Options{At: at, Forgives: []func(any) bool{chromium.Refusals}, Hears: func(event any) {
+		if e, ok := event.(*network.EventRequestWillBeSent); ok && !strings.HasPrefix(e.Request.URL, at+"/") {
+			t.Errorf("the page asks %s", e.Request.URL)
 		}
-	}))
-	t.Cleanup(end)
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	t.Cleanup(cancel)
-	b := &tab{t: t, ctx: ctx, at: at}
-	if _, err := chromedp.Call(ctx, network.Enable, network.EnableParams{}); err != nil {
-		t.Fatalf("no Chromium (Debian: apt-get install chromium): %v", err)
-	}
+	}})}
 	b.zone("Europe/Berlin")
 	return b
 }
 
-func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
-	b.t.Helper()
-	if err := chromedp.Do(b.ctx, steps...); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-func (b *tab) open(path string) {
-	b.t.Helper()
-	b.do(chromedp.Navigate(b.at + path))
-}
-
-// eval is the value of an expression, a promise's too.
-func (b *tab) eval(expression string) string {
-	b.t.Helper()
-	out, err := chromedp.Run(b.ctx, chromedp.Evaluate[any](expression, chromedp.EvalAwaitPromise))
-	if err != nil && !errors.Is(err, chromedp.ErrJSUndefined) && !errors.Is(err, chromedp.ErrJSNull) {
-		b.t.Fatalf("%s: %v", expression, err)
-	}
-	if text, ok := out.(string); ok {
-		return text
-	}
-	raw, err := json.Marshal(out)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return string(raw)
-}
-
-// until waits for an expression to become true.
-func (b *tab) until(expression string) {
-	b.t.Helper()
-	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
-		b.t.Fatalf("%s does not become true: %v; the page shows %q", expression, err, b.eval("document.body.innerText"))
-	}
-}
-
 func (b *tab) press(keys ...string) {
-	b.t.Helper()
+	b.Helper()
 	for _, key := range keys {
-		b.do(chromedp.KeyEvent(key))
+		b.Do(chromedp.KeyEvent(key))
 	}
 }
 
 func (b *tab) scheme(scheme string) {
-	b.t.Helper()
+	b.Helper()
 	features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}
-	if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features}); err != nil {
-		b.t.Fatal(err)
+	if _, err := chromedp.Call(b.Ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features}); err != nil {
+		b.Fatal(err)
 	}
 }
 
 func (b *tab) zone(zone string) {
-	b.t.Helper()
-	if _, err := chromedp.Call(b.ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: zone}); err != nil {
-		b.t.Fatal(err)
+	b.Helper()
+	if _, err := chromedp.Call(b.Ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: zone}); err != nil {
+		b.Fatal(err)
 	}
 }
 
 // refresh makes the page look for changes now, as when somebody comes back to it.
-func (b *tab) refresh() { b.eval(`document.dispatchEvent(new Event("visibilitychange")); 1`) }
+func (b *tab) refresh() { b.Eval(`document.dispatchEvent(new Event("visibilitychange")); 1`) }
 
 // axe is what axe-core finds on the page as it is now.
 func (b *tab) axe() string {
-	b.t.Helper()
+	b.Helper()
 	script, err := os.ReadFile(filepath.Join(root, "infra/local/browser/node_modules/axe-core/axe.min.js"))
 	if err != nil {
-		b.t.Fatalf("make test installs what this needs: %v", err)
+		b.Fatalf("make test installs what this needs: %v", err)
 	}
-	b.eval(string(script) + "; 1")
-	return b.eval(`axe.run(document, {rules: {"target-size": {enabled: true}}}).then((r) => r.violations.map((v) =>
+	b.Eval(string(script) + "; 1")
+	return b.Eval(`axe.run(document, {rules: {"target-size": {enabled: true}}}).then((r) => r.violations.map((v) =>
 		v.id + " (" + v.impact + "): " + v.nodes.map((n) => n.html.slice(0, 200) + " " + n.failureSummary).join("; ")).join("\n"))`)
 }
 
@@ -163,7 +98,7 @@ func TestAxe(t *testing.T) {
 	}
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
-			b.t = t
+			b.T = t
 			if kind.before != nil {
 				kind.before()
 				defer w.grant(acme.AccessAcme, nil)
@@ -171,15 +106,15 @@ func TestAxe(t *testing.T) {
 			}
 			for scheme, width := range map[string]int64{"light": 1100, "dark": 320} {
 				b.scheme(scheme)
-				b.do(chromedp.EmulateViewport(width, 900))
-				b.open(kind.path)
+				b.Do(chromedp.EmulateViewport(width, 900))
+				b.Open(kind.path)
 				if kind.then != "" {
-					b.eval(kind.then)
+					b.Eval(kind.then)
 				}
 				if found := b.axe(); found != "" {
 					t.Errorf("%s, %d wide: %s", scheme, width, found)
 				}
-				if over := b.eval("String(document.documentElement.scrollWidth - innerWidth)"); over != "0" {
+				if over := b.Eval("String(document.documentElement.scrollWidth - innerWidth)"); over != "0" {
 					t.Errorf("%s, %d wide: runs over by %s", scheme, width, over)
 				}
 			}
@@ -192,16 +127,16 @@ func TestKeyboard(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	b := newTab(t, w.serve(bySession(acme.AccessAcme)).URL)
-	b.open(here)
+	b.Open(here)
 	var stops []string
 	for range 60 {
 		b.press(kb.Tab)
-		stop := b.eval(`(() => { const e = document.activeElement; return e === document.body ? "" : e.tagName + " " + (e.getAttribute("aria-label") || e.innerText || "").replace(/\s+/g, " ").trim(); })()`)
+		stop := b.Eval(`(() => { const e = document.activeElement; return e === document.body ? "" : e.tagName + " " + (e.getAttribute("aria-label") || e.innerText || "").replace(/\s+/g, " ").trim(); })()`)
 		if stop == "" {
 			break
 		}
 		stops = append(stops, stop)
-		if outline := b.eval(`(() => { const e = document.activeElement; return e.matches(":focus-visible") ? "" : e.tagName; })()`); outline != "" {
+		if outline := b.Eval(`(() => { const e = document.activeElement; return e.matches(":focus-visible") ? "" : e.tagName; })()`); outline != "" {
 			t.Errorf("%s: the focus is not to be seen", stop)
 		}
 	}
@@ -216,10 +151,10 @@ func TestKeyboard(t *testing.T) {
 	if count("INPUT ") != 8 || count("SUMMARY ") != 3+8 || count("BUTTON Sign out") != 1 || stops[0] != "A Webhooks arrive late" {
 		t.Errorf("stops: got %q", stops)
 	}
-	b.eval(`document.querySelector("[data-key=cmp_01K9ZD3R5N0000000000000005] input").focus(); 1`)
-	says := func() string { return b.eval(`document.activeElement.getAttribute("aria-valuetext")`) }
+	b.Eval(`document.querySelector("[data-key=cmp_01K9ZD3R5N0000000000000005] input").focus(); 1`)
+	says := func() string { return b.Eval(`document.activeElement.getAttribute("aria-valuetext")`) }
 	shown := func() string {
-		return b.eval(`document.activeElement.parentNode.querySelector(".tip:not([hidden])").textContent`)
+		return b.Eval(`document.activeElement.parentNode.querySelector(".tip:not([hidden])").textContent`)
 	}
 	for _, step := range []struct{ key, want string }{
 		{"", "20 May: Operational"}, {kb.ArrowLeft, "19 May: Operational"}, {kb.ArrowRight, "20 May: Operational"}, {kb.ArrowRight, "20 May: Operational"},
@@ -242,9 +177,9 @@ func TestKeyboard(t *testing.T) {
 	if got := says(); got != "11 May: Partial outage for 1 h 24 min, 97.08 % up" {
 		t.Errorf("nine days ago: says %q", got)
 	}
-	b.eval(`document.querySelector("details.group > summary").focus(); 1`)
+	b.Eval(`document.querySelector("details.group > summary").focus(); 1`)
 	b.press(kb.Enter)
-	if got := b.eval(`String(document.querySelector("details.group").open)`); got != "false" {
+	if got := b.Eval(`String(document.querySelector("details.group").open)`); got != "false" {
 		t.Error("a group does not fold by a key")
 	}
 }
@@ -254,13 +189,13 @@ func TestWithoutJavaScript(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	b := newTab(t, w.serve(bySession(acme.AccessAcme)).URL)
-	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
+	if _, err := chromedp.Call(b.Ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
 		t.Fatal(err)
 	}
-	b.open(here)
+	b.Open(here)
 	days := chromedp.CSS("[data-key=cmp_01K9ZD3R5N0000000000000005] .days")
-	b.do(chromedp.Click(chromedp.CSS("[data-key=cmp_01K9ZD3R5N0000000000000005] .days summary")))
-	text, err := chromedp.Run(b.ctx, chromedp.Text(days))
+	b.Do(chromedp.Click(chromedp.CSS("[data-key=cmp_01K9ZD3R5N0000000000000005] .days summary")))
+	text, err := chromedp.Run(b.Ctx, chromedp.Text(days))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +204,7 @@ func TestWithoutJavaScript(t *testing.T) {
 			t.Errorf("day by day: got %q, want %q in it", text, want)
 		}
 	}
-	sliders, err := chromedp.Run(b.ctx, chromedp.Text(chromedp.CSS("main")))
+	sliders, err := chromedp.Run(b.Ctx, chromedp.Text(chromedp.CSS("main")))
 	if err != nil || !strings.Contains(sliders, "Partially Degraded Service") || !strings.Contains(sliders, "Europe/Berlin") && strings.Contains(sliders, "your time") {
 		t.Errorf("got %q, %v", sliders, err)
 	}
@@ -282,8 +217,8 @@ func TestRefresh(t *testing.T) {
 	s := acme.Snapshot(started)
 	w.publish(settled(s))
 	b := newTab(t, w.serve(bySession(acme.AccessAcme)).URL)
-	b.open(here)
-	b.eval(`document.querySelectorAll("details.group")[1].open = false; document.querySelector("[data-key=cmp_01K9ZD3R5N0000000000000006] .days").open = true;
+	b.Open(here)
+	b.Eval(`document.querySelectorAll("details.group")[1].open = false; document.querySelector("[data-key=cmp_01K9ZD3R5N0000000000000006] .days").open = true;
 		document.querySelector("[data-key=cmp_01K9ZD3R5N0000000000000006] input").focus(); window.mark = document.querySelector(".banner"); 1`)
 	for range 2 { // nothing changed
 		b.refresh()
@@ -293,8 +228,8 @@ func TestRefresh(t *testing.T) {
 	s.Components[7].Log = append(s.Components[7].Log, status.Change{At: timestamp.Of(w.clock()), Status: status.MajorOutage})
 	s.Components[7].Status = status.MajorOutage
 	w.publish(s)
-	b.until(`(document.dispatchEvent(new Event("visibilitychange")), document.querySelector(".banner").textContent === "Major Service Outage")`)
-	b.until(`document.getElementById("live").textContent !== ""`)
+	b.Until(`(document.dispatchEvent(new Event("visibilitychange")), document.querySelector(".banner").textContent === "Major Service Outage")`)
+	b.Until(`document.getElementById("live").textContent !== ""`)
 	for expression, want := range map[string]string{
 		`document.getElementById("live").textContent`:                                                "Updated. Major Service Outage. Documentation: Major outage.",
 		`document.getElementById("live").getAttribute("aria-live")`:                                  "polite",
@@ -305,7 +240,7 @@ func TestRefresh(t *testing.T) {
 		`document.querySelector("#stale").hidden + ""`:                                               "true",
 		`document.querySelector("[data-key=cmp_01K9ZD3R5N0000000000000007] .name .state").innerText`: "Major outage",
 	} {
-		if got := b.eval(expression); got != want {
+		if got := b.Eval(expression); got != want {
 			t.Errorf("%s: got %q, want %q", expression, got, want)
 		}
 	}
@@ -334,15 +269,15 @@ func TestRevocationWhileThePageIsOpen(t *testing.T) {
 				s.as(byToken(acme.AccessAcme))
 			}
 			b := newTab(t, s.URL)
-			b.open(here)
-			b.until(`document.querySelector("h1").textContent === "Acme Cloud"`)
+			b.Open(here)
+			b.Until(`document.querySelector("h1").textContent === "Acme Cloud"`)
 			tt.end()
 			b.refresh()
-			b.until(`document.querySelector("h1").textContent === ` + quoted(tt.want))
-			if text := b.eval(`document.documentElement.innerHTML`); strings.Contains(text, "Acme Cloud") || strings.Contains(text, "Webhooks") {
+			b.Until(`document.querySelector("h1").textContent === ` + quoted(tt.want))
+			if text := b.Eval(`document.documentElement.innerHTML`); strings.Contains(text, "Acme Cloud") || strings.Contains(text, "Webhooks") {
 				t.Errorf("something of the page is left: %s", text)
 			}
-			if got := b.eval("document.title"); got != tt.want {
+			if got := b.Eval("document.title"); got != tt.want {
 				t.Errorf("title: got %q", got)
 			}
 		})
@@ -360,13 +295,13 @@ func TestTimes(t *testing.T) {
 	w := newWorld(t, "")
 	b := newTab(t, w.serve(bySession(acme.AccessAcme)).URL)
 	since := `document.querySelector("article .meta").innerText.replace(/\s+/g, " ")`
-	b.open(here)
-	if got := b.eval(since); got != "Minor impact since 20 May 2026, 10:06 CEST" {
+	b.Open(here)
+	if got := b.Eval(since); got != "Minor impact since 20 May 2026, 10:06 CEST" {
 		t.Errorf("in the page's zone: got %q", got)
 	}
 	b.zone("America/New_York")
-	b.open(here)
-	if got := b.eval(since); got != "Minor impact since 20 May 2026, 10:06 CEST (20 May, 04:06 your time)" {
+	b.Open(here)
+	if got := b.Eval(since); got != "Minor impact since 20 May 2026, 10:06 CEST (20 May, 04:06 your time)" {
 		t.Errorf("elsewhere: got %q", got)
 	}
 }

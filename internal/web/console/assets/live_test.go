@@ -3,7 +3,6 @@ package assets_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -12,12 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
-	"github.com/chromedp/chromedp"
 	"github.com/coder/websocket"
 
+	"pagefree/infra/local/chromium"
 	"pagefree/internal/platform/httpapi"
 	"pagefree/internal/platform/origin"
 	"pagefree/internal/web/console/assets"
@@ -176,58 +172,14 @@ func (h *house) get(of func() int) int {
 
 // tab is a page in a fresh headless Chromium, whose violations of the policy and failed scripts fail the test.
 type tab struct {
-	*testing.T
-	ctx context.Context
+	*chromium.Tab
 	*house
 }
 
 func newTab(t *testing.T, h *house) *tab {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WSURLReadTimeout(time.Minute))
-	allocated, stop := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(stop)
-	ctx, end := chromedp.NewContext(allocated, chromedp.WithListener(func(event any) {
-		switch e := event.(type) {
-		case *log.EventEntryAdded:
-			// A refused socket is an error of the script's to Chromium, and one of the network's in what it says.
-			if e.Entry.Level == log.EntryLevelError && e.Entry.Source != log.EntrySourceNetwork && !strings.Contains(e.Entry.Text, "WebSocket connection to") {
-				t.Errorf("the console says: %s %s", e.Entry.Text, e.Entry.URL)
-			}
-		case *runtime.EventExceptionThrown:
-			t.Errorf("a script failed: %s", e.ExceptionDetails.Text)
-		}
-	}))
-	t.Cleanup(end)
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
-	t.Cleanup(cancel)
-	if _, err := chromedp.Call(ctx, network.Enable, network.EnableParams{}); err != nil {
-		t.Fatalf("no Chromium (Debian: apt-get install chromium): %v", err)
-	}
-	return &tab{T: t, ctx: ctx, house: h}
-}
-
-func (b *tab) open(path string) {
-	b.Helper()
-	if err := chromedp.Do(b.ctx, chromedp.Navigate(b.URL+path)); err != nil {
-		b.Fatal(err)
-	}
-}
-
-func (b *tab) eval(expression string) string {
-	b.Helper()
-	out, err := chromedp.Run(b.ctx, chromedp.Evaluate[any](expression, chromedp.EvalAwaitPromise))
-	if err != nil && !errors.Is(err, chromedp.ErrJSUndefined) && !errors.Is(err, chromedp.ErrJSNull) {
-		b.Fatalf("%s: %v", expression, err)
-	}
-	return fmt.Sprint(out)
-}
-
-func (b *tab) until(expression string) {
-	b.Helper()
-	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(90*time.Second))); err != nil {
-		b.Fatalf("%s does not become true: %v; the page shows %q", expression, err, b.eval("document.body.innerText"))
-	}
+	return &tab{chromium.New(t, chromium.Options{At: h.URL, Lasts: 3 * time.Minute, Waits: 90 * time.Second,
+		Forgives: []func(any) bool{chromium.Refusals, chromium.Sockets}}), h}
 }
 
 // waits waits for something of the house.
@@ -253,17 +205,17 @@ func TestLive(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	b := newTab(t, h)
-	b.open("/console/incidents/x")
-	b.until(state + ` === "Live"`)
-	b.until(`document.getElementById("one").innerHTML === "<p>first</p>"`) // fetched once: it may have changed since the page was made
+	b.Open("/console/incidents/x")
+	b.Until(state + ` === "Live"`)
+	b.Until(`document.getElementById("one").innerHTML === "<p>first</p>"`) // fetched once: it may have changed since the page was made
 	if said := h.said[0]; said != `{"subscribe":{"kinds":["execution"],"ids":["`+incident+`"]}}` {
 		t.Errorf("said %s", said)
 	}
 	h.put(`<form><input id="title" value="was"><textarea name="text"></textarea><input type="checkbox" name="sure" value="1"></form><details><summary>More</summary>text</details>` +
 		`<div id="box">` + strings.Repeat("<p>line</p>", 200) + `</div><a href="/console/a">A</a>`)
 	h.tell("incident", incident)
-	b.until(`document.querySelector("#one #title") !== null`)
-	b.eval(`window.swaps = 0; document.addEventListener("pf:swapped", function (e) { if (e.target.id === "one") window.swaps++; });
+	b.Until(`document.querySelector("#one #title") !== null`)
+	b.Eval(`window.swaps = 0; document.addEventListener("pf:swapped", function (e) { if (e.target.id === "one") window.swaps++; });
 		window.htmx = { process: function (el) { window.processed = el.id; } };
 		document.querySelector("#one textarea").value = "what I write"; document.querySelector("#one [name=sure]").checked = true;
 		document.querySelector("#one details").open = true;
@@ -272,19 +224,19 @@ func TestLive(t *testing.T) {
 	known := h.get(func() int { return h.known })
 	h.tell("incident", incident)
 	b.waits("an answer that it is known", func() bool { return h.known > known })
-	if got := b.eval("window.swaps"); got != "0" {
+	if got := b.Eval("window.swaps"); got != "0" {
 		t.Errorf("swapped %s times what did not change", got)
 	}
 	h.put(h.html + "<p>second</p>")
 	h.tell("incident", incident)
-	b.until(`document.getElementById("one").textContent.includes("second") && window.swaps === 1`)
+	b.Until(`document.getElementById("one").textContent.includes("second") && window.swaps === 1`)
 	for what, expression := range map[string]string{
 		"what was written": `document.querySelector("#one textarea").value === "what I write"`, "what was chosen": `document.querySelector("#one [name=sure]").checked`,
 		"what was not touched": `document.querySelector("#title").value === "was"`, "what was opened": `document.querySelector("#one details").open`,
 		"the focus": `document.activeElement === document.querySelector("#one textarea")`, "the selection": `document.activeElement.selectionStart === 2 && document.activeElement.selectionEnd === 6`,
 		"the place": `scrollY === 700`, "htmx": `window.processed === "one"`,
 	} {
-		if got := b.eval(expression); got != "true" {
+		if got := b.Eval(expression); got != "true" {
 			t.Errorf("%s was lost", what)
 		}
 	}
@@ -303,23 +255,23 @@ func TestLive(t *testing.T) {
 	b.waits("the failure", func() bool { return h.fetched > before })
 	h.put("<p>third</p>")
 	h.set(func() { h.status = http.StatusOK })
-	b.until(`document.getElementById("one").innerHTML === "<p>third</p>"`)
+	b.Until(`document.getElementById("one").innerHTML === "<p>third</p>"`)
 	// A socket that is cut comes back, and what changed meanwhile is seen.
 	h.put("<p>fourth</p>")
 	h.drop()
-	b.until(`document.getElementById("one").innerHTML === "<p>fourth</p>" && ` + state + ` === "Live"`)
+	b.Until(`document.getElementById("one").innerHTML === "<p>fourth</p>" && ` + state + ` === "Live"`)
 	if h.headless {
 		t.Error("a part was fetched as if it were a page")
 	}
 	// The session ends, and with it what the service worker kept.
-	b.eval(`Object.defineProperty(navigator, "serviceWorker", { value: { controller: { postMessage: function (m) { window.told = m.type; } } } }); 0`)
+	b.Eval(`Object.defineProperty(navigator, "serviceWorker", { value: { controller: { postMessage: function (m) { window.told = m.type; } } } }); 0`)
 	h.set(func() { h.tickets = http.StatusUnauthorized })
 	h.drop()
-	b.until(state + ` === "You are signed out" && window.told === "forget"`)
+	b.Until(state + ` === "You are signed out" && window.told === "forget"`)
 
 	asked := h.get(func() int { return h.asked })
-	b.open("/console/still")
-	b.until(`document.getElementById("done") !== null && document.readyState === "complete"`)
+	b.Open("/console/still")
+	b.Until(`document.getElementById("done") !== null && document.readyState === "complete"`)
 	if got := h.get(func() int { return h.asked }); got != asked {
 		t.Error("a page without a live part asks for a socket")
 	}
@@ -331,37 +283,37 @@ func TestNotLive(t *testing.T) {
 	h := newHouse(t)
 	h.deaf = true
 	b := newTab(t, h)
-	b.open("/console/incidents/x")
-	b.until(state + ` === "Reconnecting"`)
-	b.until(state + ` === "Not live: refreshed every 10 s"`)
+	b.Open("/console/incidents/x")
+	b.Until(state + ` === "Reconnecting"`)
+	b.Until(state + ` === "Not live: refreshed every 10 s"`)
 	if asked := h.get(func() int { return h.asked }); asked < 3 {
 		t.Errorf("gave up after %d tries", asked)
 	}
 	h.put("<p>polled</p>")
-	b.until(`document.getElementById("one").innerHTML === "<p>polled</p>"`)
+	b.Until(`document.getElementById("one").innerHTML === "<p>polled</p>"`)
 	b.waits("an answer that it is known", func() bool { return h.known > 0 })
 	h.set(func() { h.deaf = false })
-	b.until(state + ` === "Live"`)
+	b.Until(state + ` === "Live"`)
 	h.put("<p>told</p>")
 	h.tell("incident", incident)
-	b.until(`document.getElementById("one").innerHTML === "<p>told</p>"`)
+	b.Until(`document.getElementById("one").innerHTML === "<p>told</p>"`)
 
 	// Hidden, it fetches nothing; shown again, it catches up.
-	b.eval(`Object.defineProperty(document, "hidden", { configurable: true, value: true }); document.dispatchEvent(new Event("visibilitychange")); 0`)
+	b.Eval(`Object.defineProperty(document, "hidden", { configurable: true, value: true }); document.dispatchEvent(new Event("visibilitychange")); 0`)
 	before := h.get(func() int { return h.fetched })
 	h.put("<p>unseen</p>")
 	h.tell("incident", incident)
-	b.eval(`new Promise(function (done) { setTimeout(done, 600); })`)
+	b.Eval(`new Promise(function (done) { setTimeout(done, 600, 0); })`)
 	if got := h.get(func() int { return h.fetched }); got != before {
 		t.Errorf("fetched %d parts that nobody sees", got-before)
 	}
-	b.eval(`Object.defineProperty(document, "hidden", { configurable: true, value: false }); document.dispatchEvent(new Event("visibilitychange")); 0`)
-	b.until(`document.getElementById("one").innerHTML === "<p>unseen</p>"`)
+	b.Eval(`Object.defineProperty(document, "hidden", { configurable: true, value: false }); document.dispatchEvent(new Event("visibilitychange")); 0`)
+	b.Until(`document.getElementById("one").innerHTML === "<p>unseen</p>"`)
 
 	// A part that leads to the sign-in tells that the session has ended.
 	h.set(func() { h.status = http.StatusUnauthorized })
 	h.tell("incident", incident)
-	b.until(state + ` === "You are signed out"`)
+	b.Until(state + ` === "You are signed out"`)
 }
 
 // TestAnOutage: a part that cannot be fetched is tried again by one timer, however often it was wanted meanwhile. Else a
@@ -371,21 +323,21 @@ func TestAnOutage(t *testing.T) {
 	h := newHouse(t)
 	h.deaf = true
 	b := newTab(t, h)
-	b.open("/console/incidents/x")
-	b.until(state + ` === "Reconnecting"`)
+	b.Open("/console/incidents/x")
+	b.Until(state + ` === "Reconnecting"`)
 	h.set(func() { h.status = http.StatusServiceUnavailable })
-	b.eval(`window.waiting = new Set(); (function (set, clear) {
+	b.Eval(`window.waiting = new Set(); (function (set, clear) {
 		window.setTimeout = function (act, wait) { var id = set(function () { waiting.delete(id); act(); }, wait); if (wait >= 2000) waiting.add(id); return id; };
 		window.clearTimeout = function (id) { waiting.delete(id); clear(id); };
 	})(window.setTimeout, window.clearTimeout); 0`)
 	for range 8 {
 		before := h.get(func() int { return h.fetched })
-		b.eval(`document.dispatchEvent(new Event("visibilitychange")); 0`)
+		b.Eval(`document.dispatchEvent(new Event("visibilitychange")); 0`)
 		b.waits("both parts to be asked for", func() bool { return h.fetched >= before+2 })
 	}
-	if n := b.eval(`waiting.size > 4 ? waiting.size : 0`); n != "0" { // one of each part, the next poll, the next socket
+	if n := b.Eval(`waiting.size > 4 ? waiting.size : 0`); n != "0" { // one of each part, the next poll, the next socket
 		t.Errorf("%s timers wait", n)
 	}
 	h.set(func() { h.status, h.deaf = http.StatusOK, false })
-	b.until(state + ` === "Live"`)
+	b.Until(state + ` === "Live"`)
 }

@@ -1,17 +1,13 @@
 package executions
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
-	"github.com/chromedp/chromedp"
-
+	"pagefree/infra/local/chromium"
 	"pagefree/infra/local/roomtest"
 	"pagefree/internal/execution/target/sandbox"
 	"pagefree/internal/platform/httpapi"
@@ -40,86 +36,43 @@ func TestInABrowser(t *testing.T) {
 		c.Parameters = []runbook.Parameter{{Name: "COUNT", Type: runbook.Integer, Required: true}, {Name: "TOKEN", Type: runbook.String, Secret: true, Required: true}}
 	})
 
-	allocated, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(time.Minute))...)
-	t.Cleanup(stop)
-	ctx, end := chromedp.NewContext(allocated, chromedp.WithListener(func(event any) {
-		switch e := event.(type) {
-		case *log.EventEntryAdded:
-			if e.Entry.Level == log.EntryLevelError && e.Entry.Source != log.EntrySourceNetwork {
-				t.Errorf("the console says: %s %s", e.Entry.Text, e.Entry.URL)
-			}
-		case *runtime.EventExceptionThrown:
-			if o := e.ExceptionDetails.Exception; o != nil && strings.Contains(o.Description, "ViewTransition") { // a page that was left in the middle of one
-				return
-			}
-			t.Errorf("a script failed: %s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception)
-		}
-	}))
-	t.Cleanup(end)
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	t.Cleanup(cancel)
-	open := func(path string) {
-		t.Helper()
-		if err := chromedp.Do(ctx, chromedp.Navigate(server.URL+path)); err != nil {
-			t.Fatalf("no Chromium (Debian: apt-get install chromium): %v", err)
-		}
-	}
-	eval := func(expression string) string {
-		t.Helper()
-		out, err := chromedp.Run(ctx, chromedp.Evaluate[string](expression, chromedp.EvalAwaitPromise))
-		if err != nil {
-			t.Fatalf("%s: %v", expression, err)
-		}
-		return out
-	}
-	until := func(expression string) {
-		t.Helper()
-		for deadline := time.Now().Add(40 * time.Second); ; {
-			_, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(time.Until(deadline))))
-			if err == nil {
-				return
-			}
-			if ctx.Err() != nil || time.Now().After(deadline) {
-				t.Fatalf("%s does not become true: %v; the page shows %q", expression, err, eval("document.body.innerText"))
-			}
-		}
-	}
+	b := chromium.New(t, chromium.Options{At: server.URL, Waits: 40 * time.Second, Forgives: []func(any) bool{chromium.Refusals, chromium.Transitions}})
 	const typed = `(name, text) => { var el = document.getElementById("p-" + name); el.value = text; el.dispatchEvent(new Event("input", { bubbles: true })); return "" }`
 
-	open("/console/executions/new?incidentId=" + w.inc + "&runbookId=" + rb)
-	until(`window.htmx !== undefined && document.querySelector("[data-preview]") !== null`)
-	eval(`(` + typed + `)("COUNT", "many")`)
-	eval(`(` + typed + `)("TOKEN", "hush-hush")`)
-	eval(`document.querySelector("[data-preview]").click(), ""`)
-	until(`document.getElementById("e-COUNT").textContent === "It takes an integer."`)
-	eval(`(` + typed + `)("COUNT", "3")`)
-	eval(`document.querySelector("[data-preview]").click(), ""`)
-	until(`document.querySelector("[data-start]") !== null && document.getElementById("e-COUNT").textContent === ""`)
-	if got := eval(`document.getElementById("p-TOKEN").value`); got != "hush-hush" {
+	b.Open("/console/executions/new?incidentId=" + w.inc + "&runbookId=" + rb)
+	b.Until(`window.htmx !== undefined && document.querySelector("[data-preview]") !== null`)
+	b.Eval(`(` + typed + `)("COUNT", "many")`)
+	b.Eval(`(` + typed + `)("TOKEN", "hush-hush")`)
+	b.Eval(`document.querySelector("[data-preview]").click(), ""`)
+	b.Until(`document.getElementById("e-COUNT").textContent === "It takes an integer."`)
+	b.Eval(`(` + typed + `)("COUNT", "3")`)
+	b.Eval(`document.querySelector("[data-preview]").click(), ""`)
+	b.Until(`document.querySelector("[data-start]") !== null && document.getElementById("e-COUNT").textContent === ""`)
+	if got := b.Eval(`document.getElementById("p-TOKEN").value`); got != "hush-hush" {
 		t.Errorf("the secret that was typed is %q after a preview", got)
 	}
-	eval(`(` + typed + `)("COUNT", "4")`)
-	until(`document.querySelector("[data-start]").disabled`)
-	eval(`document.querySelector("[data-preview]").click(), ""`)
-	until(`document.querySelector("[data-start]") !== null && !document.querySelector("[data-start]").disabled`)
-	eval(`document.querySelector("[data-start]").click(), ""`)
-	until(`location.pathname.indexOf("/console/executions/ex_") === 0 && document.readyState === "complete"`)
+	b.Eval(`(` + typed + `)("COUNT", "4")`)
+	b.Until(`document.querySelector("[data-start]").disabled`)
+	b.Eval(`document.querySelector("[data-preview]").click(), ""`)
+	b.Until(`document.querySelector("[data-start]") !== null && !document.querySelector("[data-start]").disabled`)
+	b.Eval(`document.querySelector("[data-start]").click(), ""`)
+	b.Until(`location.pathname.indexOf("/console/executions/ex_") === 0 && document.readyState === "complete"`)
 	all := w.executions()
 	if len(all) != 1 || all[0].Parameters["COUNT"] != 4.0 {
 		t.Fatalf("got %+v", all)
 	}
 	w.dispatch(all[0].ID)
 
-	open("/console/executions/" + all[0].ID)
-	until(`document.querySelector(".output") !== null && window.htmx !== undefined`)
-	eval(`(() => { var el = document.querySelector("[data-find] input[type=search]"); el.value = "ERROR"; el.dispatchEvent(new Event("input", { bubbles: true })); return "" })()`)
-	until(`document.querySelector("[data-find-count]").textContent === "2 hits" && CSS.highlights.get("find").size === 2`)
-	if got := eval(`Array.from(CSS.highlights.get("find")).map(r => r.toString()).join(" ")`); got != "error Error" {
+	b.Open("/console/executions/" + all[0].ID)
+	b.Until(`document.querySelector(".output") !== null && window.htmx !== undefined`)
+	b.Eval(`(() => { var el = document.querySelector("[data-find] input[type=search]"); el.value = "ERROR"; el.dispatchEvent(new Event("input", { bubbles: true })); return "" })()`)
+	b.Until(`document.querySelector("[data-find-count]").textContent === "2 hits" && CSS.highlights.get("find").size === 2`)
+	if got := b.Eval(`Array.from(CSS.highlights.get("find")).map(r => r.toString()).join(" ")`); got != "error Error" {
 		t.Errorf("painted are %q", got)
 	}
-	eval(`document.querySelector("[data-find]").requestSubmit(), ""`)
-	until(`document.querySelector("[data-find-count]").textContent === "1 of 2" && CSS.highlights.get("found").size === 1`)
-	if got := eval(`document.querySelector(".output").textContent`); !strings.Contains(got, "<b>two</b>") {
+	b.Eval(`document.querySelector("[data-find]").requestSubmit(), ""`)
+	b.Until(`document.querySelector("[data-find-count]").textContent === "1 of 2" && CSS.highlights.get("found").size === 1`)
+	if got := b.Eval(`document.querySelector(".output").textContent`); !strings.Contains(got, "<b>two</b>") {
 		t.Errorf("the output is %q", got)
 	}
 }
