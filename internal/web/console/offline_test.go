@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // kept are the addresses of the copies that the worker has, without the one that says whose they are.
@@ -94,4 +96,43 @@ func TestWhoseCopies(t *testing.T) {
 	b.Until(`document.title === "Sign in"`)
 	b.Until(`caches.keys().then(k => k.length === 0)`)
 	b.Until(`navigator.serviceWorker.getRegistrations().then(r => r.length === 0)`)
+}
+
+// TestACopyThatComesLate: a page that is still being kept when its reader signs out is not there afterwards.
+func TestACopyThatComesLate(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := newTab(t, s)
+	forget := `new Promise(resolve => {
+		const { port1, port2 } = new MessageChannel();
+		port1.onmessage = () => resolve("forgotten");
+		navigator.serviceWorker.controller.postMessage({ type: "forget" }, [port2]);
+	})`
+	b.Eval(forget)
+	worker := b.worker()
+	in := func(script string) string {
+		t.Helper()
+		out, err := chromedp.Run(worker, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	in(`(() => {
+		const open = caches.open.bind(caches);
+		self.waits = new Promise(waiting => { self.held = new Promise(release => {
+			caches.open = async name => { waiting("waits"); self.release = release; await self.held; return open(name); };
+		}); });
+		self.told = new Promise(told => addEventListener("message", () => told("told")));
+		return "";
+	})()`)
+	b.Open("/console/incidents/inc_1")
+	in("self.waits")
+	b.Eval(`window.answer = ` + forget + `, ""`)
+	in("self.told")
+	in(`self.release(), ""`)
+	b.Eval("window.answer")
+	if got := in(`turn.then(() => caches.has("pages")).then(String)`); got != "false" {
+		t.Error("a copy is there after the sign-out")
+	}
 }

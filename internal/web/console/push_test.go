@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/serviceworker"
 	"github.com/chromedp/chromedp"
@@ -29,8 +30,33 @@ func (b *tab) worker() context.Context {
 	return nil
 }
 
-func (b *tab) deliver(note map[string]any) {
+// counting makes a worker count what it has shown.
+const counting = `(() => {
+	const show = registration.showNotification.bind(registration);
+	self.shown = 0;
+	registration.showNotification = (...all) => show(...all).finally(() => self.shown++);
+	return 0;
+})()`
+
+// deliver pushes a note, and waits until the worker has shown something. Before that nobody asks for what is shown: a
+// browser that is asked forgets the notifications that are not on the screen yet.
+func (b *tab) deliver(worker context.Context, note map[string]any) {
 	b.Helper()
+	count := func() int {
+		n, err := chromedp.Run(worker, chromedp.Evaluate[int]("self.shown"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		return n
+	}
+	before := count()
+	defer func() {
+		for deadline := time.Now().Add(time.Minute); count() == before; time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				b.Fatalf("nothing was shown of %v", note)
+			}
+		}
+	}()
 	raw, err := json.Marshal(note)
 	if err != nil {
 		b.Fatal(err)
@@ -55,6 +81,10 @@ func TestAPushIsShown(t *testing.T) {
 	s := newSite(t)
 	b := newTab(t, s)
 	b.Until(`Notification.permission === "granted"`)
+	worker := b.worker()
+	if _, err := chromedp.Run(worker, chromedp.Evaluate[int](counting)); err != nil {
+		t.Fatal(err)
+	}
 	steps := []struct {
 		note map[string]any
 		want string
@@ -65,11 +95,10 @@ func TestAPushIsShown(t *testing.T) {
 		{note("A runbook failed", "failed/rb_1", "2026-11-29T10:00:03.000Z", "url", "https://evil.example/console/"), "failed/rb_1: A runbook failed / An incident is open. / /console/incidents\ninc_7: Critical incident / This incident is over. / /console/incidents/inc_7 silently"},
 	}
 	for _, step := range steps {
-		b.deliver(step.note)
+		b.deliver(worker, step.note)
 		want, _ := json.Marshal(step.want) // a string always marshals
 		b.Until(shown + `.then(now => now === ` + string(want) + `)`)
 	}
-	worker := b.worker()
 	// click is what a click on a notification comes to; a browser lets no script open a window without a real one.
 	click := func(tag string) string {
 		t.Helper()
@@ -91,7 +120,7 @@ func TestAPushIsShown(t *testing.T) {
 	b.Until(shown + `.then(now => !now.includes("inc_7:"))`)
 	// Who is writing is left where they are.
 	b.Eval(`document.querySelector("textarea").value = "half a note", ""`)
-	b.deliver(note("Another", "inc_8", "2026-11-29T10:00:04.000Z", "url", "/console/incidents/inc_8"))
+	b.deliver(worker, note("Another", "inc_8", "2026-11-29T10:00:04.000Z", "url", "/console/incidents/inc_8"))
 	b.Until(shown + `.then(now => now.includes("inc_8:"))`)
 	if got := click("inc_8"); !strings.Contains(got, "open a window") {
 		t.Errorf("a click while somebody writes: %s", got)

@@ -34,8 +34,9 @@ addEventListener("fetch", event => {
 
 // page asks the server first. What is kept is shown where it cannot be reached, and nowhere else.
 async function page(event, request, url) {
+  const since = forgotten;
   const answer = fetch(request).then(response => {
-    event.waitUntil(remember(url, response.clone()));
+    event.waitUntil(remember(url, response.clone(), since));
     return response;
   }, () => null);
   const copy = await kept(url);
@@ -52,26 +53,41 @@ function address(url) {
   return a.href;
 }
 
+// What is kept changes in one turn after the other. forgotten counts how often all of it went: what was asked for before
+// that is not kept after it, however late it comes.
+let turn = Promise.resolve(), forgotten = 0;
+
+function inTurn(act) {
+  const done = turn.then(act);
+  turn = done.catch(() => { /* its own caller hears of it */ });
+  return done;
+}
+
 // remember keeps a copy of a page that says that it may be kept. Whose pages these are stands on each: with another
 // person, or without a session, what is here goes first.
-async function remember(url, response) {
+async function remember(url, response, since) {
   const person = response.headers.get("X-PageFree-Person");
   if (response.type === "opaqueredirect" || response.status === 401) return forget(); // on to the sign-in
   if (!person) return;
-  const pages = await caches.open(PAGES), owner = await pages.match(OWNER);
-  const before = owner ? await owner.text() : "";
-  if (before !== person) {
-    await forget();
-    if (before) await unsubscribe(); // the pushes of who was here before
-    await (await caches.open(PAGES)).put(OWNER, new Response(person));
-  }
-  if (response.status !== 200 || response.redirected || response.headers.get("X-PageFree-Keep") !== "1") return;
-  const headers = new Headers(response.headers);
-  headers.set("X-Kept-At", String(Date.parse(headers.get("Date")) || Date.now()));
-  const store = await caches.open(PAGES);
-  await store.put(address(url), new Response(await response.text(), { status: 200, headers }));
-  const all = (await copies()).slice(MOST);
-  for (const one of all) await store.delete(one.request);
+  const keep = response.status === 200 && !response.redirected && response.headers.get("X-PageFree-Keep") === "1";
+  const text = keep ? await response.text() : "";
+  await inTurn(async () => {
+    if (since !== forgotten) return;
+    const owner = await (await caches.open(PAGES)).match(OWNER), before = owner ? await owner.text() : "";
+    if (before !== person) {
+      forgotten++;
+      await caches.delete(PAGES);
+      if (before) await unsubscribe(); // the pushes of who was here before
+      await (await caches.open(PAGES)).put(OWNER, new Response(person));
+    }
+    if (!keep) return;
+    const headers = new Headers(response.headers);
+    headers.set("X-Kept-At", String(Date.parse(headers.get("Date")) || Date.now()));
+    const store = await caches.open(PAGES);
+    await store.put(address(url), new Response(text, { status: 200, headers }));
+    const all = (await copies()).slice(MOST);
+    for (const one of all) await store.delete(one.request);
+  });
 }
 
 // copies are what is kept and not too old, newest first.
@@ -90,7 +106,10 @@ async function kept(url) {
   return (await copies()).find(one => one.request.url === address(url));
 }
 
-function forget() { return caches.delete(PAGES); }
+function forget() {
+  forgotten++;
+  return inTurn(() => caches.delete(PAGES));
+}
 
 async function unsubscribe() {
   const subscription = await registration.pushManager.getSubscription();
