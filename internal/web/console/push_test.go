@@ -64,9 +64,8 @@ func (b *tab) deliver(worker context.Context, note map[string]any) {
 	call(b, serviceworker.DeliverPushMessage, serviceworker.DeliverPushMessageParams{Origin: b.host.URL, RegistrationID: serviceworker.RegistrationID(b.registration.Load().(string)), Data: string(raw)})
 }
 
-// shown are the notifications, sorted, a line each. It asks three times a second: asked at each frame, as a wait does
-// otherwise, Chromium loses some that come meanwhile.
-const shown = `new Promise(r => setTimeout(r, 300)).then(() => navigator.serviceWorker.getRegistration("/console/")).then(r => r ? r.getNotifications() : []).then(all => all.map(n => n.tag + ": " + n.title + " / " + n.body + " / " + n.data.url + (n.silent ? " silently" : "")).sort().join("\n"))`
+// shown are the notifications, sorted, a line each.
+const shown = `navigator.serviceWorker.getRegistration("/console/").then(r => r ? r.getNotifications() : []).then(all => all.map(n => n.tag + ": " + n.title + " / " + n.body + " / " + n.data.url + (n.silent ? " silently" : "")).sort().join("\n"))`
 
 func note(title, tag, at string, more ...any) map[string]any {
 	n := map[string]any{"title": title, "body": "An incident is open.", "url": "/console/incidents/inc_7", "tag": tag, "kind": "incident", "id": "inc_7", "at": at}
