@@ -91,6 +91,7 @@ func TestAuthorizer(t *testing.T) {
 		"two keys":                     {header: http.Header{"X-Api-Key": {key, key + "x"}}, want: "pass ambiguous_credentials"},
 		"two authorizations":           {header: http.Header{"Authorization": {"Bearer " + session, "Bearer " + key}}, want: "pass ambiguous_credentials"},
 		"two cookies":                  {header: http.Header{"Cookie": {cookie + session + "; " + cookie + unknown}}, want: "pass ambiguous_credentials"},
+		"nothing beside a key":         {header: http.Header{"Authorization": {" "}, "Cookie": {cookie}, "X-Api-Key": {key}}, want: "pass as apikey"},
 		"a password beside a cookie":   {header: http.Header{"Authorization": {"Basic YTpi"}, "Cookie": {cookie + session}}, want: "pass ambiguous_credentials"},
 		"a cookie from our page":       {method: "POST", header: http.Header{"Cookie": {cookie + session}, "Origin": {ours}}, want: "pass as user"},
 		"a cookie from their page":     {method: "POST", header: http.Header{"Cookie": {cookie + session}, "Origin": {theirs}}, want: "pass cross_origin"},
