@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pagefree/internal/execution/target/sandbox/protocol"
@@ -211,4 +212,22 @@ func TestAKilledRunTaintsOnlyWhereTheKernelDoesNotVouch(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAHuntThatTheMachineHeldUp: time that passed without a look is no reason to give up; looks without an end are.
+func TestAHuntThatTheMachineHeldUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looks := 0
+		if survivors := hunt(func() ([]process, bool) {
+			time.Sleep(2 * killPatience)
+			looks++
+			return nil, looks == 3
+		}); survivors != 0 {
+			t.Errorf("gave up after %d looks", looks)
+		}
+		looks = 0
+		if survivors := hunt(func() ([]process, bool) { looks++; return nil, false }); survivors != 1 || looks < killRounds {
+			t.Errorf("%d survivors after %d looks", survivors, looks)
+		}
+	})
 }

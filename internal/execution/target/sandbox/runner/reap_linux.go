@@ -76,8 +76,13 @@ func below(roots ...int) (found []process) {
 	return found
 }
 
-// killPatience bounds a hunt. Only what hangs in the kernel outlives it.
-const killPatience = 2 * time.Second
+// A hunt is over after killPatience, but not before killRounds: where the whole
+// machine stood still, time says nothing of what was tried. Only what hangs in
+// the kernel outlives both.
+const (
+	killPatience = 2 * time.Second
+	killRounds   = 50
+)
 
 // hunt kills what find finds until find says that nothing is left, and
 // returns how many were when the patience was over.
@@ -88,12 +93,13 @@ const killPatience = 2 * time.Second
 func hunt(find func() (found []process, gone bool)) (survivors int) {
 	own := unix.Getpgrp()
 	pause := time.Millisecond
-	for begin := time.Now(); ; {
+	begin := time.Now()
+	for round := 0; ; round++ {
 		found, gone := find()
 		if gone {
 			return 0
 		}
-		if time.Since(begin) > killPatience {
+		if round >= killRounds && time.Since(begin) > killPatience {
 			return max(len(found), 1)
 		}
 		for _, signal := range []unix.Signal{unix.SIGSTOP, unix.SIGKILL} {
