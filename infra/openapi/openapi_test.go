@@ -40,7 +40,9 @@ func TestTheDocumentIsTheCodes(t *testing.T) {
 	}
 }
 
-func TestTheDocumentIsValidOpenAPI(t *testing.T) {
+// document is the built document as another library reads it.
+func document(t *testing.T) *openapi3.T {
+	t.Helper()
 	raw, err := build()
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +51,11 @@ func TestTheDocumentIsValidOpenAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return doc
+}
+
+func TestTheDocumentIsValidOpenAPI(t *testing.T) {
+	doc := document(t)
 	if doc.OpenAPI != "3.1.0" {
 		t.Errorf("openapi: got %s, want 3.1.0", doc.OpenAPI)
 	}
@@ -59,14 +66,7 @@ func TestTheDocumentIsValidOpenAPI(t *testing.T) {
 
 // TestWhereAKeyIsNone: the document names API keys wherever they are taken, and nowhere else.
 func TestWhereAKeyIsNone(t *testing.T) {
-	raw, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := openapi3.NewLoader().LoadFromData(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
+	doc := document(t)
 	var without []string
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
@@ -147,14 +147,7 @@ func TestEachTemplateRouteHasOperations(t *testing.T) {
 
 // TestTheDocumentHasEveryOperation: whatever is under /v1 is described, with the credentials that the template asks for.
 func TestTheDocumentHasEveryOperation(t *testing.T) {
-	raw, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := openapi3.NewLoader().LoadFromData(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
+	doc := document(t)
 	tpl := load(t)
 	documented := 0
 	for path, item := range doc.Paths.Map() {
@@ -188,14 +181,7 @@ func TestTheDocumentHasEveryOperation(t *testing.T) {
 // TestTheDocumentLeavesNothingOpen: no operation has one word for all errors, under which any answer would pass, and what
 // is no JSON is said.
 func TestTheDocumentLeavesNothingOpen(t *testing.T) {
-	raw, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := openapi3.NewLoader().LoadFromData(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
+	doc := document(t)
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			if op.Responses.Default() != nil || op.Responses.Value("500") == nil {

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/chromedp/chromedp"
 )
 
 // kept are the addresses of the copies that the worker has, without the one that says whose they are.
@@ -110,14 +108,7 @@ func TestACopyThatComesLate(t *testing.T) {
 	})`
 	b.Eval(forget)
 	worker := b.worker()
-	in := func(script string) string {
-		t.Helper()
-		out, err := chromedp.Run(worker, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
+	in := func(script string) string { t.Helper(); return b.in(worker, script) }
 	in(`(() => {
 		const open = caches.open.bind(caches);
 		self.waits = new Promise(waiting => { self.held = new Promise(release => {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/serviceworker"
 	"github.com/chromedp/chromedp"
@@ -30,38 +29,37 @@ func (b *tab) worker() context.Context {
 	return nil
 }
 
-// counting makes a worker count what it has shown.
-const counting = `(() => {
-	const show = registration.showNotification.bind(registration);
-	self.shown = 0;
-	registration.showNotification = (...all) => show(...all).finally(() => self.shown++);
-	return 0;
-})()`
+// showing makes a worker tell when it has shown something: saying awaits the next time.
+const (
+	showing = `(() => {
+		const show = registration.showNotification.bind(registration);
+		registration.showNotification = (...all) => show(...all).finally(() => self.said());
+		return "";
+	})()`
+	saying = `self.shown = new Promise(resolve => { self.said = resolve; }), ""`
+)
 
 // deliver pushes a note, and waits until the worker has shown something. Before that nobody asks for what is shown: a
 // browser that is asked forgets the notifications that are not on the screen yet.
 func (b *tab) deliver(worker context.Context, note map[string]any) {
 	b.Helper()
-	count := func() int {
-		n, err := chromedp.Run(worker, chromedp.Evaluate[int]("self.shown"))
-		if err != nil {
-			b.Fatal(err)
-		}
-		return n
-	}
-	before := count()
-	defer func() {
-		for deadline := time.Now().Add(time.Minute); count() == before; time.Sleep(50 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				b.Fatalf("nothing was shown of %v", note)
-			}
-		}
-	}()
 	raw, err := json.Marshal(note)
 	if err != nil {
 		b.Fatal(err)
 	}
+	b.in(worker, saying)
 	call(b, serviceworker.DeliverPushMessage, serviceworker.DeliverPushMessageParams{Origin: b.host.URL, RegistrationID: serviceworker.RegistrationID(b.registration.Load().(string)), Data: string(raw)})
+	b.in(worker, `self.shown.then(() => "")`)
+}
+
+// in is what a script, or the promise that it makes, comes to in a worker.
+func (b *tab) in(worker context.Context, script string) string {
+	b.Helper()
+	out, err := chromedp.Run(worker, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.Fatalf("%s: %v", script, err)
+	}
+	return out
 }
 
 // shown are the notifications, sorted, a line each.
@@ -82,9 +80,7 @@ func TestAPushIsShown(t *testing.T) {
 	b := newTab(t, s)
 	b.Until(`Notification.permission === "granted"`)
 	worker := b.worker()
-	if _, err := chromedp.Run(worker, chromedp.Evaluate[int](counting)); err != nil {
-		t.Fatal(err)
-	}
+	b.in(worker, showing)
 	steps := []struct {
 		note map[string]any
 		want string
@@ -107,11 +103,7 @@ func TestAPushIsShown(t *testing.T) {
 			e.waitUntil = p => p.then(() => resolve("done"), err => resolve(err.message));
 			dispatchEvent(e);
 		}))`, tag)
-		out, err := chromedp.Run(worker, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out
+		return b.in(worker, script)
 	}
 	if got := click("inc_7"); got != "done" {
 		t.Errorf("a click: %s", got)
